@@ -1,0 +1,132 @@
+"""Refusals as RFC 9457 problems: one table from error to status."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from service import errors
+
+if TYPE_CHECKING:
+    from starlette.exceptions import HTTPException
+    from starlette.requests import Request
+
+    from service.errors import ServiceError
+
+MEDIA_TYPE = "application/problem+json"
+
+MOST = 20
+"""Entries of `errors` in a problem."""
+
+
+class Kind(NamedTuple):
+    """What all problems of a kind share."""
+
+    status: int
+    slug: str
+    title: str
+
+
+INTERNAL = Kind(500, "internal-error", "Internal error")
+
+KINDS: dict[type[ServiceError], Kind] = {
+    errors.MalformedBody: Kind(400, "malformed-body", "Malformed body"),
+    errors.UnknownPath: Kind(404, "unknown-path", "Unknown path"),
+    errors.UnknownMethod: Kind(405, "unknown-method", "Unknown method"),
+    errors.UnwritableMediaType: Kind(406, "unwritable-media-type", "Answer format not available"),
+    errors.BodyTooLarge: Kind(413, "body-too-large", "Body too large"),
+    errors.TensorTooLarge: Kind(413, "tensor-too-large", "Tensor too large"),
+    errors.UnreadableMediaType: Kind(415, "unreadable-media-type", "Body format not understood"),
+    errors.NotAnObject: Kind(422, "not-an-object", "Not an object"),
+    errors.UnknownField: Kind(422, "unknown-field", "Unknown field"),
+    errors.DuplicateField: Kind(422, "duplicate-field", "Duplicate field"),
+    errors.MissingField: Kind(422, "missing-field", "Missing field"),
+    errors.ConflictingFields: Kind(422, "conflicting-fields", "Conflicting fields"),
+    errors.InvalidParameter: Kind(422, "invalid-parameter", "Invalid parameter"),
+    errors.InvalidOutputs: Kind(422, "invalid-outputs", "Invalid outputs"),
+    errors.RaggedTensor: Kind(422, "ragged-tensor", "Ragged tensor"),
+    errors.NotANumber: Kind(422, "not-a-number", "Not a number"),
+    errors.NumberOutOfRange: Kind(422, "number-out-of-range", "Number out of range"),
+    errors.ShapeMismatch: Kind(422, "shape-mismatch", "Shape mismatch"),
+    errors.EmptyAxis: Kind(422, "empty-axis", "Empty axis"),
+    errors.InvalidValue: Kind(422, "invalid-value", "Invalid value"),
+    errors.NonFiniteLogit: Kind(422, "non-finite-logit", "Non-finite logit"),
+    errors.ExcludedRow: Kind(422, "excluded-row", "Excluded row"),
+    errors.InvalidLabel: Kind(422, "invalid-label", "Invalid label"),
+}
+"""Every refusal, by its class."""
+
+
+class ProblemError(BaseModel):
+    """One place that a problem speaks of."""
+
+    loc: list[str | int] = Field(description="A field, and the indices in it.", examples=[["logits", 3, 17]])
+    msg: str = Field(description="What is wrong there.")
+
+
+class Problem(BaseModel):
+    """A refusal, RFC 9457. It never repeats the input."""
+
+    type: str = Field(description="The kind of problem; stable.", examples=["/problems/ragged-tensor"])
+    title: str = Field(description="The kind of problem, for people.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="One sentence that says what to change.")
+    instance: str = Field(description="The request id, as in X-Request-ID.")
+    errors: list[ProblemError] = Field(description="Where; at most 20 places.", max_length=MOST)
+    error: str = Field(description="The same as detail, for clients of inference servers, which read only this.")
+
+
+def responses() -> dict[int | str, dict[str, Any]]:
+    """Every refusal of an operation as OpenAPI has it, by status."""
+    statuses = {kind.status for kind in KINDS.values()} - {404, 405}
+    schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
+    return {
+        status: {
+            "description": "\n".join(
+                f"- `{kind.slug}`: {(error.__doc__ or '').splitlines()[0]}"
+                for error, kind in KINDS.items()
+                if kind.status == status
+            ),
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+        for status in sorted(statuses)
+    }
+
+
+def problem(request: Request, kind: Kind, detail: str, locations: Any = (), headers: Any = None) -> Response:
+    """The reply that says what is wrong."""
+    content = {
+        "type": f"/problems/{kind.slug}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+        "instance": request.state.request_id,
+        "errors": [{"loc": loc, "msg": msg} for loc, msg in locations[:MOST]],
+        "error": detail,
+    }
+    return Response(orjson.dumps(content), kind.status, headers, MEDIA_TYPE)
+
+
+async def refuse(request: Request, error: ServiceError) -> Response:
+    """Answers a refusal."""
+    headers = {"Allow": error.allowed} if isinstance(error, errors.UnknownMethod) else None
+    return problem(request, KINDS[type(error)], error.detail, error.locations, headers)
+
+
+async def refuse_route(request: Request, error: HTTPException) -> Response:
+    """Answers what the router found no route for."""
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "")
+        return await refuse(request, errors.UnknownMethod(f"This path answers to {allowed} only.", allowed))
+    return await refuse(request, errors.UnknownPath("Nothing lives at this path; GET / names what there is."))
+
+
+async def apologize(request: Request, _: Exception) -> Response:
+    """Answers what should never have happened; the server logs it."""
+    # this reply is made outside of all middleware, the envelope included
+    headers = {"X-Request-ID": request.state.request_id}
+    return problem(request, INTERNAL, "The service failed; please report this with the request id.", headers=headers)

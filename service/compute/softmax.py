@@ -1,0 +1,205 @@
+"""Softmax of rows of logits, to the last digits, and what follows from it alone."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+class Softmax:
+    """p[n, i] = exp(u[n, i]) / sum_j exp(u[n, j]) of a block of rows; each quantity is computed when first asked for.
+
+    u = c / T, with c = softcap * tanh(z / softcap), or c = z without a softcap.
+
+    logits: (n, K), nats. A row of -inf alone has p = 0 everywhere.
+    temperature, softcap: positive and finite.
+    top_k: how many of the most probable classes `top_k_classes` names.
+
+    The row is shifted by its largest logit before it is scaled, so that neither step can make inf - inf, and the
+    exponentials are summed without the largest, which is 1: log1p of that tail keeps the digits that log of the whole
+    sum rounds away when one class dominates.
+
+    .. [1] Blanchard, Higham & Higham (2021), Accurately computing the log-sum-exp and softmax functions.
+    """
+
+    def __init__(
+        self,
+        logits: Floats,
+        *,
+        temperature: float = 1.0,
+        softcap: float | None = None,
+        top_k: int | None = None,
+    ) -> None:
+        self.logits = logits
+        self.temperature = temperature
+        self.softcap = softcap
+        self.top_k = top_k
+        self._rows = np.arange(len(logits))
+
+    @cached_property
+    def top(self) -> Integers:
+        """(n,) The class of the largest logit, the lowest index of equals."""
+        return self.logits.argmax(axis=-1)
+
+    @cached_property
+    def maximum(self) -> Floats:
+        """(n,) max z."""
+        return self._at(self.logits, self.top)
+
+    @cached_property
+    def empty(self) -> npt.NDArray[np.bool_] | None:
+        """(n,) Rows of which every class is excluded; None if there are none."""
+        empty = np.isneginf(self.maximum)
+        return empty if empty.any() else None
+
+    @cached_property
+    def distances(self) -> Floats:
+        """(n, K) d = u - max u, at most 0."""
+        maximum = self.maximum if self.empty is None else np.where(self.empty, 0.0, self.maximum)
+        if self.softcap is None:
+            return scaled_difference(self.logits, maximum, self.temperature)
+        # tanh a - tanh b = 2 expm1(2 (a - b)) sigmoid(-2 a) sigmoid(2 b), which does not cancel where both are saturated
+        a, b = self.logits / self.softcap, maximum / self.softcap
+        distances = np.expm1(2.0 * scaled_difference(self.logits, maximum, self.softcap))
+        distances /= 1.0 + np.exp(2.0 * a)
+        distances /= (1.0 + np.exp(-2.0 * b))[:, None]
+        distances *= 2.0
+        distances *= self.softcap
+        distances /= self.temperature
+        distances[np.isneginf(self.logits)] = -np.inf
+        return distances
+
+    @cached_property
+    def _exponentials(self) -> tuple[Floats, Floats]:
+        """(n, K) exp d, and (n,) s, their sum without the largest."""
+        exponentials = np.exp(self.distances)
+        exponentials[self._rows, self.top] = 0.0
+        tail = exponentials.sum(axis=-1)
+        exponentials[self._rows, self.top] = 1.0 if self.empty is None else np.where(self.empty, 0.0, 1.0)
+        return exponentials, tail
+
+    @property
+    def tail(self) -> Floats:
+        """(n,) s, the sum of exp d over every class but the top one."""
+        return self._exponentials[1]
+
+    @cached_property
+    def log_tail(self) -> Floats:
+        """(n,) log1p(s) = logsumexp(u) - max u."""
+        return np.log1p(self.tail)
+
+    @cached_property
+    def probabilities(self) -> Floats:
+        """(n, K) p = exp(d) / (1 + s)."""
+        return self._exponentials[0] / (1.0 + self.tail)[:, None]
+
+    @cached_property
+    def complements(self) -> Floats:
+        """(n, K) q = 1 - p, as s / (1 + s) for the top class, where 1 - p would cancel."""
+        complements = 1.0 - self.probabilities
+        complements[self._rows, self.top] = self.tail / (1.0 + self.tail)
+        return complements
+
+    @cached_property
+    def surprisals(self) -> Floats:
+        """(n, K) -log p = log1p(s) - d."""
+        return self.log_tail[:, None] - self.distances
+
+    @cached_property
+    def log_probabilities(self) -> Floats:
+        """(n, K) log p = d - log1p(s), nats; -inf for an excluded class."""
+        return self.distances - self.log_tail[:, None]
+
+    @cached_property
+    def log_normalizer(self) -> Floats:
+        """(n,) l = logsumexp(u), nats."""
+        maximum = self.maximum
+        if self.softcap is not None:
+            capped = self.softcap * np.tanh(maximum / self.softcap)
+            maximum = np.where(np.isneginf(maximum), maximum, capped)
+        return maximum / self.temperature + self.log_tail
+
+    @cached_property
+    def predictions(self) -> Integers:
+        """(n,) The most probable class, the lowest index of equals; -1 if every class is excluded."""
+        return self.top if self.empty is None else np.where(self.empty, -1, self.top)
+
+    @cached_property
+    def entropy(self) -> Floats:
+        """(n,) -sum_i p_i log p_i, nats, with 0 log 0 = 0."""
+        return product(self.probabilities, self.surprisals).sum(axis=-1)
+
+    @cached_property
+    def top_k_classes(self) -> Integers:
+        """(n, k) The k most probable classes in falling order, the lowest index first among equals; -1 for an excluded one."""
+        order = np.argsort(-self.logits, axis=-1, kind="stable")[:, : self.top_k]
+        return np.where(np.isneginf(np.take_along_axis(self.logits, order, axis=-1)), -1, order)
+
+    @cached_property
+    def top_k_probabilities(self) -> Floats:
+        """(n, k) p of `top_k_classes`; 0 for an excluded one."""
+        chosen = np.take_along_axis(self.probabilities, self.top_k_classes, axis=-1)
+        return np.where(self.top_k_classes < 0, 0.0, chosen)
+
+    @cached_property
+    def slopes(self) -> Floats | None:
+        """(n, K) dc/dz = 1 - tanh(z / softcap)**2, as 1 / cosh**2, which does not cancel; None without a softcap."""
+        return None if self.softcap is None else (1.0 / np.cosh(self.logits / self.softcap)) ** 2
+
+    @cached_property
+    def jacobian(self) -> Floats:
+        """(n, K, K) dp_i/dz_j = p_i (delta_ij - p_j) / T * dc_j/dz_j."""
+        jacobian = self._curvature(1.0, 0.0)
+        jacobian /= self.temperature
+        if self.slopes is not None:
+            jacobian *= self.slopes[:, None, :]
+        return jacobian
+
+    def _curvature(self, spread: Floats | float, square: Floats | float) -> Floats:
+        """(n, K, K) spread (diag p - p p^T) + square p p^T, for (n,) factors."""
+        p, spread, square = self.probabilities, np.reshape(spread, (-1, 1)), np.reshape(square, (-1, 1))
+        curvature = 0.0 - ((spread - square) * p)[:, :, None] * p[:, None, :]
+        diagonal = np.arange(p.shape[1])
+        curvature[:, diagonal, diagonal] = p * (spread * self.complements + square * p)
+        return curvature
+
+    def _at(self, values: Floats, classes: Integers) -> Floats:
+        """(n,) values[n, classes[n]]."""
+        return values[self._rows, classes]
+
+
+def scaled_difference(values: Floats, references: Floats, scale: float) -> Floats:
+    """(values[n, i] - references[n]) / scale, (n, K), also where the difference alone is beyond double range."""
+    try:
+        with np.errstate(over="raise"):
+            difference = values - references[:, None]
+    except FloatingPointError:
+        difference = values - references[:, None]
+        halved = (values / 2.0 - references[:, None] / 2.0) / (scale / 2.0)
+        return np.where(np.isinf(difference), halved, difference / scale)
+    if scale != 1.0:
+        difference /= scale
+    return difference
+
+
+def product(weights: Floats, values: Floats) -> Floats:
+    """weights * values with 0 * inf = 0: what weighs nothing adds nothing."""
+    return np.multiply(weights, values, out=np.zeros(np.broadcast(weights, values).shape), where=weights != 0.0)
+
+
+def sum_of_others(values: Floats) -> Floats:
+    """(n, K) sum_j values[n, j] over j != i, for values that are not negative, without cancelling.
+
+    The total minus the value is exact enough wherever the value is not the largest; for the largest the others are summed.
+    """
+    rows, largest = np.arange(len(values)), values.argmax(axis=-1)
+    others = values.sum(axis=-1)[:, None] - values
+    rest = values.copy()
+    rest[rows, largest] = 0.0
+    others[rows, largest] = rest.sum(axis=-1)
+    return others

@@ -1,0 +1,190 @@
+"""Refusals a caller can cause, in the words of the domain; which HTTP status each becomes is `service.api.problems`.
+
+* ServiceError
+  - MalformedBody             the bytes are not the format they are said to be
+  - NotAnObject               the body is JSON, but no object
+  - UnknownField              a name that the operation does not have
+  - DuplicateField            a name given twice
+  - MissingField              an input that the request cannot do without
+  - ConflictingFields         inputs or parameters that exclude each other
+  - InvalidParameter          a parameter outside its type, its range or its choices
+  - InvalidOutputs            outputs that are unknown, repeated, empty, or not to be had from this request
+  - InvalidTensor             the payload cannot become a tensor
+    - RaggedTensor            rows of different length, or numbers beside rows
+    - NotANumber              null, a boolean, a string or an object where a number must stand
+    - NumberOutOfRange        a number that the datatype cannot hold
+    - ShapeMismatch           a rank or a size that does not fit the other tensors
+    - EmptyAxis               no class, or no feature
+    - InvalidValue            a value outside the domain of its tensor: negative, or not finite
+      - NonFiniteLogit        a NaN or +inf among the logits
+    - ExcludedRow             a row of which every class is excluded, where a loss is asked for
+    - InvalidLabel            a label that is no class index
+  - TooLarge                  more than the limits allow
+    - BodyTooLarge            more bytes
+    - TensorTooLarge          more elements, in an input or an output
+  - UnknownPath               nothing lives there
+  - UnknownMethod             something lives there, but does not answer to that verb
+  - UnreadableMediaType       the body comes in a format that is not understood
+  - UnwritableMediaType       the answer is wanted in a format that is not spoken
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+Location = tuple[str | int, ...]
+
+
+class ServiceError(Exception):
+    """A refusal: one sentence that says what to change, and where.
+
+    detail: the sentence; it never repeats a payload.
+    locations: the places it speaks of, each a field name followed by indices, with what is wrong there.
+    """
+
+    def __init__(self, detail: str, *locations: tuple[Location, str]) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.locations: Sequence[tuple[Location, str]] = locations
+
+
+class MalformedBody(ServiceError):
+    """The bytes are not the format they are said to be."""
+
+
+class NotAnObject(ServiceError):
+    """The body is JSON, but no object."""
+
+
+class UnknownField(ServiceError):
+    """A name that the operation does not have.
+
+    name: as sent; it is compared with the known ones, and not repeated.
+    """
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        known = list(known)
+        close = get_close_matches(name[:64], known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}."
+        super().__init__(f"A field is not known here; {hint}")
+
+
+class DuplicateField(ServiceError):
+    """A name given twice."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is given twice; give it once.", ((name,), "is given twice"))
+
+
+class MissingField(ServiceError):
+    """An input that the request cannot do without."""
+
+
+class ConflictingFields(ServiceError):
+    """Inputs or parameters that exclude each other."""
+
+
+class InvalidParameter(ServiceError):
+    """A parameter outside its type, its range or its choices."""
+
+
+class InvalidOutputs(ServiceError):
+    """Outputs that are unknown, repeated, empty, or not to be had from this request."""
+
+
+class InvalidTensor(ServiceError):
+    """The payload cannot become a tensor."""
+
+
+class RaggedTensor(InvalidTensor):
+    """Rows of different length, or numbers beside rows."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} must be a rectangle: rows of one length, and no number beside a row.", ((name,), "is ragged")
+        )
+
+
+class NotANumber(InvalidTensor):
+    """Null, a boolean, a string or an object where a number must stand."""
+
+    def __init__(self, name: str) -> None:
+        exception = ', or "-Infinity" for an excluded class' if name == "logits" else ""
+        super().__init__(
+            f"{name} must hold numbers only{exception}: no null, boolean, other string or object.",
+            ((name,), "is not numeric"),
+        )
+
+
+class NumberOutOfRange(InvalidTensor):
+    """A number that the datatype cannot hold."""
+
+    def __init__(self, name: str, dtype: str) -> None:
+        super().__init__(
+            f"{name} has a number beyond the range of {dtype}; scale it down"
+            f"{', or send float64' if dtype == 'float32' else ''}.",
+            ((name,), f"is beyond the range of {dtype}"),
+        )
+
+
+class ShapeMismatch(InvalidTensor):
+    """A rank or a size that does not fit the other tensors."""
+
+
+class EmptyAxis(InvalidTensor):
+    """No class, or no feature."""
+
+
+class InvalidValue(InvalidTensor):
+    """A value outside the domain of its tensor: negative, or not finite."""
+
+
+class NonFiniteLogit(InvalidValue):
+    """A NaN or +inf among the logits."""
+
+
+class ExcludedRow(InvalidTensor):
+    """A row of which every class is excluded, where a loss is asked for."""
+
+
+class InvalidLabel(InvalidTensor):
+    """A label that is no class index."""
+
+
+class TooLarge(ServiceError):
+    """More than the limits allow."""
+
+
+class BodyTooLarge(TooLarge):
+    """More bytes than the limit."""
+
+
+class TensorTooLarge(TooLarge):
+    """More elements than the limit, in an input or an output."""
+
+
+class UnknownPath(ServiceError):
+    """Nothing lives there."""
+
+
+class UnknownMethod(ServiceError):
+    """Something lives there, but does not answer to that verb.
+
+    allowed: the verbs it does answer to.
+    """
+
+    def __init__(self, detail: str, allowed: str) -> None:
+        super().__init__(detail)
+        self.allowed = allowed
+
+
+class UnreadableMediaType(ServiceError):
+    """The body comes in a format that is not understood."""
+
+
+class UnwritableMediaType(ServiceError):
+    """The answer is wanted in a format that is not spoken."""

@@ -1,0 +1,365 @@
+"""softmax, loss and gradient, described once.
+
+The request and reply models, the OpenAPI document and the endpoints all follow from this page; an output added here
+is everywhere. Axes: see `service.description`.
+"""
+
+from __future__ import annotations
+
+from service.compute import linear
+from service.description import Domain, Example, Input, Operation, Output, Parameter
+
+ROWS = ("...",)
+CLASSES = ("...", "K")
+
+LOGITS = (
+    Input(
+        "logits",
+        (CLASSES,),
+        Domain.LOGITS,
+        'Scores of the classes, shape (..., K), nats. The string "-Infinity" excludes a class.',
+    ),
+    Input(
+        "inputs",
+        (("...", "D"),),
+        Domain.ROWS,
+        "In place of logits: the features in front of the last layer, shape (..., D); logits = inputs @ weights.T + bias.",
+        needs=("weights",),
+    ),
+    Input("weights", (("K", "D"),), Domain.FINITE, "Weights of the last layer, shape (K, D).", needs=("inputs",)),
+    Input("bias", (("K",),), Domain.FINITE, "Bias of the last layer, shape (K,); 0 if left out.", needs=("inputs",)),
+)
+
+TARGETS = (
+    Input(
+        "targets",
+        (ROWS, CLASSES),
+        Domain.TARGETS,
+        "Class indices, shape (...), or class probabilities, shape (..., K); the rank tells which. Probabilities need not sum to 1.",
+    ),
+    Input(
+        "class_weights",
+        (("K",),),
+        Domain.NON_NEGATIVE,
+        "How much each class counts, shape (K,); 1 if left out.",
+        needs=("targets",),
+    ),
+    Input(
+        "sample_weights",
+        (ROWS,),
+        Domain.NON_NEGATIVE,
+        "How much each row counts, shape (...); 1 if left out.",
+        needs=("targets",),
+    ),
+)
+
+VECTOR = Input(
+    "probabilities_gradient",
+    (CLASSES,),
+    Domain.FINITE,
+    "In place of targets: the gradient of a loss of your own by the probabilities, shape (..., K).",
+)
+
+SCALING = (
+    Parameter("temperature", float, 1.0, "Divides the logits; above 1 flattens, below 1 sharpens.", above=0.0),
+    Parameter(
+        "softcap",
+        float,
+        None,
+        "Bounds the logits smoothly: softcap * tanh(logits / softcap), before the temperature; not done if left out.",
+        above=0.0,
+    ),
+    Parameter("top_k", int, None, "How many of the most probable classes to name, 1 to K.", minimum=1),
+    Parameter(
+        "dtype",
+        str,
+        "float64",
+        "Precision of inputs and outputs. Inputs are rounded to it, outputs are correct to a few units in its last place.",
+        choices=("float64", "float32"),
+    ),
+)
+
+REDUCTION = (
+    Parameter(
+        "reduction",
+        str,
+        "mean",
+        "How row losses become the loss: their weighted mean, their sum, or none (one loss per row).",
+        choices=("mean", "sum", "none"),
+        needs=("targets",),
+    ),
+    Parameter(
+        "label_smoothing",
+        float,
+        0.0,
+        "Share eps of every target that is spread evenly over the K classes, 0 <= eps < 1.",
+        minimum=0.0,
+        below=1.0,
+        needs=("targets",),
+    ),
+    Parameter(
+        "ignore_index",
+        int,
+        None,
+        "Rows with this label are not counted; nothing is ignored if left out.",
+        minimum=-(2**63),
+        maximum=2**63 - 1,
+        needs=("targets",),
+    ),
+    Parameter(
+        "z_loss",
+        float,
+        0.0,
+        "Weight of a penalty on log_normalizer**2, which keeps logits from drifting.",
+        minimum=0.0,
+        needs=("targets",),
+    ),
+    Parameter(
+        "denominator",
+        float,
+        None,
+        "Divides the mean in place of the sum of weights, to add up the parts of a batch sent in several requests.",
+        minimum=0.0,
+        needs=("targets",),
+    ),
+)
+
+LEARNING_RATE = Parameter(
+    "learning_rate",
+    float,
+    None,
+    "Asks for one step of gradient descent on the layer: weights - learning_rate * weights_gradient.",
+    needs=("weights",),
+)
+
+SOFTMAX_OUTPUTS = (
+    Output("probabilities", (CLASSES,), "Softmax of the logits, shape (..., K); rows sum to 1."),
+    Output("log_probabilities", (CLASSES,), "Their logarithms, shape (..., K), nats; -Infinity for an excluded class."),
+    Output(
+        "predictions",
+        (ROWS,),
+        "The most probable class, shape (...), the lowest index among equals; -1 if every class is excluded.",
+        integer=True,
+    ),
+    Output("log_normalizer", (ROWS,), "logsumexp of the scaled logits, shape (...), nats."),
+    Output("entropy", (ROWS,), "Entropy of the probabilities, shape (...), nats."),
+    Output(
+        "top_k_classes",
+        (("...", "k"),),
+        "The top_k most probable classes in falling order, shape (..., top_k); -1 where only excluded classes are left.",
+        integer=True,
+        needs=("top_k",),
+    ),
+    Output(
+        "top_k_probabilities",
+        (("...", "k"),),
+        "The probabilities of top_k_classes, shape (..., top_k).",
+        needs=("top_k",),
+    ),
+    Output(
+        "jacobian",
+        (("...", "K", "K"),),
+        "Derivative of probability i by logit j, shape (..., K, K): p_i (delta_ij - p_j) / temperature.",
+    ),
+    Output("logits", (CLASSES,), "The logits as sent, or as the layer gives them, shape (..., K)."),
+)
+
+LOSS_OUTPUTS = (
+    Output(
+        "loss",
+        ((), ROWS),
+        "The reduced loss, a number, nats; with reduction none a loss per row, shape (...).",
+        of=("cross_entropies", "penalties"),
+        total=lambda batch, cross_entropies, penalties: batch.targets.loss(cross_entropies, penalties),
+        needs=("targets",),
+    ),
+    Output(
+        "denominator",
+        ((),),
+        "What the mean divides by, a number: the sum of the weights of the counted rows. Where it is 0, loss and gradients are 0.",
+        total=lambda batch: batch.targets.denominator,
+        needs=("targets",),
+    ),
+    Output(
+        "row_losses",
+        (ROWS,),
+        "The weighted loss of each row before reduction, shape (...), nats; 0 for a row that is not counted.",
+        needs=("targets",),
+    ),
+    Output(
+        "accuracy",
+        ((),),
+        "Share of the counted rows whose prediction is the target, a number, unweighted; 0 with no counted row.",
+        of=("predictions",),
+        total=lambda batch, predictions: batch.targets.accuracy(predictions),
+        needs=("targets",),
+    ),
+)
+
+GRADIENT_OUTPUTS = (
+    Output("logits_gradient", (CLASSES,), "Gradient of the loss by the logits, shape (..., K)."),
+    Output(
+        "weights_gradient",
+        (("K", "D"),),
+        "Gradient of the loss by the weights, shape (K, D), summed over rows.",
+        of=("logits_gradient",),
+        total=lambda batch, gradient: linear.weights_gradient(gradient, batch.inputs),
+        needs=("weights",),
+    ),
+    Output(
+        "bias_gradient",
+        (("K",),),
+        "Gradient of the loss by the bias, shape (K,), summed over rows.",
+        of=("logits_gradient",),
+        total=lambda _, gradient: linear.bias_gradient(gradient),
+        needs=("bias",),
+    ),
+    Output(
+        "inputs_gradient",
+        (("...", "D"),),
+        "Gradient of the loss by the inputs, shape (..., D).",
+        of=("logits_gradient",),
+        total=lambda batch, gradient: linear.inputs_gradient(gradient, batch.weights),
+        needs=("weights",),
+    ),
+    Output(
+        "temperature_gradient",
+        ((),),
+        "Derivative of the loss by the temperature, a number, summed over rows; excluded classes have no part in it.",
+        of=("temperature_slopes",),
+        total=lambda _, slopes: slopes.sum(),
+    ),
+    Output(
+        "targets_gradient",
+        (CLASSES,),
+        "Gradient of the loss by target probabilities, shape (..., K).",
+        needs=("target probabilities",),
+    ),
+    Output(
+        "hessian",
+        (("...", "K", "K"),),
+        "Second derivative of each row's loss by its logits, shape (..., K, K), scaled like the loss.",
+        needs=("targets",),
+        unless=("softcap",),
+    ),
+    Output(
+        "updated_weights",
+        (("K", "D"),),
+        "The weights after one step of gradient descent, shape (K, D).",
+        of=("weights_gradient",),
+        total=lambda batch, gradient: linear.step(batch.weights, gradient, batch.learning_rate),
+        needs=("weights", "learning_rate"),
+    ),
+    Output(
+        "updated_bias",
+        (("K",),),
+        "The bias after one step of gradient descent, shape (K,).",
+        of=("bias_gradient",),
+        total=lambda batch, gradient: linear.step(batch.bias, gradient, batch.learning_rate),
+        needs=("bias", "learning_rate"),
+    ),
+)
+
+MASKED: list[float | str] = [2, "-Infinity", 4]
+"""Logits of which the middle class is excluded."""
+
+OPERATIONS = (
+    Operation(
+        name="softmax",
+        summary="Probabilities of logits",
+        doc="p_i = exp(z_i / T) / sum_j exp(z_j / T) for every row of logits z, with T the temperature.",
+        inputs=LOGITS,
+        alternatives=(("logits", "inputs"),),
+        parameters=SCALING,
+        outputs=SOFTMAX_OUTPUTS,
+        defaults=("probabilities", "predictions", "top_k_classes", "top_k_probabilities"),
+        examples=(
+            Example("single", "A single sample", {"logits": [2, 3, 4]}),
+            Example("batch", "A batch, with the two best classes", {"logits": [[2, 3, 4], [3, 1, -3]], "top_k": 2}),
+            Example("masked", "A masked class", {"logits": MASKED, "outputs": ["probabilities", "entropy"]}),
+            Example(
+                "layer",
+                "Logits of a last layer",
+                {"inputs": [1, 2], "weights": [[0, 1], [1, 1], [2, 1]], "outputs": ["logits", "probabilities"]},
+            ),
+        ),
+    ),
+    Operation(
+        name="loss",
+        summary="Cross-entropy of logits against targets",
+        doc="L = -sum_i t_i ln p_i for every row, with p the softmax of its logits and t its target, reduced over rows.",
+        inputs=LOGITS + TARGETS,
+        alternatives=(("logits", "inputs"), ("targets",)),
+        parameters=SCALING + REDUCTION,
+        outputs=SOFTMAX_OUTPUTS + LOSS_OUTPUTS,
+        defaults=("loss", "denominator"),
+        examples=(
+            Example(
+                "single", "A single sample whose second class is the right one", {"logits": [2, 3, 4], "targets": 1}
+            ),
+            Example(
+                "batch",
+                "A batch with a row that is ignored",
+                {
+                    "logits": [[2, 3, 4], [3, 1, -3], [0, 0, 0]],
+                    "targets": [1, 0, -100],
+                    "ignore_index": -100,
+                    "outputs": ["loss", "denominator", "row_losses", "accuracy"],
+                },
+            ),
+            Example(
+                "soft",
+                "Soft targets with label smoothing",
+                {"logits": [[2, 3, 4]], "targets": [[0.1, 0.7, 0.2]], "label_smoothing": 0.1},
+            ),
+            Example("masked", "A masked class", {"logits": MASKED, "targets": 2}),
+        ),
+    ),
+    Operation(
+        name="gradient",
+        summary="Gradient of the cross-entropy, down to the weights of the last layer",
+        doc="dL/dz_i = p_i - t_i for every row, dL/dW = dL/dz outer inputs for the layer in front, and one step down it.",
+        inputs=(*LOGITS, *TARGETS, VECTOR),
+        alternatives=(("logits", "inputs"), ("targets", "probabilities_gradient")),
+        parameters=(*SCALING, *REDUCTION, LEARNING_RATE),
+        outputs=SOFTMAX_OUTPUTS + LOSS_OUTPUTS + GRADIENT_OUTPUTS,
+        defaults=(
+            "loss",
+            "logits_gradient",
+            "weights_gradient",
+            "bias_gradient",
+            "inputs_gradient",
+            "updated_weights",
+            "updated_bias",
+        ),
+        examples=(
+            Example(
+                "single", "A single sample whose second class is the right one", {"logits": [2, 3, 4], "targets": 1}
+            ),
+            Example("batch", "A batch", {"logits": [[2, 3, 4], [3, 1, -3]], "targets": [1, 0]}),
+            Example(
+                "layer",
+                "One step of gradient descent on a layer of three nodes",
+                {
+                    "inputs": [[1, 0.5, -1]],
+                    "weights": [[0.2, -0.4, 0.1], [0.5, 0.3, -0.2], [-0.1, 0.6, 0.4]],
+                    "bias": [0, 0, 0],
+                    "targets": [1],
+                    "learning_rate": 0.1,
+                },
+            ),
+            Example(
+                "soft",
+                "Soft targets with label smoothing",
+                {"logits": [[2, 3, 4]], "targets": [[0.1, 0.7, 0.2]], "label_smoothing": 0.1},
+            ),
+            Example("masked", "A masked class", {"logits": MASKED, "targets": 2}),
+            Example(
+                "vector_jacobian",
+                "A loss of one's own",
+                {"logits": [[2, 3, 4]], "probabilities_gradient": [[0.5, -1, 0]]},
+            ),
+        ),
+    ),
+)
+"""Every operation, in the order in which they build on each other."""

@@ -1,0 +1,119 @@
+"""What can only be refused once the values are known and the rows are counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from service.errors import ExcludedRow, InvalidLabel, InvalidValue, NonFiniteLogit, NumberOutOfRange
+
+if TYPE_CHECKING:
+    from service.compute.softmax import Floats, Integers
+    from service.errors import Location
+
+Mask = npt.NDArray[np.bool_]
+
+MOST = 20
+"""Places that a refusal names."""
+
+
+def as_dtype(name: str, values: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any]:
+    """values rounded to dtype. Raises NumberOutOfRange where a finite number has no finite neighbour in it."""
+    try:
+        with np.errstate(over="raise"):
+            return values.astype(dtype, order="C", copy=False)
+    except FloatingPointError:
+        raise NumberOutOfRange(name, dtype) from None
+
+
+def labels(targets: npt.NDArray[Any], classes: int, ignore_index: int | None) -> tuple[Integers, Mask | None]:
+    """Class indices, flat, and which of them count (None: all); 0 stands in for one that does not.
+
+    Raises InvalidLabel for a counted label that is no whole number from 0 to classes - 1.
+    """
+    counted = None if ignore_index is None else targets != ignore_index
+    with np.errstate(invalid="ignore"):
+        wrong = ~((targets >= 0) & (targets < classes))
+        if targets.dtype.kind == "f":
+            wrong |= targets != np.floor(targets)
+    if counted is not None:
+        wrong &= counted
+    if wrong.any():
+        places = _places("targets", wrong, targets.shape, "is not a class index")
+        label = f"{targets[wrong][0]:.17g}"
+        raise InvalidLabel(
+            f"{_at(places)} is {label}, which is not a class index; labels are whole numbers from 0 to {classes - 1}.",
+            *places,
+        )
+    if counted is None or counted.all():
+        return targets.ravel().astype(np.int64, copy=False), None
+    return np.where(counted, targets, 0).ravel().astype(np.int64), counted.ravel()
+
+
+def probabilities(targets: Floats, batch: tuple[int, ...]) -> None:
+    """Raises InvalidValue for a target probability, of (N, K), that is negative or not finite."""
+    wrong = ~((targets >= 0) & (targets < np.inf))
+    if wrong.any():
+        places = _places("targets", wrong, (*batch, targets.shape[1]), "is negative or not finite")
+        raise InvalidValue(f"{_at(places)} must be finite and not negative; targets are probabilities here.", *places)
+
+
+def rows_of_layer(inputs: Floats, counted: Mask | None, batch: tuple[int, ...]) -> Mask | None:
+    """(N,) Rows of inputs (N, D) that are not counted and hold a NaN or an infinity; None if there are none.
+
+    Raises InvalidValue for such a value in a row that is counted.
+    """
+    if np.isfinite(inputs).all():
+        return None
+    wrong = ~np.isfinite(inputs)
+    offending = wrong if counted is None else wrong & counted[:, None]
+    if offending.any():
+        places = _places("inputs", offending, (*batch, inputs.shape[1]), "is not finite")
+        raise InvalidValue(f"{_at(places)} is not finite; inputs must be finite numbers.", *places)
+    return np.asarray(wrong.any(axis=1))
+
+
+def logits(values: npt.NDArray[Any], counted: Mask | None, batch: tuple[int, ...], *, layer: bool) -> npt.NDArray[Any]:
+    """Logits (N, K) in which a row that is not counted and holds a NaN or +inf has every class excluded.
+
+    Raises NonFiniteLogit for such a value in a row that is counted; from a layer, -inf is one too.
+    """
+    if values.size == 0 or (values.max() < np.inf and not (layer and values.min() == -np.inf)):
+        return values
+    wrong = ~np.isfinite(values) if layer else ~(values < np.inf)
+    offending = wrong if counted is None else wrong & counted[:, None]
+    if offending.any():
+        places = _places("logits", offending, (*batch, values.shape[1]), "is NaN or infinite")
+        change = (
+            "the layer overflows: scale inputs, weights or bias down"
+            if layer
+            else 'logits must be finite, or "-Infinity" to exclude a class'
+        )
+        raise NonFiniteLogit(f"{_at(places)} is NaN or infinite; {change}.", *places)
+    return np.where(wrong.any(axis=1, keepdims=True), -np.inf, values)
+
+
+def no_excluded_row(values: npt.NDArray[Any], counted: Mask | None, batch: tuple[int, ...]) -> None:
+    """Raises ExcludedRow for a counted row of logits (N, K) that excludes every class."""
+    if values.size == 0 or values.min() > -np.inf:
+        return
+    excluded = values.max(axis=1) == -np.inf
+    if counted is not None:
+        excluded &= counted
+    if excluded.any():
+        places = _places("logits", excluded, batch, "excludes every class")
+        raise ExcludedRow(f"{_at(places)} excludes every class; leave at least one in a row that has a loss.", *places)
+
+
+def _places(name: str, wrong: Mask, shape: tuple[int, ...], message: str) -> list[tuple[Location, str]]:
+    """The first places where wrong, a mask of that shape or flat, is set."""
+    first = np.flatnonzero(wrong)[:MOST]
+    return [((name, *(int(i) for i in np.unravel_index(index, shape))), message) for index in first]
+
+
+def _at(places: list[tuple[Location, str]]) -> str:
+    """The first place as it is written in code: logits[3, 17]."""
+    name, *index = places[0][0]
+    return f"{name}[{', '.join(map(str, index))}]" if index else str(name)

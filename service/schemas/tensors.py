@@ -1,0 +1,97 @@
+"""Tensor fields: arrays in Python, nested arrays of numbers in JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+from typing_extensions import TypeAliasType
+
+from service.description import Domain
+from service.errors import InvalidValue, NotANumber, NumberOutOfRange, RaggedTensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Array = npt.NDArray[Any]
+
+NONFINITE = {"Infinity": np.inf, "-Infinity": -np.inf, "NaN": np.nan}
+"""How JSON spells what it has no numbers for, as in ProtoJSON."""
+
+NonFinite = Literal["Infinity", "-Infinity", "NaN"]
+Excluded = Annotated[Literal["-Infinity"], Field(description="An excluded class.")]
+
+Numbers = TypeAliasType("Numbers", list[float] | list["Numbers"])  # type: ignore[misc]
+Logits = TypeAliasType("Logits", list[float | Excluded] | list["Logits"])  # type: ignore[misc]
+Results = TypeAliasType("Results", list[float | NonFinite] | list["Results"])  # type: ignore[misc]
+Integers = TypeAliasType("Integers", list[int] | list["Integers"])  # type: ignore[misc]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorField:
+    """Makes an ndarray field of a Pydantic model: `Annotated[np.ndarray, TensorField(domain, shown)]`.
+
+    Takes an array, a number or a nested list of numbers; refuses what lies outside the domain.
+    shown: the type that stands for it in the JSON schema.
+    """
+
+    domain: Domain
+    shown: Any
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(
+            self.validate, json_schema_input_schema=handler.generate_schema(self.shown)
+        )
+
+    def validate(self, value: Any, info: core_schema.ValidationInfo) -> Array:
+        """value as an array of int64 or of floats, in the domain."""
+        name = str(info.field_name)
+        array = value if isinstance(value, np.ndarray) else from_nested(name, value)
+        if array.dtype.kind not in "iuf":
+            raise NotANumber(name)
+        check_domain(name, array, self.domain)
+        return array
+
+
+def check_domain(name: str, array: Array, domain: Domain) -> None:
+    """Raises InvalidValue where a value lies outside the domain; what depends on other fields is checked later."""
+    if domain not in (Domain.FINITE, Domain.NON_NEGATIVE):
+        return
+    if not np.isfinite(array).all():
+        raise InvalidValue(f"{name} must hold finite numbers; it has a NaN or an infinity.", ((name,), "is not finite"))
+    if domain is Domain.NON_NEGATIVE and (array < 0).any():
+        raise InvalidValue(f"{name} must not hold negative numbers.", ((name,), "is negative"))
+
+
+def from_nested(name: str, value: Any) -> Array:
+    """A number, or a nested list of numbers, as an array: int64 if all are integers that fit, else float64.
+
+    Among logits the strings of `NONFINITE` are numbers too. Raises NotANumber, NumberOutOfRange and RaggedTensor.
+    """
+    shape: list[int] = []
+    level: Sequence[Any] = [value]
+    while any(isinstance(item, list) for item in level):
+        sizes = {len(item) if isinstance(item, list) else -1 for item in level}
+        if len(sizes) > 1:
+            raise RaggedTensor(name)
+        shape.append(sizes.pop())
+        level = [item for items in level for item in items]
+    if name == "logits":
+        level = [NONFINITE.get(item, item) if isinstance(item, str) else item for item in level]
+    return _from_numbers(name, level).reshape(shape)
+
+
+def _from_numbers(name: str, values: Sequence[Any]) -> Array:
+    kinds = set(map(type, values))
+    if not kinds <= {int, float}:
+        raise NotANumber(name)
+    try:
+        if kinds == {int} and -(2**63) <= min(values) <= max(values) < 2**63:
+            return np.array(values, np.int64)
+        return np.array(values, np.float64)
+    except OverflowError:
+        raise NumberOutOfRange(name, "float64") from None

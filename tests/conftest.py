@@ -1,0 +1,48 @@
+"""What tests of several folders share."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+
+from service.app import create_app
+from service.settings import Settings
+
+STARTED = re.compile(r"Uvicorn running on (http://\S+)")
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    """The application in this process, without a socket."""
+    transport = httpx.ASGITransport(create_app(Settings()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The address of a real server process on a free port of loopback; it ends with the session."""
+    command = [sys.executable, "-m", "service", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if found := STARTED.search(line):
+                yield found.group(1)
+                break
+        else:
+            pytest.fail("the server did not start")
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def http(server: str) -> Iterator[httpx.Client]:
+    """A client of the real server."""
+    with httpx.Client(base_url=server, timeout=60) as client:
+        yield client
