@@ -18,6 +18,12 @@ STARTED = re.compile(r"Uvicorn running on (http://\S+)")
 
 
 @pytest.fixture
+def anyio_backend() -> str:
+    """The event loop that the service runs on."""
+    return "asyncio"
+
+
+@pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     """The application in this process, without a socket."""
     transport = httpx.ASGITransport(create_app(Settings()))
