@@ -43,7 +43,7 @@ format: .venv/dev ## put the code in order
 
 .PHONY: openapi
 openapi: .venv/dev ## write openapi/openapi.json anew
-	$(BIN)/python -m tests.contract.openapi > openapi/openapi.json
+	$(BIN)/python -m tests.contract.document
 
 .PHONY: lock
 lock: .venv/dev ## pin the dependencies anew, with hashes

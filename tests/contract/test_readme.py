@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import shlex
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.operations import OPERATIONS
+from service.settings import Settings
+from tests.contract.document import same
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[tuple[str, str]]:
+    """Every curl command of the README with the answer it shows."""
+    shown = []
+    for language, block in BLOCKS:
+        if language == "console":
+            pieces = re.split(r"^\$ ", block.replace("\\\n", " "), flags=re.MULTILINE)[1:]
+            shown += [tuple(piece.split("\n", 1)) for piece in pieces if piece.startswith("curl")]
+    return [(command, answer.strip()) for command, answer in shown]
+
+
+@pytest.mark.parametrize(("command", "answer"), commands())
+def test_every_curl_command_answers_what_is_shown(http: httpx.Client, command: str, answer: str) -> None:
+    _, *words = shlex.split(command)
+    headers, body, url = {}, "", ""
+    while words:
+        word = words.pop(0)
+        if word == "-H":
+            name, _, value = words.pop(0).partition(": ")
+            headers[name] = value
+        elif word == "-d":
+            body = words.pop(0)
+        elif word != "-s":
+            url = word
+    assert url.startswith("localhost:8000/")
+    response = http.post(url.removeprefix("localhost:8000"), content=body, headers=headers)
+    assert same(response.json(), json.loads(answer))
+
+
+@pytest.mark.parametrize("code", [block for language, block in BLOCKS if language == "python"])
+def test_every_python_example_runs(server: str, code: str) -> None:
+    assert "http://localhost:8000" in code
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(code.replace("http://localhost:8000", server), {})  # noqa: S102 - the code is ours
+
+
+def test_every_setting_has_its_row() -> None:
+    for name, field in Settings.model_fields.items():
+        flag = "--" + name.replace("_", "-")
+        default = f"`{field.default}`" if field.default != "" else ""
+        row = f"| `{name}` | `{flag}` | `SOFTMAX_{name.upper()}` | {default} |".replace("  ", " ")
+        assert row in README, row
+
+
+def test_every_input_parameter_and_output_is_named() -> None:
+    for operation in OPERATIONS:
+        for name in (*operation.names, *operation.named_outputs, operation.name):
+            assert name in README, name
+        for parameter in operation.parameters:
+            assert f"| `{parameter.name}` |" in README, parameter.name
+
+
+def test_every_path_is_named() -> None:
+    for path in ("/livez", "/readyz", "/info", "/docs", "/openapi.json"):
+        assert path in README
