@@ -117,6 +117,17 @@ class Operation:
         return (*(each.name for each in described), "outputs")
 
     @cached_property
+    def needs(self) -> Mapping[str, tuple[str, ...]]:
+        """What each input and parameter means nothing without, where it is so."""
+        described: list[Input | Parameter] = [*self.inputs, *self.parameters]
+        return {each.name: each.needs for each in described if each.needs}
+
+    @cached_property
+    def neutral(self) -> Mapping[str, float | str | None]:
+        """The parameters' defaults."""
+        return {each.name: each.default for each in self.parameters}
+
+    @cached_property
     def named_outputs(self) -> Mapping[str, Output]:
         """The outputs by name."""
         return {output.name: output for output in self.outputs}

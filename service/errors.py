@@ -172,14 +172,7 @@ class UnknownPath(ServiceError):
 
 
 class UnknownMethod(ServiceError):
-    """Something lives there, but does not answer to that verb.
-
-    allowed: the verbs it does answer to.
-    """
-
-    def __init__(self, detail: str, allowed: str) -> None:
-        super().__init__(detail)
-        self.allowed = allowed
+    """Something lives there, but does not answer to that verb."""
 
 
 class UnreadableMediaType(ServiceError):

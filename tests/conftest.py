@@ -6,13 +6,16 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from service.app import create_app
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
 
 STARTED = re.compile(r"Uvicorn running on (http://\S+)")
 

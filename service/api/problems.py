@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -12,10 +13,12 @@ from starlette.responses import Response
 from service import errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.exceptions import HTTPException
     from starlette.requests import Request
 
-    from service.errors import ServiceError
+    from service.errors import Location, ServiceError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -97,36 +100,39 @@ def responses() -> dict[int | str, dict[str, Any]]:
     }
 
 
-def problem(request: Request, kind: Kind, detail: str, locations: Any = (), headers: Any = None) -> Response:
-    """The reply that says what is wrong."""
+def problem(kind: Kind, detail: str, request_id: str, locations: Iterable[tuple[Location, str]] = ()) -> bytes:
+    """The body of a problem."""
     content = {
         "type": f"/problems/{kind.slug}",
         "title": kind.title,
         "status": kind.status,
         "detail": detail,
-        "instance": request.state.request_id,
-        "errors": [{"loc": loc, "msg": msg} for loc, msg in locations[:MOST]],
+        "instance": request_id,
+        "errors": [{"loc": loc, "msg": msg} for loc, msg in islice(locations, MOST)],
         "error": detail,
     }
-    return Response(orjson.dumps(content), kind.status, headers, MEDIA_TYPE)
+    return orjson.dumps(content)
 
 
-async def refuse(request: Request, error: ServiceError) -> Response:
-    """Answers a refusal."""
-    headers = {"Allow": error.allowed} if isinstance(error, errors.UnknownMethod) else None
-    return problem(request, KINDS[type(error)], error.detail, error.locations, headers)
+def apology(request_id: str) -> bytes:
+    """The body of what should never have happened."""
+    return problem(INTERNAL, "The service failed; please report this with the request id.", request_id)
 
 
 async def refuse_route(request: Request, error: HTTPException) -> Response:
     """Answers what the router found no route for."""
+    headers = error.headers or {}
+    refusal: ServiceError
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = (error.headers or {}).get("Allow", "")
-        return await refuse(request, errors.UnknownMethod(f"This path answers to {allowed} only.", allowed))
-    return await refuse(request, errors.UnknownPath("Nothing lives at this path; GET / names what there is."))
+        refusal = errors.UnknownMethod(f"This path answers to {headers['Allow']} only.")
+    else:
+        refusal = errors.UnknownPath("Nothing lives at this path; GET / names what there is.")
+    kind = KINDS[type(refusal)]
+    return Response(problem(kind, refusal.detail, request.state.request_id), kind.status, headers, MEDIA_TYPE)
 
 
 async def apologize(request: Request, _: Exception) -> Response:
-    """Answers what should never have happened; the server logs it."""
+    """Answers what should never have happened outside of the operations; the server logs it."""
+    request_id = request.state.request_id
     # this reply is made outside of all middleware, the envelope included
-    headers = {"X-Request-ID": request.state.request_id}
-    return problem(request, INTERNAL, "The service failed; please report this with the request id.", headers=headers)
+    return Response(apology(request_id), INTERNAL.status, {"X-Request-ID": request_id}, MEDIA_TYPE)

@@ -2,90 +2,105 @@
 
 from __future__ import annotations
 
+import logging
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response
 
 from service.api import problems
-from service.api.limits import read_body
+from service.api.exchange import Disconnected, Exchange
 from service.api.negotiation import check_accept, check_content
 from service.codecs import json
+from service.errors import ServiceError
 from service.operations import OPERATIONS, run
-from service.schemas.messages import Request as Message
 from service.schemas.messages import reply_model, request_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
-    from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
     from service.description import Operation
+    from service.schemas.messages import Request
     from service.settings import Settings
 
+log = logging.getLogger("service")
 
-class OperationRoute(APIRoute):
-    """A route that reads its message and writes its reply without an object per number.
 
-    FastAPI documents the endpoint as declared; what it would do to serve it, this does instead, in the same order:
-    the body becomes the message, the message goes to the endpoint, what comes back becomes the reply.
+class OperationEndpoint:
+    """ASGI application: the body becomes a message, the message goes to the operation, its outputs become the reply.
+
+    Work above a size is handed to a thread, so that it does not hold up the event loop.
     """
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The coroutine that answers a request."""
-        assert self.body_field is not None
-        message: type[Message] = self.body_field.field_info.annotation  # type: ignore[assignment]
-        endpoint = self.endpoint
+    def __init__(self, operation: Operation, message: type[Request], settings: Settings) -> None:
+        self.operation = operation
+        self.message = message
+        self.settings = settings
 
-        def answer(body: bytes, stages: dict[str, float]) -> Response:
-            start = perf_counter()
-            request = message.read(json.decode(body, message.operation))
-            decoded = perf_counter()
-            stages["decode"] = decoded - start
-            outputs = endpoint(request)
-            computed = perf_counter()
-            stages["compute"] = computed - decoded
-            content = json.encode(outputs)
-            stages["encode"] = perf_counter() - computed
-            return Response(content, media_type=json.MEDIA_TYPE)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request, whatever happens."""
+        exchange = Exchange(scope, receive, send)
+        try:
+            check_content(exchange.header(b"content-type"), exchange.header(b"content-encoding"), json.MEDIA_TYPE)
+            check_accept(exchange.header(b"accept"), json.MEDIA_TYPE)
+            body = await exchange.body(self.settings.max_body_bytes)
+            if len(body) <= self.settings.inline_body_bytes:
+                content = self.answer(body, exchange.stages)
+            else:
+                content = await run_in_threadpool(self.answer, body, exchange.stages)
+        except ServiceError as error:
+            kind = problems.KINDS[type(error)]
+            content = problems.problem(kind, error.detail, exchange.request_id, error.locations)
+            await exchange.reply(kind.status, problems.MEDIA_TYPE, content)
+        except Disconnected:
+            return
+        except Exception:
+            log.exception("request %s failed", exchange.request_id)
+            content = problems.apology(exchange.request_id)
+            await exchange.reply(problems.INTERNAL.status, problems.MEDIA_TYPE, content)
+        else:
+            await exchange.reply(200, json.MEDIA_TYPE, content)
 
-        async def handle(request: Request) -> Response:
-            settings: Settings = request.app.state.settings
-            headers, stages = request.headers, request.state.stages
-            check_content(headers.get("content-type"), headers.get("content-encoding"), json.MEDIA_TYPE)
-            check_accept(headers.get("accept"), json.MEDIA_TYPE)
-            body = await read_body(request, settings.max_body_bytes)
-            if len(body) <= settings.inline_body_bytes:
-                return answer(body, stages)
-            return await run_in_threadpool(answer, body, stages)
-
-        return handle
-
-
-def operations_router(settings: Settings) -> APIRouter:
-    """POST /softmax, /loss and /gradient."""
-    router = APIRouter(route_class=OperationRoute, tags=["operations"])
-    for operation in OPERATIONS:
-        router.add_api_route(
-            f"/{operation.name}",
-            endpoint(operation, settings),
-            methods=["POST"],
-            operation_id=operation.name,
-            summary=operation.summary,
-            description=operation.doc,
-            responses=problems.responses(),
-        )
-    return router
+    def answer(self, body: bytes, stages: dict[str, float]) -> bytes:
+        """The reply to a body, and the seconds that each stage took. Raises ServiceError."""
+        start = perf_counter()
+        message = self.message.read(json.decode(body, self.operation))
+        decoded = perf_counter()
+        stages["decode"] = decoded - start
+        outputs = run(self.operation, message.fields, message.wanted, max_elements=self.settings.max_elements)
+        computed = perf_counter()
+        stages["compute"] = computed - decoded
+        content = json.encode(outputs)
+        stages["encode"] = perf_counter() - computed
+        return content
 
 
-def endpoint(operation: Operation, settings: Settings) -> Callable[..., Any]:
-    """The function behind a path: a message in, named arrays out."""
+def operation_route(operation: Operation, settings: Settings) -> APIRoute:
+    """POST /softmax, say: documented by FastAPI as it is declared, served by an endpoint of its own.
 
-    def serve(message: Message) -> dict[str, Any]:
-        return run(operation, message.fields, message.wanted, max_elements=settings.max_elements)
+    What FastAPI does around a function (exit stacks, dependencies, an object per number) costs more than the operation.
+    """
+    message = request_model(operation)
 
-    serve.__annotations__ = {"message": request_model(operation), "return": reply_model(operation)}
-    return serve
+    def declared(message: Any) -> Any:
+        """What the path takes and gives, for the OpenAPI document."""
+
+    declared.__annotations__ = {"message": message, "return": reply_model(operation)}
+    route = APIRoute(
+        f"/{operation.name}",
+        declared,
+        methods=["POST"],
+        operation_id=operation.name,
+        summary=operation.summary,
+        description=operation.doc,
+        responses=problems.responses(),
+        tags=["operations"],
+    )
+    route.app = OperationEndpoint(operation, message, settings)
+    return route
+
+
+def operation_routes(settings: Settings) -> list[APIRoute]:
+    """A route for each operation."""
+    return [operation_route(operation, settings) for operation in OPERATIONS]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from service.compute.softmax import Floats, Integers, Softmax, product, scaled_difference, sum_of_others
+from service.compute.softmax import Floats, Integers, Softmax, product, quantity, scaled_difference, sum_of_others
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -34,7 +33,7 @@ class Targets:
     reduction: Reduction = "mean"
     divisor: float | None = None
 
-    @cached_property
+    @quantity
     def weights(self) -> Floats:
         """(N,) s, with 0 for an uncounted row."""
         rows = self.labels if self.labels is not None else self.probabilities
@@ -42,19 +41,19 @@ class Targets:
         weights = np.ones(len(rows)) if self.sample_weights is None else self.sample_weights
         return weights if self.counted is None else np.where(self.counted, weights, 0.0)
 
-    @cached_property
+    @quantity
     def label_weights(self) -> Floats:
         """(N,) s * w[y] for labels."""
         if self.class_weights is None:
             return self.weights
         return self.weights * self.class_weights[self.labels]
 
-    @cached_property
+    @quantity
     def total_weight(self) -> float:
         """sum of s over counted rows: the denominator of the z-loss, and of the loss for probability targets."""
         return float(self.weights.sum())
 
-    @cached_property
+    @quantity
     def denominator(self) -> float:
         """What the mean divides by: sum of s * w[y] for labels, sum of s for probabilities, over counted rows."""
         if self.divisor is not None:
@@ -107,18 +106,18 @@ class CrossEntropy(Softmax):
         self.targets = targets
         self._block = rows
 
-    @cached_property
+    @quantity
     def _weights(self) -> Floats:
         """(n,) s."""
         return self.targets.weights[self._block]
 
-    @cached_property
+    @quantity
     def _labels(self) -> Integers | None:
         """(n,) y where a row has all its weight on one class; None where the weight is spread."""
         labels = self.targets.labels
         return None if labels is None or self.targets.label_smoothing else labels[self._block]
 
-    @cached_property
+    @quantity
     def _spread(self) -> Floats:
         """(n, K) a, the effective targets."""
         targets, classes = self.targets, self.logits.shape[1]
@@ -133,29 +132,29 @@ class CrossEntropy(Softmax):
             spread *= targets.class_weights
         return spread
 
-    @cached_property
+    @quantity
     def _label_shares(self) -> Floats:
         """(n,) s w[y], over the denominator for the mean."""
         return self.targets.share(self.targets.label_weights[self._block])
 
-    @cached_property
+    @quantity
     def _spread_shares(self) -> Floats:
         """(n, K) s a, over the denominator for the mean."""
         return self.targets.share(self._spread * self._weights[:, None])
 
-    @cached_property
+    @quantity
     def _penalty_shares(self) -> Floats:
         """(n,) s z_loss, over the total weight for the mean."""
         return self.targets.penalty_share(self._weights) * self.targets.z_loss
 
-    @cached_property
+    @quantity
     def cross_entropies(self) -> Floats:
         """(n,) s CE, nats."""
         if self._labels is not None:
             return product(self.targets.label_weights[self._block], self._at(self.surprisals, self._labels))
         return product(self._weights, product(self._spread, self.surprisals).sum(axis=-1))
 
-    @cached_property
+    @quantity
     def penalties(self) -> Floats:
         """(n,) s z_loss l**2."""
         return product(self._weights * self.targets.z_loss, self.log_normalizer**2)
@@ -165,7 +164,7 @@ class CrossEntropy(Softmax):
         """(n,) What each row adds to the loss before it is reduced."""
         return self.cross_entropies + self.penalties
 
-    @cached_property
+    @quantity
     def _cross_entropy_gradient(self) -> Floats:
         """(n, K) s (p A - a) over the denominator: the derivative of the cross-entropy by u."""
         if self._labels is None:
@@ -175,12 +174,12 @@ class CrossEntropy(Softmax):
         gradient[self._rows, self._labels] = 0.0 - self._at(self.complements, self._labels) * self._label_shares
         return gradient
 
-    @cached_property
+    @quantity
     def _penalty_slopes(self) -> Floats | None:
         """(n,) 2 s z_loss l over the total weight, the derivative of the z-loss by l; None without a z-loss."""
         return product(2.0 * self._penalty_shares, self.log_normalizer) if self.targets.z_loss else None
 
-    @cached_property
+    @quantity
     def logits_gradient(self) -> Floats:
         """(n, K) dL/dz, z the logits as sent."""
         gradient = self._cross_entropy_gradient
@@ -188,7 +187,7 @@ class CrossEntropy(Softmax):
             gradient = gradient + product(self.probabilities, self._penalty_slopes[:, None])
         return by_logits(self, gradient)
 
-    @cached_property
+    @quantity
     def temperature_slopes(self) -> Floats:
         """(n,) What each row adds to dL/dT = -1/T sum g_u u.
 
@@ -200,7 +199,7 @@ class CrossEntropy(Softmax):
             slopes -= product(self._penalty_slopes, self.log_normalizer - self.entropy) / self.temperature
         return slopes
 
-    @cached_property
+    @quantity
     def targets_gradient(self) -> Floats:
         """(n, K) dL/dt = -(1 - eps) s w log p over the denominator."""
         shares = self.targets.share((1.0 - self.targets.label_smoothing) * self._weights)[:, None]
@@ -208,7 +207,7 @@ class CrossEntropy(Softmax):
             shares = shares * self.targets.class_weights
         return product(shares, self.surprisals)
 
-    @cached_property
+    @quantity
     def hessian(self) -> Floats:
         """(n, K, K) d2L/dz2 = ((A + 2 z_loss l) (diag p - p p^T) + 2 z_loss p p^T) / T**2, scaled like the loss."""
         spread = self._label_shares if self._labels is not None else self._spread_shares.sum(axis=-1)
@@ -229,19 +228,19 @@ class VectorJacobianProduct(Softmax):
         super().__init__(logits, **scaling)
         self._vectors = vectors
 
-    @cached_property
+    @quantity
     def _gradient(self) -> Floats:
         """(n, K) g_u."""
         shifted = scaled_difference(self._vectors, self._at(self._vectors, self.top), 4.0)
         mean = (self.probabilities * shifted).sum(axis=-1)
         return 4.0 * (self.probabilities * (shifted - mean[:, None]))
 
-    @cached_property
+    @quantity
     def logits_gradient(self) -> Floats:
         """(n, K) dL/dz, z the logits as sent."""
         return by_logits(self, self._gradient)
 
-    @cached_property
+    @quantity
     def temperature_slopes(self) -> Floats:
         """(n,) What each row adds to dL/dT = -1/T sum g_u u; g_u sums to 0, so u may be shifted to d."""
         return by_temperature(self, self._gradient)

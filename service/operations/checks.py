@@ -21,9 +21,11 @@ MOST = 20
 
 def as_dtype(name: str, values: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any]:
     """values rounded to dtype. Raises NumberOutOfRange where a finite number has no finite neighbour in it."""
+    if dtype == "float64":
+        return values.astype(np.float64, order="C", copy=False)
     try:
         with np.errstate(over="raise"):
-            return values.astype(dtype, order="C", copy=False)
+            return values.astype(np.float32, order="C", copy=False)
     except FloatingPointError:
         raise NumberOutOfRange(name, dtype) from None
 
@@ -75,31 +77,39 @@ def rows_of_layer(inputs: Floats, counted: Mask | None, batch: tuple[int, ...]) 
     return np.asarray(wrong.any(axis=1))
 
 
-def logits(values: npt.NDArray[Any], counted: Mask | None, batch: tuple[int, ...], *, layer: bool) -> npt.NDArray[Any]:
-    """Logits (N, K) in which a row that is not counted and holds a NaN or +inf has every class excluded.
+def rows_not_counted(logits: npt.NDArray[Any], counted: Mask | None) -> npt.NDArray[Any]:
+    """Logits (N, K) in which a row that is not counted and holds a NaN or +inf has every class excluded."""
+    if counted is None:
+        return logits
+    absent = ~counted & ~(logits.max(axis=1) < np.inf)
+    return np.where(absent[:, None], -np.inf, logits) if absent.any() else logits
 
-    Raises NonFiniteLogit for such a value in a row that is counted; from a layer, -inf is one too.
-    """
-    if values.size == 0 or (values.max() < np.inf and not (layer and values.min() == -np.inf)):
-        return values
-    wrong = ~np.isfinite(values) if layer else ~(values < np.inf)
+
+def logits_of_layer(logits: Floats, counted: Mask | None, batch: tuple[int, ...]) -> Floats:
+    """As `rows_not_counted`, where -inf is an overflow too. Raises NonFiniteLogit for one in a row that is counted."""
+    if np.isfinite(logits).all():
+        return logits
+    wrong = ~np.isfinite(logits)
     offending = wrong if counted is None else wrong & counted[:, None]
     if offending.any():
-        places = _places("logits", offending, (*batch, values.shape[1]), "is NaN or infinite")
-        change = (
-            "the layer overflows: scale inputs, weights or bias down"
-            if layer
-            else 'logits must be finite, or "-Infinity" to exclude a class'
-        )
-        raise NonFiniteLogit(f"{_at(places)} is NaN or infinite; {change}.", *places)
-    return np.where(wrong.any(axis=1, keepdims=True), -np.inf, values)
+        places = _places("logits", offending, (*batch, logits.shape[1]), "overflows")
+        raise NonFiniteLogit(f"{_at(places)} overflows; scale inputs, weights or bias down.", *places)
+    return np.where(wrong.any(axis=1, keepdims=True), -np.inf, logits)
 
 
-def no_excluded_row(values: npt.NDArray[Any], counted: Mask | None, batch: tuple[int, ...]) -> None:
-    """Raises ExcludedRow for a counted row of logits (N, K) that excludes every class."""
-    if values.size == 0 or values.min() > -np.inf:
+def maxima(largest: Floats, logits: npt.NDArray[Any], batch: tuple[int, ...]) -> None:
+    """Raises NonFiniteLogit where the largest logit (N,) of a row is NaN or +inf."""
+    if (largest < np.inf).all():
         return
-    excluded = values.max(axis=1) == -np.inf
+    places = _places("logits", ~(logits < np.inf), (*batch, logits.shape[1]), "is NaN or infinite")
+    raise NonFiniteLogit(
+        f'{_at(places)} is NaN or infinite; logits must be finite, or "-Infinity" to exclude a class.', *places
+    )
+
+
+def no_excluded_row(largest: Floats, counted: Mask | None, batch: tuple[int, ...]) -> None:
+    """Raises ExcludedRow for a counted row that excludes every class: its largest logit, of (N,), is -inf."""
+    excluded = largest == -np.inf
     if counted is not None:
         excluded &= counted
     if excluded.any():

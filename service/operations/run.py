@@ -102,7 +102,7 @@ def _prepare(tensors: Mapping[str, Array], fields: Mapping[str, Any]) -> Batch:
     inputs, weights, bias = None, doubles("weights"), doubles("bias")
     if "logits" in tensors:
         logits = checks.as_dtype("logits", tensors["logits"], dtype).reshape(count, classes)
-        logits = checks.logits(logits, counted, batch, layer=False)
+        logits = checks.rows_not_counted(logits, counted)
     else:
         inputs = doubles("inputs", count, tensors["inputs"].shape[-1])
         assert inputs is not None
@@ -125,9 +125,6 @@ def _prepare(tensors: Mapping[str, Array], fields: Mapping[str, Any]) -> Batch:
         )
         if not (isfinite(targets.total_weight) and isfinite(targets.denominator)):
             raise InvalidValue("sample_weights and class_weights add up beyond double range; scale them down.")
-    if targets is not None or vectors is not None:
-        checks.no_excluded_row(logits, counted, batch)
-
     scaling = {name: fields[name] for name in ("temperature", "softcap", "top_k")}
     rate = fields.get("learning_rate")
     return Batch(batch, logits, scaling, inputs, weights, bias, targets, vectors, rate)
@@ -140,7 +137,7 @@ def _layer(
     absent = checks.rows_of_layer(inputs, counted, batch)
     if absent is not None:
         inputs = np.where(absent[:, None], 0.0, inputs)
-    logits = checks.logits(linear.forward(inputs, weights, bias), counted, batch, layer=True)
+    logits = checks.logits_of_layer(linear.forward(inputs, weights, bias), counted, batch)
     if absent is not None:
         logits = np.where(absent[:, None], -np.inf, logits)
     return inputs, logits
@@ -148,30 +145,43 @@ def _layer(
 
 def _evaluate(operation: Operation, wanted: Iterable[Output], batch: Batch) -> Mapping[str, Array]:
     """Every wanted output, and what they are made of."""
-    rows: dict[str, None] = {}
-
-    def collect(name: str) -> None:
-        output = operation.named_outputs.get(name)
-        if output is None or output.total is None:
-            rows[name] = None
-        else:
-            for quantity in output.of:
-                collect(quantity)
-
+    rows = {"maximum": None}
     for output in wanted:
-        collect(output.name)
+        _collect(operation, output.name, rows)
     results = evaluate(batch.rows, batch.logits.shape, rows)
-
-    def resolve(name: str) -> Array:
-        if name not in results:
-            output = operation.named_outputs[name]
-            assert output.total is not None
-            results[name] = np.asarray(output.total(batch, *map(resolve, output.of)))
-        return results[name]
-
+    _check_maxima(results["maximum"], batch)
     for output in wanted:
-        resolve(output.name)
+        _resolve(operation, output.name, batch, results)
     return results
+
+
+def _collect(operation: Operation, name: str, rows: dict[str, None]) -> None:
+    """Adds the quantities of rows that an output is made of, in the end, to rows."""
+    output = operation.named_outputs.get(name)
+    if output is None or output.total is None:
+        rows[name] = None
+    else:
+        for quantity in output.of:
+            _collect(operation, quantity, rows)
+
+
+def _resolve(operation: Operation, name: str, batch: Batch, results: dict[str, Array]) -> Array:
+    """An output, and those it is made of, added to results."""
+    if name not in results:
+        output = operation.named_outputs[name]
+        assert output.total is not None
+        parts = [_resolve(operation, quantity, batch, results) for quantity in output.of]
+        results[name] = np.asarray(output.total(batch, *parts))
+    return results[name]
+
+
+def _check_maxima(largest: Floats, batch: Batch) -> None:
+    """Refuses what only the largest logit of each row tells, which a softmax asks for anyway."""
+    checks.maxima(largest, batch.logits, batch.axes)
+    if batch.targets is not None:
+        checks.no_excluded_row(largest, batch.targets.counted, batch.axes)
+    elif batch.vectors is not None:
+        checks.no_excluded_row(largest, None, batch.axes)
 
 
 def _shaped(output: Output, values: Array, batch: tuple[int, ...], dtype: str) -> Array:
@@ -179,7 +189,7 @@ def _shaped(output: Output, values: Array, batch: tuple[int, ...], dtype: str) -
     axes = next(axes for axes in output.axes if len(axes) == values.ndim)
     if axes[:1] == ("...",):
         values = values.reshape(batch + values.shape[1:])
-    return values if output.integer else values.astype(dtype, copy=False)
+    return values if output.integer or dtype == "float64" else values.astype(dtype)
 
 
 def _bound_outputs(wanted: Iterable[Output], batch: Batch, max_elements: float) -> None:

@@ -21,6 +21,7 @@ from service.schemas.tensors import Integers, Logits, NonFinite, Numbers, Result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
     from service.description import Input, Operation, Output, Parameter
 
@@ -50,9 +51,8 @@ class Request(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        check_presence(self.operation, self.fields)
-        tensors = {each.name: self.fields[each.name] for each in self.operation.inputs}
-        lengths = fit(self.operation.inputs, tensors)
+        check_presence(self.operation, self.fields, self.model_fields_set)
+        lengths = fit([each for each in self.operation.inputs if each.name in self.model_fields_set], self.fields)
         classes = lengths["K"][0]
         if (self.fields["top_k"] or 0) > classes:
             raise InvalidParameter(f"top_k must be at most the {classes} classes.", (("top_k",), "is above K"))
@@ -68,25 +68,23 @@ class Request(BaseModel):
         return [name for name in self.operation.defaults if obstacle(outputs[name], self.fields) is None]
 
 
-def check_presence(operation: Operation, fields: Mapping[str, Any]) -> None:
-    """Raises MissingField and ConflictingFields where inputs and parameters do not go together."""
+def check_presence(operation: Operation, fields: Mapping[str, Any], given: AbstractSet[str]) -> None:
+    """Raises MissingField and ConflictingFields where the inputs and parameters given do not go together."""
     for group in operation.alternatives:
-        given = [name for name in group if fields[name] is not None]
-        if not given:
+        chosen = [name for name in group if name in given]
+        if not chosen:
             raise MissingField(f"Send {' or '.join(group)}.", ((group[0],), "is missing"))
-        if len(given) > 1:
+        if len(chosen) > 1:
             raise ConflictingFields(
-                f"Send either {' or '.join(given)}, not both.", *(((name,), "excludes another") for name in given)
+                f"Send either {' or '.join(chosen)}, not both.", *(((name,), "excludes another") for name in chosen)
             )
-    described: list[Input | Parameter] = [*operation.inputs, *operation.parameters]
-    for each in described:
-        if fields[each.name] is None or fields[each.name] is getattr(each, "default", None):
+    for name, needs in operation.needs.items():
+        if name not in given or (name in operation.neutral and fields[name] == operation.neutral[name]):
             continue
-        for needed in each.needs:
-            if fields[needed] is None:
+        for needed in needs:
+            if needed not in given:
                 raise MissingField(
-                    f"{each.name} means nothing without {needed}; send both or neither.",
-                    ((each.name,), f"needs {needed}"),
+                    f"{name} means nothing without {needed}; send both or neither.", ((name,), f"needs {needed}")
                 )
     if fields.get("denominator") is not None and fields["reduction"] != "mean":
         raise ConflictingFields(

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from service.operations import OPERATIONS
 from tests.contract.document import COMMITTED, current, same
+
+if TYPE_CHECKING:
+    import httpx
 
 DOCUMENT: dict[str, Any] = json.loads(COMMITTED.read_text(encoding="utf-8"))
 EXAMPLES = [(operation.name, example.name) for operation in OPERATIONS for example in operation.examples]
