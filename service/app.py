@@ -12,8 +12,10 @@ from service.api import problems
 from service.api.docs import add_docs
 from service.api.envelope import Envelope
 from service.api.health import health_router
+from service.api.open_inference import open_inference_endpoints
+from service.api.open_inference import router as open_inference_router
 from service.api.openapi import document
-from service.api.routes import operation_routes
+from service.api.plain import plain_routes
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,11 +30,14 @@ class Service(FastAPI):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(docs_url=None, redoc_url=None, redirect_slashes=False, root_path=settings.root_path)
-        routes = operation_routes(settings)
+        routes = plain_routes(settings)
         self.router.routes.extend(routes)
+        endpoints = {route.path: route.app for route in routes} | open_inference_endpoints(settings)
         # a proxy may strip the root path or leave it
         self.operations: dict[tuple[str, str], ASGIApp] = {
-            ("POST", prefix + route.path): route.app for route in routes for prefix in ("", settings.root_path)
+            ("POST", prefix + path): endpoint
+            for path, endpoint in endpoints.items()
+            for prefix in ("", settings.root_path)
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,6 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = Service(settings)
     app.openapi = partial(document, app)  # type: ignore[method-assign]
     app.include_router(health_router(settings))
+    app.include_router(open_inference_router)
     add_docs(app)
     app.add_middleware(Envelope)
     app.add_exception_handler(HTTPException, problems.refuse_route)  # type: ignore[arg-type]

@@ -13,6 +13,7 @@
     - RaggedTensor            rows of different length, or numbers beside rows
     - NotANumber              null, a boolean, a string or an object where a number must stand
     - NumberOutOfRange        a number that the datatype cannot hold
+    - InvalidDatatype         a datatype that the tensor cannot have
     - ShapeMismatch           a rank or a size that does not fit the other tensors
     - EmptyAxis               no class, or no feature
     - InvalidValue            a value outside the domain of its tensor: negative, or not finite
@@ -76,8 +77,9 @@ class UnknownField(ServiceError):
 class DuplicateField(ServiceError):
     """A name given twice."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"{name} is given twice; give it once.", ((name,), "is given twice"))
+    def __init__(self, name: str | None = None) -> None:
+        locations = [] if name is None else [((name,), "is given twice")]
+        super().__init__(f"{name or 'A field'} is given twice; give it once.", *locations)
 
 
 class MissingField(ServiceError):
@@ -125,10 +127,13 @@ class NumberOutOfRange(InvalidTensor):
 
     def __init__(self, name: str, dtype: str) -> None:
         super().__init__(
-            f"{name} has a number beyond the range of {dtype}; scale it down"
-            f"{', or send float64' if dtype == 'float32' else ''}.",
+            f"{name} has a number beyond the range of {dtype}; scale it down.",
             ((name,), f"is beyond the range of {dtype}"),
         )
+
+
+class InvalidDatatype(InvalidTensor):
+    """A datatype that the tensor cannot have."""
 
 
 class ShapeMismatch(InvalidTensor):
@@ -161,6 +166,9 @@ class TooLarge(ServiceError):
 
 class BodyTooLarge(TooLarge):
     """More bytes than the limit."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"The body is longer than {max_bytes} bytes; send fewer rows.")
 
 
 class TensorTooLarge(TooLarge):

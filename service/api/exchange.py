@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 """Ids that are taken over as they come; in place of any other, one is made."""
 
-RawHeaders = list[tuple[bytes, bytes]]
+RawHeader = tuple[bytes, bytes]
 
 
 class Disconnected(Exception):
@@ -30,9 +30,10 @@ class Exchange:
     stages: seconds by name, filled in by whoever works on the request.
     """
 
-    __slots__ = ("_receive", "_send", "headers", "request_id", "stages")
+    __slots__ = ("_receive", "_scope", "_send", "headers", "request_id", "stages")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope = scope
         self._receive = receive
         self._send = send
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -44,13 +45,19 @@ class Exchange:
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
 
+    @property
+    def query(self) -> str:
+        """The query string, still encoded."""
+        query: bytes = self._scope["query_string"]
+        return query.decode("latin-1")
+
     async def body(self, max_bytes: int) -> bytes:
         """The whole body, and not a byte more than max_bytes of it.
 
         Raises BodyTooLarge as soon as it is known to be longer, Disconnected if the client leaves.
         """
         if int(self.headers.get(b"content-length", 0)) > max_bytes:
-            raise _too_large(max_bytes)
+            raise BodyTooLarge(max_bytes)
         chunks, size, more = [], 0, True
         while more:
             message = await self._receive()
@@ -59,14 +66,15 @@ class Exchange:
             chunk = message.get("body", b"")
             size += len(chunk)
             if size > max_bytes:
-                raise _too_large(max_bytes)
+                raise BodyTooLarge(max_bytes)
             chunks.append(chunk)
             more = message.get("more_body", False)
         return b"".join(chunks)
 
-    async def reply(self, status: int, media_type: str, content: bytes) -> None:
+    async def reply(self, status: int, media_type: str, content: bytes, headers: Iterable[RawHeader] = ()) -> None:
         """Sends the reply, in one piece."""
         headers = [
+            *headers,
             (b"content-type", media_type.encode()),
             (b"content-length", b"%d" % len(content)),
             *reply_headers(self.request_id, self.stages.items()),
@@ -80,14 +88,10 @@ def request_id(sent: bytes) -> str:
     return sent.decode() if REQUEST_ID.fullmatch(sent) else os.urandom(16).hex()
 
 
-def reply_headers(request_id: str, stages: Iterable[tuple[str, float]] = ()) -> RawHeaders:
+def reply_headers(request_id: str, stages: Iterable[tuple[str, float]] = ()) -> list[RawHeader]:
     """X-Request-ID, and Server-Timing if there are stages, which are in seconds."""
     headers = [(b"x-request-id", request_id.encode())]
     timing = ", ".join([f"{name};dur={seconds * 1e3:.3f}" for name, seconds in stages])
     if timing:
         headers.append((b"server-timing", timing.encode()))
     return headers
-
-
-def _too_large(max_bytes: int) -> BodyTooLarge:
-    return BodyTooLarge(f"The body is longer than {max_bytes} bytes; send fewer rows.")

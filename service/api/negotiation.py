@@ -6,33 +6,52 @@ from functools import lru_cache
 
 from service.errors import UnreadableMediaType, UnwritableMediaType
 
+ENCODINGS = ("gzip", "deflate")
+"""Compressions of a body that are understood."""
+
 
 @lru_cache(maxsize=64)
-def check_content(content_type: str | None, content_encoding: str | None, readable: str) -> None:
-    """Raises UnreadableMediaType unless the body is of the readable media type, in UTF-8, not compressed."""
-    media_type, _, parameters = (content_type or "").partition(";")
+def content_type(header: str | None, readable: tuple[str, ...]) -> str:
+    """The media type of a body. Raises UnreadableMediaType unless it is one of the readable ones, text in UTF-8."""
+    media_type, _, parameters = (header or "").partition(";")
+    media_type = media_type.strip().lower()
     charset = parameters.replace(" ", "").replace('"', "").lower()
-    if media_type.strip().lower() != readable or charset not in ("", "charset=utf-8"):
-        raise UnreadableMediaType(f"Send the body with the header Content-Type: {readable}.")
-    if (content_encoding or "identity").strip().lower() != "identity":
-        raise UnreadableMediaType("Send the body without Content-Encoding.")
+    if media_type not in readable or charset not in ("", "charset=utf-8"):
+        raise UnreadableMediaType(f"Say what the body is with the header Content-Type: {' or '.join(readable)}.")
+    return media_type
+
+
+def content_encoding(header: str | None) -> str | None:
+    """How a body is compressed, None if it is not. Raises UnreadableMediaType for a way that is not understood."""
+    encoding = (header or "identity").strip().lower()
+    if encoding == "identity":
+        return None
+    if encoding not in ENCODINGS:
+        raise UnreadableMediaType(f"Compress the body with {' or '.join(ENCODINGS)}, or not at all.")
+    return encoding
 
 
 @lru_cache(maxsize=64)
-def check_accept(accept: str | None, writable: str) -> None:
-    """Raises UnwritableMediaType unless the writable media type is welcome (RFC 9110, 12.5.1)."""
+def first_accepted(accept: str | None, writable: tuple[str, ...]) -> str:
+    """The first of the writable media types that is welcome (RFC 9110, 12.5.1). Raises UnwritableMediaType."""
+    for media_type in writable:
+        if _is_accepted(accept, media_type):
+            return media_type
+    raise UnwritableMediaType(f"The answer can be {' or '.join(writable)}; name one, or */*, in the header Accept.")
+
+
+def _is_accepted(accept: str | None, media_type: str) -> bool:
+    """Is the most specific range that a media type is in one with a quality above 0?"""
     if accept is None or not accept.strip():
-        return
-    kind = writable.partition("/")[0]
-    ranks = {writable: 3, f"{kind}/*": 2, "*/*": 1}
+        return True
+    ranks = {media_type: 3, f"{media_type.partition('/')[0]}/*": 2, "*/*": 1}
     best, welcome = 0, False
     for item in accept.lower().split(","):
         media_range, *parameters = (part.strip() for part in item.split(";"))
         rank = ranks.get(media_range, 0)
         if rank > best:
             best, welcome = rank, not any(_is_zero(parameter) for parameter in parameters)
-    if not welcome:
-        raise UnwritableMediaType(f"The answer is {writable}; name it, or */*, in the header Accept.")
+    return welcome
 
 
 def _is_zero(parameter: str) -> bool:

@@ -54,6 +54,7 @@ KINDS: dict[type[ServiceError], Kind] = {
     errors.RaggedTensor: Kind(422, "ragged-tensor", "Ragged tensor"),
     errors.NotANumber: Kind(422, "not-a-number", "Not a number"),
     errors.NumberOutOfRange: Kind(422, "number-out-of-range", "Number out of range"),
+    errors.InvalidDatatype: Kind(422, "invalid-datatype", "Invalid datatype"),
     errors.ShapeMismatch: Kind(422, "shape-mismatch", "Shape mismatch"),
     errors.EmptyAxis: Kind(422, "empty-axis", "Empty axis"),
     errors.InvalidValue: Kind(422, "invalid-value", "Invalid value"),
@@ -83,10 +84,16 @@ class Problem(BaseModel):
     error: str = Field(description="The same as detail, for clients of inference servers, which read only this.")
 
 
+RESPONSE: dict[str, Any] = {
+    "description": "A problem.",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}},
+}
+"""Any refusal, as OpenAPI has it."""
+
+
 def responses() -> dict[int | str, dict[str, Any]]:
     """Every refusal of an operation as OpenAPI has it, by status."""
     statuses = {kind.status for kind in KINDS.values()} - {404, 405}
-    schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
     return {
         status: {
             "description": "\n".join(
@@ -94,18 +101,20 @@ def responses() -> dict[int | str, dict[str, Any]]:
                 for error, kind in KINDS.items()
                 if kind.status == status
             ),
-            "content": {MEDIA_TYPE: {"schema": schema}},
+            "content": RESPONSE["content"],
         }
         for status in sorted(statuses)
     }
 
 
-def problem(kind: Kind, detail: str, request_id: str, locations: Iterable[tuple[Location, str]] = ()) -> bytes:
+def problem(
+    kind: Kind, status: int, detail: str, request_id: str, locations: Iterable[tuple[Location, str]] = ()
+) -> bytes:
     """The body of a problem."""
     content = {
         "type": f"/problems/{kind.slug}",
         "title": kind.title,
-        "status": kind.status,
+        "status": status,
         "detail": detail,
         "instance": request_id,
         "errors": [{"loc": loc, "msg": msg} for loc, msg in islice(locations, MOST)],
@@ -116,7 +125,7 @@ def problem(kind: Kind, detail: str, request_id: str, locations: Iterable[tuple[
 
 def apology(request_id: str) -> bytes:
     """The body of what should never have happened."""
-    return problem(INTERNAL, "The service failed; please report this with the request id.", request_id)
+    return problem(INTERNAL, INTERNAL.status, "The service failed; please report this with the request id.", request_id)
 
 
 async def refuse_route(request: Request, error: HTTPException) -> Response:
@@ -128,7 +137,9 @@ async def refuse_route(request: Request, error: HTTPException) -> Response:
     else:
         refusal = errors.UnknownPath("Nothing lives at this path; GET / names what there is.")
     kind = KINDS[type(refusal)]
-    return Response(problem(kind, refusal.detail, request.state.request_id), kind.status, headers, MEDIA_TYPE)
+    return Response(
+        problem(kind, kind.status, refusal.detail, request.state.request_id), kind.status, headers, MEDIA_TYPE
+    )
 
 
 async def apologize(request: Request, _: Exception) -> Response:

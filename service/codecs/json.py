@@ -12,6 +12,7 @@ import numpy.typing as npt
 import orjson
 import simdjson
 
+from service.codecs.fields import unique
 from service.description import Domain
 from service.errors import (
     DuplicateField,
@@ -21,11 +22,11 @@ from service.errors import (
     NumberOutOfRange,
     RaggedTensor,
     ShapeMismatch,
-    UnknownField,
 )
+from service.nested import from_nested
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Mapping
 
     from service.description import Operation
 
@@ -36,6 +37,9 @@ MEDIA_TYPE = "application/json"
 LONGEST_LIST = 64
 """Items that are looked at of a list which is no tensor; no operation has as many outputs."""
 
+INT64_DIGITS = 19
+"""Digits of the largest integers of 64 bits."""
+
 MOST_AXES = 32
 """Axes of a tensor; NumPy counts to 64, and the answer may have two more."""
 
@@ -43,41 +47,38 @@ MOST_AXES = 32
 def decode(body: bytes, operation: Operation) -> dict[str, Any]:
     """The fields of a JSON object: tensors as arrays, anything else as Python objects.
 
-    A tensor of numbers is an array; one with strings in it stays a nested list, for the message to judge.
-
     Raises MalformedBody, NotAnObject, UnknownField, DuplicateField, RaggedTensor, NotANumber, NumberOutOfRange.
     """
     domains = {each.name: each.domain for each in operation.inputs}
-    try:
-        document = simdjson.Parser().parse(body)
-    except (ValueError, RuntimeError) as error:
-        return _decode_slowly(body, operation.names, _reason(error))
+    document = parse(body)
     if not isinstance(document, simdjson.Object):
         raise NotAnObject("The body must be a JSON object with named fields.")
     fields: dict[str, Any] = {}
+    lists = 0
     for name in unique(document.keys(), operation.names):
         value = document[name]
         if isinstance(value, simdjson.Array):
-            fields[name] = _tensor(name, value, domains[name]) if name in domains else _list(value)
+            if name in domains:
+                fields[name] = tensor(name, value, domains[name])
+            else:
+                fields[name] = _list(value)
+                lists += 1
         else:
             fields[name] = {} if isinstance(value, simdjson.Object) else value
-    _check_depths(body, document, fields)
+    arrays = {name: value.shape for name, value in fields.items() if isinstance(value, np.ndarray)}
+    check_depths(body, {name: (document[name], shape) for name, shape in arrays.items()}, lists)
     return fields
 
 
-def unique(names: Iterable[str], known: Collection[str]) -> list[str]:
-    """names, each known and there once. Raises UnknownField and DuplicateField at the first that is not."""
-    seen: list[str] = []
-    for name in names:
-        if name not in known:
-            raise UnknownField(name, known)
-        if name in seen:
-            raise DuplicateField(name)
-        seen.append(name)
-    return seen
+def parse(body: bytes) -> Any:
+    """The document in a body, with integers beyond 64 bits as floats. Raises ServiceError."""
+    try:
+        return simdjson.Parser().parse(body)
+    except (ValueError, RuntimeError) as error:
+        return simdjson.Parser().parse(_rewritten(body, _reason(error)))
 
 
-def _tensor(name: str, value: simdjson.Array, domain: Domain) -> Array | list[Any]:
+def tensor(name: str, value: simdjson.Array, domain: Domain) -> Array:
     """A nested array of numbers as an array, whose innermost rows may still hide arrays of one number."""
     shape = [len(value)]
     level: Any = [value]
@@ -98,7 +99,7 @@ def _tensor(name: str, value: simdjson.Array, domain: Domain) -> Array | list[An
         numbers = _numbers(value, integers=domain is Domain.TARGETS)
     except (TypeError, ValueError):
         if domain is Domain.LOGITS:
-            return value.as_list()
+            return from_nested(name, value.as_list())
         raise NotANumber(name) from None
     try:
         return numbers.reshape(shape)
@@ -122,18 +123,18 @@ def _list(value: simdjson.Array) -> list[Any]:
     return [{} if isinstance(item, simdjson.Array | simdjson.Object) else item for item in items]
 
 
-def _check_depths(body: bytes, document: simdjson.Object, fields: Mapping[str, Any]) -> None:
+def check_depths(body: bytes, arrays: Mapping[str, tuple[Any, tuple[int, ...]]], others: int) -> None:
     """Raises RaggedTensor where a row hides an array of one number: [1, [2]] flattens like [1, 2].
 
-    The tensors read account for every opening bracket of the body, or one of them has brackets too many.
+    arrays: what was read as a tensor, and with which shape; others: how many lists are no tensor.
+
+    Together they account for every opening bracket of the body, or one of them has brackets too many.
     """
-    brackets = {name: _brackets(value.shape) for name, value in fields.items() if isinstance(value, np.ndarray)}
-    lists = sum(isinstance(value, list) for value in fields.values())
-    if body.count(b"[") == sum(brackets.values()) + lists:
+    expected = {name: _brackets(shape) for name, (_, shape) in arrays.items()}
+    if body.count(b"[") == sum(expected.values()) + others:
         return
-    for name, expected in brackets.items():
-        tensor: Any = document[name]
-        if tensor.mini.count(b"[") != expected:
+    for name, (array, _) in arrays.items():
+        if array.mini.count(b"[") != expected[name]:
             raise RaggedTensor(name)
 
 
@@ -148,8 +149,8 @@ def _reason(error: Exception) -> str:
     return text.partition(":")[0]
 
 
-def _decode_slowly(body: bytes, known: Collection[str], reason: str) -> dict[str, Any]:
-    """A body that the fast parser gave up on: integers beyond 64 bits are numbers too; all else is refused."""
+def _rewritten(body: bytes, reason: str) -> bytes:
+    """A body that the fast parser gave up on, with its integers beyond 64 bits as floats; all else is refused."""
     if reason == "DEPTH_ERROR":
         raise MalformedBody("The body is nested too deeply; a tensor needs one level of arrays for each axis.")
     if reason == "UTF8_ERROR":
@@ -157,31 +158,34 @@ def _decode_slowly(body: bytes, known: Collection[str], reason: str) -> dict[str
     if reason not in ("NUMBER_ERROR", "BIGINT_ERROR"):
         raise MalformedBody("The body is not valid JSON; see RFC 8259.")
     try:
-        document = json.loads(body, parse_int=float, parse_constant=_refuse, object_pairs_hook=_Object)
-    except (ValueError, RecursionError):
+        document = json.loads(body, parse_int=_integer, parse_constant=_refuse, object_pairs_hook=_object)
+        if _overflows(document):
+            raise NumberOutOfRange("body", "float64")
+        return orjson.dumps(document)
+    except (ValueError, TypeError, RecursionError):
         raise MalformedBody("The body is not valid JSON: a number is not written as RFC 8259 asks.") from None
-    if not isinstance(document, _Object):
-        raise NotAnObject("The body must be a JSON object with named fields.")
-    unique((name for name, _ in document.pairs), known)
-    for name, value in document.pairs:
-        if _overflows(value):
-            raise NumberOutOfRange(name, "float64")
-    return dict(document.pairs)
 
 
-class _Object:
-    """A JSON object as its pairs, so that a name given twice shows."""
-
-    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
-        self.pairs = pairs
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) < INT64_DIGITS else float(digits)
 
 
 def _refuse(_: str) -> Any:
     raise ValueError
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Raises DuplicateField."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise DuplicateField
+    return members
+
+
 def _overflows(value: Any) -> bool:
     """Is there a number in value that no float64 holds?"""
+    if isinstance(value, dict):
+        return any(map(_overflows, value.values()))
     return any(map(_overflows, value)) if isinstance(value, list) else value in (inf, -inf)
 
 
@@ -190,10 +194,11 @@ def encode(outputs: Mapping[str, Array]) -> bytes:
 
     Floats are the shortest digits that read back to the same number of their dtype; what is not finite is a string.
     """
-    return b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), _encode_array(values)) for name, values in outputs.items())
+    return b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), encode_array(values)) for name, values in outputs.items())
 
 
-def _encode_array(values: Array) -> bytes:
+def encode_array(values: Array) -> bytes:
+    """An array as nested JSON arrays, a number for rank 0."""
     # orjson takes C-contiguous arrays of rank 1 and up, and writes null for what is not finite
     text = orjson.dumps(np.ascontiguousarray(values) if values.ndim else values[()], option=orjson.OPT_SERIALIZE_NUMPY)
     if values.dtype.kind != "f" or np.isfinite(values).all():

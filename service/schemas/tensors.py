@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,15 +12,10 @@ from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypeAliasType
 
 from service.description import Domain
-from service.errors import InvalidValue, NotANumber, NumberOutOfRange, RaggedTensor
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from service.errors import InvalidValue, NotANumber
+from service.nested import from_nested
 
 Array = npt.NDArray[Any]
-
-NONFINITE = {"Infinity": np.inf, "-Infinity": -np.inf, "NaN": np.nan}
-"""How JSON spells what it has no numbers for, as in ProtoJSON."""
 
 NonFinite = Literal["Infinity", "-Infinity", "NaN"]
 Excluded = Annotated[Literal["-Infinity"], Field(description="An excluded class.")]
@@ -65,33 +60,3 @@ def check_domain(name: str, array: Array, domain: Domain) -> None:
         raise InvalidValue(f"{name} must hold finite numbers; it has a NaN or an infinity.", ((name,), "is not finite"))
     if domain is Domain.NON_NEGATIVE and (array < 0).any():
         raise InvalidValue(f"{name} must not hold negative numbers.", ((name,), "is negative"))
-
-
-def from_nested(name: str, value: Any) -> Array:
-    """A number, or a nested list of numbers, as an array: int64 if all are integers that fit, else float64.
-
-    Among logits the strings of `NONFINITE` are numbers too. Raises NotANumber, NumberOutOfRange and RaggedTensor.
-    """
-    shape: list[int] = []
-    level: Sequence[Any] = [value]
-    while any(isinstance(item, list) for item in level):
-        sizes = {len(item) if isinstance(item, list) else -1 for item in level}
-        if len(sizes) > 1:
-            raise RaggedTensor(name)
-        shape.append(sizes.pop())
-        level = [item for items in level for item in items]
-    if name == "logits":
-        level = [NONFINITE.get(item, item) if isinstance(item, str) else item for item in level]
-    return _from_numbers(name, level).reshape(shape)
-
-
-def _from_numbers(name: str, values: Sequence[Any]) -> Array:
-    kinds = set(map(type, values))
-    if not kinds <= {int, float}:
-        raise NotANumber(name)
-    try:
-        if kinds == {int} and -(2**63) <= min(values) <= max(values) < 2**63:
-            return np.array(values, np.int64)
-        return np.array(values, np.float64)
-    except OverflowError:
-        raise NumberOutOfRange(name, "float64") from None

@@ -1,0 +1,106 @@
+"""POST /softmax, /loss and /gradient: JSON or NumPy's files in, the same out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi.routing import APIRoute
+
+from service.api import problems
+from service.api.endpoint import OperationEndpoint, Reply
+from service.api.negotiation import content_type, first_accepted
+from service.codecs import json, numpy
+from service.operations import OPERATIONS
+from service.schemas.messages import reply_model, request_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy.typing as npt
+
+    from service.api.endpoint import Fields
+    from service.api.exchange import Exchange
+    from service.api.problems import Kind
+    from service.description import Operation
+    from service.settings import Settings
+
+READABLE = (json.MEDIA_TYPE, numpy.NPY, numpy.NPZ)
+BINARY_FIRST = (numpy.NPY, numpy.NPZ, json.MEDIA_TYPE)
+
+
+class PlainDoor:
+    """The body is the request: a JSON object, a .npy file of logits, or a .npz archive of inputs.
+
+    The answer is of the same family, unless Accept asks for the other: a .npy file for one output, a .npz archive for more.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def admit(self, exchange: Exchange) -> None:
+        """Raises UnreadableMediaType and UnwritableMediaType."""
+        brought = content_type(exchange.header(b"content-type"), READABLE)
+        first_accepted(exchange.header(b"accept"), READABLE if brought == json.MEDIA_TYPE else BINARY_FIRST)
+
+    def open(self, exchange: Exchange, body: bytes, operation: Operation) -> tuple[Fields, Callable[..., Reply]]:
+        """The fields of the body, and the function that writes the outputs. Raises ServiceError."""
+        accept = exchange.header(b"accept")
+        brought = content_type(exchange.header(b"content-type"), READABLE)
+        if brought == json.MEDIA_TYPE:
+            fields, offered = json.decode(body, operation), READABLE
+        elif brought == numpy.NPY:
+            fields, offered = numpy.decode_npy(body, operation, exchange.query), BINARY_FIRST
+        else:
+            limit = self.settings.max_body_bytes
+            fields, offered = numpy.decode_npz(body, operation, exchange.query, max_bytes=limit), BINARY_FIRST
+        if first_accepted(accept, offered) == json.MEDIA_TYPE:
+            return fields, write_json
+        return fields, lambda outputs: write_numpy(outputs, accept)
+
+    def status(self, kind: Kind) -> int:
+        """The status of a refusal, as it stands in the table."""
+        return kind.status
+
+
+def write_json(outputs: Mapping[str, npt.NDArray[Any]]) -> Reply:
+    """The outputs as one JSON object."""
+    return Reply(json.encode(outputs), json.MEDIA_TYPE)
+
+
+def write_numpy(outputs: Mapping[str, npt.NDArray[Any]], accept: str | None) -> Reply:
+    """The outputs as a .npy file if there is one, else as a .npz archive. Raises UnwritableMediaType."""
+    media_type = first_accepted(accept, (numpy.NPZ,) if len(outputs) > 1 else (numpy.NPY, numpy.NPZ))
+    if media_type == numpy.NPZ:
+        return Reply(numpy.encode_npz(outputs), media_type)
+    (values,) = outputs.values()
+    return Reply(numpy.encode_npy(values), media_type)
+
+
+def plain_routes(settings: Settings) -> list[APIRoute]:
+    """A route for each operation: documented by FastAPI as it is declared, served by an endpoint of its own.
+
+    What FastAPI does around a function (exit stacks, dependencies, an object per number) costs more than the operation.
+    """
+    door = PlainDoor(settings)
+    return [_route(operation, door, settings) for operation in OPERATIONS]
+
+
+def _route(operation: Operation, door: PlainDoor, settings: Settings) -> APIRoute:
+    message = request_model(operation)
+
+    def declared(message: Any) -> Any:
+        """What the path takes and gives, for the OpenAPI document."""
+
+    declared.__annotations__ = {"message": message, "return": reply_model(operation)}
+    route = APIRoute(
+        f"/{operation.name}",
+        declared,
+        methods=["POST"],
+        operation_id=operation.name,
+        summary=operation.summary,
+        description=operation.doc,
+        responses=problems.responses(),
+        tags=["operations"],
+    )
+    route.app = OperationEndpoint(operation, message, door, settings)
+    return route

@@ -1,0 +1,61 @@
+"""Datatypes of binary tensors: their names, their sizes, and how NumPy holds them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+FLOATS = {"FP64": "<f8", "FP32": "<f4", "FP16": "<f2", "BF16": "<u2"}
+"""Floats, little-endian. BF16 is the upper half of a float32, which NumPy has no name for."""
+
+INTEGERS = {
+    "INT64": "<i8",
+    "INT32": "<i4",
+    "INT16": "<i2",
+    "INT8": "<i1",
+    "UINT64": "<u8",
+    "UINT32": "<u4",
+    "UINT16": "<u2",
+    "UINT8": "<u1",
+}
+"""Integers, little-endian."""
+
+STORED = {name: np.dtype(code) for name, code in (FLOATS | INTEGERS).items()}
+"""Every datatype as it lies in memory."""
+
+PRECISIONS = {"FP64": "float64", "FP32": "float32", "FP16": "float32", "BF16": "float32"}
+"""The dtype that an operation computes a datatype in."""
+
+
+def from_bytes(data: memoryview, datatype: str, shape: tuple[int, ...]) -> Array:
+    """The tensor in data: a view of it where memory allows, of the next wider float for BF16."""
+    stored = np.frombuffer(data, STORED[datatype]).reshape(shape)
+    if datatype == "BF16":
+        return (stored.astype(np.uint32) << 16).view(np.float32)
+    return stored if stored.flags.aligned else stored.copy()
+
+
+def to_datatype(values: Array, datatype: str) -> Array:
+    """Floats of an answer rounded to a datatype, still as numbers."""
+    if datatype == "BF16":
+        return (_bf16_bits(values).astype(np.uint32) << 16).view(np.float32)
+    with np.errstate(over="ignore"):
+        return values.astype(STORED[datatype], copy=False)
+
+
+def to_bytes(values: Array, datatype: str) -> bytes:
+    """The tensor as little-endian bytes, row-major."""
+    if datatype == "BF16":
+        return _bf16_bits(values).tobytes()
+    return to_datatype(values, datatype).tobytes()
+
+
+def _bf16_bits(values: Array) -> Array:
+    """float32 rounded to its upper 16 bits, half to even; a NaN stays one."""
+    bits = values.astype(np.float32, copy=False).view(np.uint32)
+    rounded = (bits + (0x7FFF + ((bits >> 16) & 1))) >> 16
+    return np.where(np.isnan(values), 0x7FC0, rounded).astype("<u2")

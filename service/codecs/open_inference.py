@@ -1,0 +1,228 @@
+"""The Open Inference Protocol (KServe V2): named tensors as JSON, as raw bytes behind the JSON, or both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+import simdjson
+
+from service.codecs import json
+from service.codecs.datatypes import FLOATS, INTEGERS, PRECISIONS, STORED, from_bytes, to_bytes, to_datatype
+from service.codecs.fields import unique
+from service.description import Domain
+from service.errors import (
+    ConflictingFields,
+    DuplicateField,
+    InvalidDatatype,
+    InvalidOutputs,
+    MalformedBody,
+    MissingField,
+    NotAnObject,
+    NumberOutOfRange,
+    ShapeMismatch,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from service.description import Operation
+
+    Array = npt.NDArray[Any]
+
+VERSION = "1"
+"""The one version of every model."""
+
+HEADER_LENGTH = "Inference-Header-Content-Length"
+"""The header that says how many bytes of a body are JSON; the rest are tensors."""
+
+IGNORED = frozenset({"sequence_id", "sequence_start", "sequence_end", "priority", "timeout"})
+"""Parameters for schedulers, which common clients send; there is nothing to schedule here."""
+
+
+@dataclass(frozen=True)
+class Inference:
+    """A request, taken apart.
+
+    fields: inputs, parameters and outputs by name.
+    datatype: of the floats in the answer, that of the logits or the inputs.
+    binary: for each output asked for by name, whether its data is to be raw bytes; None leaves it to binary_output.
+    """
+
+    fields: dict[str, Any]
+    datatype: str
+    id: str | None = None
+    binary: Mapping[str, bool | None] = field(default_factory=dict)
+    binary_output: bool = False
+
+
+def decode(body: bytes, header_length: int | None, operation: Operation) -> Inference:
+    """The request in a body, of which the first header_length bytes are JSON (None: all). Raises ServiceError.
+
+    A tensor behind the JSON is a view of the body.
+    """
+    text = body if header_length is None else body[:header_length]
+    if header_length is not None and not 0 <= header_length <= len(body):
+        raise MalformedBody(f"{HEADER_LENGTH} must be the length of the JSON part of the body, in bytes.")
+    request = _members(json.parse(text), ("id", "parameters", "inputs", "outputs"), "The body")
+    items = _items(request.get("inputs"), "inputs")
+    tensors, datatypes = _inputs(items, memoryview(body)[len(text) :], operation)
+    parameters, binary_output = _parameters(request.get("parameters"), operation)
+    datatype = datatypes.get("logits", datatypes.get("inputs", "FP64"))
+    precision = PRECISIONS[datatype]
+    if parameters.get("dtype", precision) != precision:
+        raise ConflictingFields(
+            f"The answer has the datatype of the logits, {datatype}; leave dtype out.",
+            (("dtype",), "excludes the datatype"),
+        )
+    fields = {**tensors, **parameters, "dtype": precision}
+    binary = _outputs(request["outputs"]) if "outputs" in request else {}
+    if "outputs" in request:
+        fields["outputs"] = list(binary)
+    identity = request.get("id")
+    if identity is not None and not isinstance(identity, str):
+        raise MalformedBody("id must be a string.")
+    return Inference(fields, datatype, identity, binary, binary_output)
+
+
+def _members(value: Any, known: tuple[str, ...], what: str) -> dict[str, Any]:
+    """The members of a JSON object, each known and there once."""
+    if not isinstance(value, simdjson.Object):
+        raise NotAnObject(f"{what} must be a JSON object.")
+    return {name: value[name] for name in unique(value.keys(), known)}
+
+
+def _items(value: Any, what: str) -> simdjson.Array:
+    if not isinstance(value, simdjson.Array):
+        raise MalformedBody(f"{what} must be a list of objects.")
+    return value
+
+
+def _inputs(items: simdjson.Array, raw: memoryview, operation: Operation) -> tuple[dict[str, Any], dict[str, str]]:
+    """The tensors, and their datatypes, by name; those without data lie in raw, one behind the other."""
+    domains = {each.name: each.domain for each in operation.inputs}
+    tensors: dict[str, Any] = {}
+    datatypes: dict[str, str] = {}
+    used = 0
+    for item in items:
+        members = _members(item, ("name", "shape", "datatype", "parameters", "data"), "An input")
+        name, shape, datatype = _heading(members, domains)
+        if name in tensors:
+            raise DuplicateField(name)
+        size = _binary_size(members.get("parameters"), name)
+        if (size is None) == ("data" not in members):
+            raise MissingField(f"{name} must have either data or a binary_data_size.", ((name,), "needs data"))
+        if size is None:
+            tensors[name] = _from_json(name, members["data"], datatype, shape, domains[name])
+        else:
+            if size != prod(shape) * STORED[datatype].itemsize or size > len(raw) - used:
+                raise ShapeMismatch(
+                    f"{name} of shape {shape} and datatype {datatype} takes {prod(shape) * STORED[datatype].itemsize} bytes; "
+                    "its binary_data_size, and the bytes behind the JSON, must say the same.",
+                    ((name,), "has the wrong size"),
+                )
+            tensors[name] = from_bytes(raw[used : used + size], datatype, shape)
+            used += size
+        datatypes[name] = datatype
+    if used != len(raw):
+        raise MalformedBody(f"The inputs take {used} bytes behind the JSON; the body has {len(raw)} there.")
+    return tensors, datatypes
+
+
+def _heading(members: Mapping[str, Any], domains: Mapping[str, Domain]) -> tuple[str, tuple[int, ...], str]:
+    """Name, shape and datatype of an input."""
+    name, shape, datatype = members.get("name"), members.get("shape"), members.get("datatype")
+    if not isinstance(name, str):
+        raise MalformedBody("An input must have a name, a string.")
+    unique([name], domains)
+    if not isinstance(shape, simdjson.Array) or len(shape) > json.MOST_AXES:
+        raise ShapeMismatch(
+            f"{name} must have a shape, a list of at most {json.MOST_AXES} sizes.", ((name,), "has no shape")
+        )
+    sizes: list[Any] = shape.as_list()
+    if any(type(size) is not int or size < 0 for size in sizes):
+        raise ShapeMismatch(
+            f"{name} must have a shape of sizes that are whole and not negative.", ((name,), "has no shape")
+        )
+    allowed = [*FLOATS, *INTEGERS] if domains[name] is Domain.TARGETS else [*FLOATS]
+    if datatype not in allowed:
+        raise InvalidDatatype(
+            f"{name} must have one of the datatypes {', '.join(allowed)}.", ((name,), "has the wrong datatype")
+        )
+    return name, tuple(sizes), datatype
+
+
+def _binary_size(parameters: Any, name: str) -> int | None:
+    """How many bytes of raw data a tensor has; None if it has none. Other parameters of a tensor have no meaning here."""
+    if parameters is None:
+        return None
+    if not isinstance(parameters, simdjson.Object):
+        raise NotAnObject(f"The parameters of {name} must be a JSON object.")
+    size = parameters.get("binary_data_size")
+    if size is not None and (type(size) is not int or size < 0):
+        raise MalformedBody(f"The binary_data_size of {name} must be a whole number of bytes.")
+    return size
+
+
+def _from_json(name: str, data: Any, datatype: str, shape: tuple[int, ...], domain: Domain) -> Array:
+    """The tensor in data, flat or nested, rounded to its datatype."""
+    if not isinstance(data, simdjson.Array):
+        raise MalformedBody(f"{name} must have its data as a list.")
+    values = json.tensor(name, data, domain)
+    if values.shape != shape and (values.ndim != 1 or values.size != prod(shape)):
+        raise ShapeMismatch(
+            f"{name} has data of shape {values.shape}; its shape {shape} asks for that or for {prod(shape)} numbers in a row.",
+            ((name,), "has the wrong size"),
+        )
+    if datatype in FLOATS:
+        rounded = to_datatype(values.astype(np.float64, copy=False), datatype)
+        if np.isinf(rounded).any() and not np.array_equal(np.isinf(rounded), np.isinf(values)):
+            raise NumberOutOfRange(name, datatype)
+        values = rounded
+    return values.reshape(shape)
+
+
+def _parameters(value: Any, operation: Operation) -> tuple[dict[str, Any], bool]:
+    """The operation's parameters by name, and whether outputs are binary unless they say otherwise."""
+    if value is None:
+        return {}, False
+    known = (*(each.name for each in operation.parameters), "binary_data_output", *IGNORED)
+    members = _members(value, known, "parameters")
+    binary_output = members.pop("binary_data_output", False)
+    return {name: member for name, member in members.items() if name not in IGNORED}, binary_output is True
+
+
+def _outputs(value: Any) -> dict[str, bool | None]:
+    """The outputs asked for, and whether each is to be binary."""
+    outputs: dict[str, bool | None] = {}
+    for item in islice(_items(value, "outputs"), json.LONGEST_LIST):
+        members = _members(item, ("name", "parameters"), "An output")
+        name, parameters = members.get("name"), members.get("parameters")
+        if not isinstance(name, str) or name in outputs:
+            raise InvalidOutputs("outputs must name each output once.", (("outputs",), "names an output twice, or not"))
+        outputs[name] = parameters.get("binary_data") is True if isinstance(parameters, simdjson.Object) else None
+    return outputs
+
+
+def encode(inference: Inference, outputs: Mapping[str, Array], operation: Operation) -> tuple[bytes, int | None]:
+    """The answer, and how many bytes of it are JSON if others follow."""
+    entries, tensors = [], []
+    for name, values in outputs.items():
+        datatype = "INT64" if operation.named_outputs[name].integer else inference.datatype
+        entry: dict[str, Any] = {"name": name, "shape": values.shape, "datatype": datatype}
+        binary = inference.binary.get(name)
+        if inference.binary_output if binary is None else binary:
+            tensors.append(to_bytes(values, datatype))
+            entry["parameters"] = {"binary_data_size": len(tensors[-1])}
+        else:
+            entry["data"] = orjson.Fragment(json.encode_array(to_datatype(values, datatype).reshape(-1)))
+        entries.append(entry)
+    identity = {} if inference.id is None else {"id": inference.id}
+    header = orjson.dumps({"model_name": operation.name, "model_version": VERSION, **identity, "outputs": entries})
+    return (b"".join([header, *tensors]), len(header)) if tensors else (header, None)
