@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import uvicorn
@@ -18,6 +19,8 @@ def main() -> None:
     except ValidationError as error:
         first = error.errors()[0]
         sys.exit(f"softmax-service: {'.'.join(map(str, first['loc']))}: {first['msg']}")
+    # uvicorn shuts down in good order, then passes the signal on
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     # a worker is a new process, which reads the settings from its environment
     os.environ.update({f"SOFTMAX_{name.upper()}": str(value) for name, value in settings})
     uvicorn.run(

@@ -29,28 +29,33 @@ class Service(FastAPI):
     """
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(docs_url=None, redoc_url=None, redirect_slashes=False, root_path=settings.root_path)
+        super().__init__(docs_url=None, redoc_url=None, redirect_slashes=False)
         routes = plain_routes(settings)
         self.router.routes.extend(routes)
-        endpoints = {route.path: route.app for route in routes} | open_inference_endpoints(settings)
-        # a proxy may strip the root path or leave it
-        self.operations: dict[tuple[str, str], ASGIApp] = {
-            ("POST", prefix + path): endpoint
-            for path, endpoint in endpoints.items()
-            for prefix in ("", settings.root_path)
-        }
+        self.settings = settings
+        self.endpoints: dict[str, ASGIApp] = {route.path: route.app for route in routes}
+        self.endpoints |= open_inference_endpoints(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves an operation directly, anything else as FastAPI does."""
-        operation = self.operations.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
-        await (operation or super().__call__)(scope, receive, send)
+        if scope["type"] == "http":
+            path, root = scope["path"], self.settings.root_path
+            if root:
+                # a proxy may strip the root path or leave it
+                path = path.removeprefix(root)
+                scope = {**scope, "root_path": root, "path": root + path}
+            endpoint = self.endpoints.get(path) if scope["method"] == "POST" else None
+            if endpoint is not None:
+                await endpoint(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application, with settings from the environment unless they are given."""
     settings = settings or Settings()
     app = Service(settings)
-    app.openapi = partial(document, app)  # type: ignore[method-assign]
+    app.openapi = partial(document, app, settings)  # type: ignore[method-assign]
     app.include_router(health_router(settings))
     app.include_router(open_inference_router)
     add_docs(app)

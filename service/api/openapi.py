@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from service.description import Example, Operation
+    from service.settings import Settings
 
 TITLE = "softmax-service"
 
@@ -43,7 +44,7 @@ TAGS = [
 ]
 
 
-def document(app: FastAPI) -> dict[str, Any]:
+def document(app: FastAPI, settings: Settings) -> dict[str, Any]:
     """The OpenAPI 3.1 document of an application, made when first asked for."""
     if app.openapi_schema is None:
         schema = get_openapi(
@@ -54,7 +55,7 @@ def document(app: FastAPI) -> dict[str, Any]:
             tags=TAGS,
             license_info={"name": "MIT", "identifier": "MIT"},
             contact={"name": "the softmax-service authors"},
-            servers=app.servers or [{"url": app.root_path or "/"}],
+            servers=[{"url": settings.root_path or "/"}],
             routes=app.routes,
         )
         components = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")

@@ -26,7 +26,7 @@ from service.errors import (
 from service.nested import from_nested
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from service.description import Operation
 
@@ -37,8 +37,10 @@ MEDIA_TYPE = "application/json"
 LONGEST_LIST = 64
 """Items that are looked at of a list which is no tensor; no operation has as many outputs."""
 
-INT64_DIGITS = 19
-"""Digits of the largest integers of 64 bits."""
+INTEGER_DIGITS = 20
+"""Characters of the longest integers of 64 bits."""
+
+TOO_DEEP = "The body is nested too deeply; a tensor needs one level of arrays for each axis."
 
 MOST_AXES = 32
 """Axes of a tensor; NumPy counts to 64, and the answer may have two more."""
@@ -81,11 +83,10 @@ def parse(body: bytes) -> Any:
 def tensor(name: str, value: simdjson.Array, domain: Domain) -> Array:
     """A nested array of numbers as an array, whose innermost rows may still hide arrays of one number."""
     shape = [len(value)]
-    level: Any = [value]
-    while shape[-1] and isinstance(level[0][0], simdjson.Array):
-        level = [row for rows in level for row in rows] if len(shape) > 1 else value
+    first: Any = value
+    while shape[-1] and isinstance(first := first[0], simdjson.Array):
         try:
-            lengths = set(map(len, level))
+            lengths = set(map(len, _arrays(value, depth=len(shape))))
         except TypeError:
             raise RaggedTensor(name) from None
         if len(lengths) > 1:
@@ -105,6 +106,14 @@ def tensor(name: str, value: simdjson.Array, domain: Domain) -> Array:
         return numbers.reshape(shape)
     except ValueError:
         raise RaggedTensor(name) from None
+
+
+def _arrays(value: simdjson.Array, depth: int) -> Iterable[Any]:
+    """The arrays that lie depth levels below value, one at a time."""
+    level: Iterable[Any] = value
+    for _ in range(depth - 1):
+        level = chain.from_iterable(level)
+    return level
 
 
 def _numbers(value: simdjson.Array, *, integers: bool) -> Array:
@@ -152,7 +161,7 @@ def _reason(error: Exception) -> str:
 def _rewritten(body: bytes, reason: str) -> bytes:
     """A body that the fast parser gave up on, with its integers beyond 64 bits as floats; all else is refused."""
     if reason == "DEPTH_ERROR":
-        raise MalformedBody("The body is nested too deeply; a tensor needs one level of arrays for each axis.")
+        raise MalformedBody(TOO_DEEP)
     if reason == "UTF8_ERROR":
         raise MalformedBody("The body is not valid UTF-8.")
     if reason not in ("NUMBER_ERROR", "BIGINT_ERROR"):
@@ -161,13 +170,17 @@ def _rewritten(body: bytes, reason: str) -> bytes:
         document = json.loads(body, parse_int=_integer, parse_constant=_refuse, object_pairs_hook=_object)
         if _overflows(document):
             raise NumberOutOfRange("body", "float64")
-        return orjson.dumps(document)
-    except (ValueError, TypeError, RecursionError):
+        return json.dumps(document, ensure_ascii=False).encode()
+    except RecursionError:
+        raise MalformedBody(TOO_DEEP) from None
+    except ValueError:
         raise MalformedBody("The body is not valid JSON: a number is not written as RFC 8259 asks.") from None
 
 
 def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) < INT64_DIGITS else float(digits)
+    if len(digits) <= INTEGER_DIGITS and -(2**63) <= int(digits) < 2**64:
+        return int(digits)
+    return float(digits)
 
 
 def _refuse(_: str) -> Any:

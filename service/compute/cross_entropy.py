@@ -150,14 +150,22 @@ class CrossEntropy(Softmax):
     @quantity
     def cross_entropies(self) -> Floats:
         """(n,) s CE, nats."""
-        if self._labels is not None:
-            return product(self.targets.label_weights[self._block], self._at(self.surprisals, self._labels))
-        return product(self._weights, product(self._spread, self.surprisals).sum(axis=-1))
+        if self._labels is None:
+            return self._weighted(product(self._spread, self.surprisals).sum(axis=-1))
+        surprisals, class_weights = self._at(self.surprisals, self._labels), self.targets.class_weights
+        return self._weighted(surprisals if class_weights is None else product(class_weights[self._labels], surprisals))
 
     @quantity
     def penalties(self) -> Floats:
         """(n,) s z_loss l**2."""
-        return product(self._weights * self.targets.z_loss, self.log_normalizer**2)
+        if not self.targets.z_loss:
+            return np.zeros(len(self.logits))
+        return self._weighted(self.targets.z_loss * self.log_normalizer**2)
+
+    def _weighted(self, values: Floats) -> Floats:
+        """(n,) s times values."""
+        plain = self.targets.sample_weights is None and self.targets.counted is None
+        return values if plain else product(self._weights, values)
 
     @property
     def row_losses(self) -> Floats:
