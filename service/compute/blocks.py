@@ -1,7 +1,9 @@
-"""Rows in blocks that stay in the cache, whatever the size of the batch."""
+"""Rows in blocks that stay in the cache, on as many cores as the process may use."""
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,28 +14,51 @@ if TYPE_CHECKING:
 
     from service.compute.softmax import Softmax
 
-BLOCK_ELEMENTS = 16_384
-"""Logits in a block: 128 kB of float64, so that the handful of arrays of its size share a 1 MB L2 cache."""
+BLOCK_ELEMENTS = 65_536
+"""Logits in a block: 512 kB of float64, the fastest of 4,096 to 65,536 where a core has 1 MB of L2 cache."""
+
+PARALLEL_ELEMENTS = 4 * BLOCK_ELEMENTS
+"""Logits from which on starting a thread for each core pays."""
 
 
 def evaluate(
     block: Callable[[slice], Softmax], shape: tuple[int, int], quantities: Collection[str]
 ) -> dict[str, npt.NDArray[Any]]:
-    """The named quantities of all rows, each an array with N rows, computed a block of rows at a time.
+    """The named quantities of all rows, each an array with N rows; the same bits whatever the number of cores.
 
     block: makes the rows of a slice; shape: (N, K) of the logits.
     """
     count, classes = shape
     length = max(1, BLOCK_ELEMENTS // classes)
-    collected: dict[str, npt.NDArray[Any]] = {}
-    for start in range(0, max(count, 1), length):
-        rows = block(slice(start, start + length))
-        for name in quantities:
-            values = getattr(rows, name)
-            if count <= length:
-                collected[name] = values
-                continue
-            if start == 0:
-                collected[name] = np.empty((count, *values.shape[1:]), values.dtype)
-            collected[name][start : start + length] = values
+    first = _evaluate(block(slice(0, length)), quantities)
+    if count <= length:
+        return first
+    collected = {name: np.empty((count, *values.shape[1:]), values.dtype) for name, values in first.items()}
+    for name, values in first.items():
+        collected[name][:length] = values
+
+    def fill(start: int) -> None:
+        rows = slice(start, start + length)
+        for name, values in _evaluate(block(rows), quantities).items():
+            collected[name][rows] = values
+
+    starts = range(length, count, length)
+    cores = _cores() if count * classes >= PARALLEL_ELEMENTS else 1
+    if cores == 1:
+        for start in starts:
+            fill(start)
+    else:
+        with ThreadPoolExecutor(cores) as threads:
+            for done in [threads.submit(fill, start) for start in starts]:
+                done.result()
     return collected
+
+
+def _evaluate(rows: Softmax, quantities: Collection[str]) -> dict[str, npt.NDArray[Any]]:
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        return {name: getattr(rows, name) for name in quantities}
+
+
+def _cores() -> int:
+    """How many cores the process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

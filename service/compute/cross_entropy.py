@@ -127,7 +127,7 @@ class CrossEntropy(Softmax):
         else:
             assert targets.labels is not None
             spread = np.full(self.logits.shape, smoothing / classes)
-            spread[self._rows, targets.labels[self._block]] += 1.0 - smoothing
+            self.put(spread, targets.labels[self._block], smoothing / classes + (1.0 - smoothing))
         if targets.class_weights is not None:
             spread *= targets.class_weights
         return spread
@@ -152,7 +152,7 @@ class CrossEntropy(Softmax):
         """(n,) s CE, nats."""
         if self._labels is None:
             return self._weighted(product(self._spread, self.surprisals).sum(axis=-1))
-        surprisals, class_weights = self._at(self.surprisals, self._labels), self.targets.class_weights
+        surprisals, class_weights = self.at(self.surprisals, self._labels), self.targets.class_weights
         return self._weighted(surprisals if class_weights is None else product(class_weights[self._labels], surprisals))
 
     @quantity
@@ -179,7 +179,7 @@ class CrossEntropy(Softmax):
             spread = self._spread_shares
             return self.probabilities * sum_of_others(spread) - spread * self.complements
         gradient = self.probabilities * self._label_shares[:, None]
-        gradient[self._rows, self._labels] = 0.0 - self._at(self.complements, self._labels) * self._label_shares
+        self.put(gradient, self._labels, 0.0 - self.at(self.complements, self._labels) * self._label_shares)
         return gradient
 
     @quantity
@@ -239,7 +239,7 @@ class VectorJacobianProduct(Softmax):
     @quantity
     def _gradient(self) -> Floats:
         """(n, K) g_u."""
-        shifted = scaled_difference(self._vectors, self._at(self._vectors, self.top), 4.0)
+        shifted = scaled_difference(self._vectors, self.at(self._vectors, self.top), 4.0)
         mean = (self.probabilities * shifted).sum(axis=-1)
         return 4.0 * (self.probabilities * (shifted - mean[:, None]))
 

@@ -1,0 +1,124 @@
+"""Bodies and tensors that are too large, and how much of them is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from tests.api.clients import JSON, connect
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+BODY = b'{"logits": [0, 0]}'
+
+
+class Upload:
+    """A body of so many chunks that counts those which are read."""
+
+    def __init__(self, chunk: bytes, count: int) -> None:
+        self.chunk = chunk
+        self.count = count
+        self.read = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The chunks."""
+        for _ in range(self.count):
+            self.read += 1
+            yield self.chunk
+
+
+def assert_too_large(reply: httpx.Response, kind: str, limit: int) -> None:
+    """The reply says what is too large, and how much would do."""
+    assert reply.status_code == 413
+    assert reply.headers["Content-Type"] == "application/problem+json"
+    assert reply.json()["type"] == f"/problems/{kind}"
+    assert str(limit) in reply.json()["detail"]
+
+
+async def test_a_body_of_the_largest_length_is_answered_and_one_byte_more_is_not() -> None:
+    async with connect(max_body_bytes=100) as client:
+        assert (await client.post("/softmax", content=BODY.ljust(100), headers=JSON)).status_code == 200
+        reply = await client.post("/softmax", content=BODY.ljust(101), headers=JSON)
+    assert_too_large(reply, "body-too-large", 100)
+
+
+async def test_a_body_declared_too_long_is_refused_before_any_of_it_is_read() -> None:
+    upload = Upload(b" " * 10, count=11)
+    async with connect(max_body_bytes=100) as client:
+        reply = await client.post("/softmax", content=upload, headers={**JSON, "Content-Length": "110"})
+    assert_too_large(reply, "body-too-large", 100)
+    assert upload.read == 0
+
+
+async def test_a_body_in_chunks_is_refused_at_the_first_byte_too_many() -> None:
+    upload = Upload(b" " * 10, count=1000)
+    async with connect(max_body_bytes=100) as client:
+        reply = await client.post("/softmax", content=upload, headers=JSON)
+    assert "Content-Length" not in reply.request.headers
+    assert_too_large(reply, "body-too-large", 100)
+    assert upload.read == 11
+
+
+async def test_a_body_in_chunks_is_put_together() -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for byte in BODY:
+            yield bytes([byte])
+
+    async with connect(max_body_bytes=len(BODY)) as client:
+        reply = await client.post("/softmax", content=chunks(), headers=JSON)
+    assert reply.json()["probabilities"] == [0.5, 0.5]
+
+
+async def test_a_server_refuses_a_long_body_while_it_is_still_being_sent(server: str) -> None:
+    upload = Upload(b" " * 2**20, count=2**20)
+    async with httpx.AsyncClient(base_url=server, timeout=60) as client:
+        headers = {**JSON, "Content-Length": str(upload.count * 2**20)}
+        reply = await client.post("/softmax", content=upload, headers=headers)
+    assert_too_large(reply, "body-too-large", 64 * 2**20)
+    assert upload.read < 100
+
+
+async def test_the_limits_in_force_are_published() -> None:
+    async with connect(max_body_bytes=123, max_elements=45) as client:
+        assert (await client.get("/info")).json()["limits"] == {"max_body_bytes": 123, "max_elements": 45}
+
+
+LAYER = {"inputs": [[1, 1]] * 4, "weights": [[1, 1]] * 3, "bias": [1] * 3, "targets": [0] * 4, "learning_rate": 1}
+"""4 rows, 2 features, 3 classes."""
+
+SIZES = [
+    ("softmax", {"logits": [[0] * 5] * 4}, "logits", 20),
+    ("softmax", {"inputs": [[0] * 5] * 4, "weights": [[0] * 5] * 2}, "inputs", 20),
+    ("softmax", {"inputs": [[0] * 5], "weights": [[0] * 5] * 4}, "weights", 20),
+    ("softmax", {"logits": [0] * 5, "outputs": ["jacobian"]}, "jacobian", 25),
+    ("softmax", {"logits": [[0] * 3] * 4, "outputs": ["jacobian"]}, "jacobian", 36),
+    ("loss", {"logits": [[0, 0]] * 10, "targets": [[0, 0]] * 10}, "logits", 20),
+    ("gradient", {"logits": [[0] * 3] * 4, "targets": [0] * 4, "outputs": ["hessian"]}, "hessian", 36),
+    ("gradient", {**LAYER, "outputs": ["logits_gradient"]}, "logits_gradient", 12),
+    ("softmax", {"inputs": [[1]] * 5, "weights": [[1]] * 4, "outputs": ["logits"]}, "logits", 20),
+    ("softmax", {"inputs": [[1]] * 5, "weights": [[1]] * 4, "outputs": ["predictions"]}, "logits", 20),
+    ("loss", {"inputs": [[1]] * 5, "weights": [[1]] * 4, "targets": [0] * 5}, "logits", 20),
+    ("gradient", {"inputs": [[1]] * 5, "weights": [[1]] * 4, "targets": [0] * 5, "outputs": ["loss"]}, "logits", 20),
+]
+
+
+@pytest.mark.parametrize(("operation", "request_", "name", "size"), SIZES)
+async def test_a_tensor_of_the_largest_size_is_served_and_one_element_more_is_not(
+    operation: str, request_: dict[str, Any], name: str, size: int
+) -> None:
+    async with connect(max_elements=size) as client:
+        assert (await client.post(f"/{operation}", json=request_)).status_code == 200
+    async with connect(max_elements=size - 1) as client:
+        reply = await client.post(f"/{operation}", json=request_)
+    assert_too_large(reply, "tensor-too-large", size - 1)
+    assert reply.json()["detail"].startswith(f"{name} has {size} elements")
+    assert reply.json()["errors"][0]["loc"] == [name]
+
+
+async def test_a_tensor_longer_than_a_parser_can_count_is_too_large_and_not_ragged(client: httpx.AsyncClient) -> None:
+    body = b'{"logits":[%b0]}' % (b"0," * 2**24)
+    reply = await client.post("/softmax", content=body, headers=JSON)
+    assert_too_large(reply, "tensor-too-large", 8 * 2**20)

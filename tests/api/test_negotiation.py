@@ -1,0 +1,149 @@
+"""Which bodies are understood, and which answers are to be had."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    import httpx
+
+BODY = b'{"logits": [0, 0]}'
+ANSWER = {"probabilities": [0.5, 0.5], "predictions": 0}
+JSON = ("Content-Type", "application/json")
+
+
+async def post(client: httpx.AsyncClient, *headers: tuple[str, str]) -> httpx.Response:
+    """The reply to a valid body with those headers and no others that matter."""
+    client.headers.pop("Accept")
+    return await client.post("/softmax", content=BODY, headers=list(headers))
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "Application/JSON",
+        "application/json;charset=utf-8",
+        "application/json; charset=UTF-8",
+        'application/json ; charset="utf-8"',
+        "application/json;",
+    ],
+)
+async def test_json_is_read(client: httpx.AsyncClient, content_type: str) -> None:
+    reply = await post(client, ("Content-Type", content_type))
+    assert reply.status_code == 200
+    assert reply.json() == ANSWER
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "",
+        "text/plain",
+        "text/json",
+        "application/x-www-form-urlencoded",
+        "application/jsonx",
+        "application/problem+json",
+        "application/*",
+        "application/json; charset=latin-1",
+        "application/json; charset=utf-16",
+        "json",
+    ],
+)
+async def test_a_body_that_is_said_to_be_something_else_is_not_read(
+    client: httpx.AsyncClient, content_type: str
+) -> None:
+    reply = await post(client, ("Content-Type", content_type))
+    assert reply.status_code == 415
+    assert reply.json()["type"] == "/problems/unreadable-media-type"
+    assert "application/json" in reply.json()["detail"]
+
+
+async def test_a_body_that_is_not_said_to_be_anything_is_not_read(client: httpx.AsyncClient) -> None:
+    assert (await post(client)).status_code == 415
+
+
+@pytest.mark.parametrize("encoding", ["identity", "Identity", ""])
+async def test_a_body_that_is_not_compressed_may_say_so(client: httpx.AsyncClient, encoding: str) -> None:
+    assert (await post(client, JSON, ("Content-Encoding", encoding))).json() == ANSWER
+
+
+@pytest.mark.parametrize("encoding", ["br", "compress", "zstd", "gzip, gzip", "utf-8"])
+async def test_a_body_compressed_in_an_unknown_way_is_not_read(client: httpx.AsyncClient, encoding: str) -> None:
+    reply = await post(client, JSON, ("Content-Encoding", encoding))
+    assert reply.status_code == 415
+    assert reply.json()["type"] == "/problems/unreadable-media-type"
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/json",
+        "APPLICATION/JSON",
+        "application/*",
+        "*/*",
+        "",
+        "application/json;q=0.001",
+        "application/json;q=1.000",
+        "application/json ; q=0.5",
+        "text/html, application/json;q=0.1",
+        "text/html,,application/json",
+        "*/*;q=0, application/json",
+        "application/*;q=0, application/json;q=0.2",
+        "text/*;q=0, */*;q=0.1",
+        "text/html;q=0, */*",
+    ],
+)
+async def test_json_is_the_answer_where_it_is_welcome(client: httpx.AsyncClient, accept: str) -> None:
+    reply = await post(client, JSON, ("Accept", accept))
+    assert reply.status_code == 200
+    assert reply.headers["Content-Type"] == "application/json"
+    assert reply.json() == ANSWER
+
+
+async def test_json_is_the_answer_where_nothing_is_said(client: httpx.AsyncClient) -> None:
+    assert (await post(client, JSON)).json() == ANSWER
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "text/html",
+        "text/*",
+        "application/xml, text/html;q=0.9",
+        "application/jsonx",
+        "application/problem+json",
+        "application/json;q=0",
+        "application/json;q=0.000",
+        "*/*;q=0",
+        "*/*;q=0.0",
+        "application/*;q=0, text/*",
+        "application/json; Q=0",
+    ],
+)
+async def test_an_answer_that_nobody_wants_is_not_given(client: httpx.AsyncClient, accept: str) -> None:
+    reply = await post(client, JSON, ("Accept", accept))
+    assert reply.status_code == 406
+    assert reply.headers["Content-Type"] == "application/problem+json"
+    assert reply.json()["type"] == "/problems/unwritable-media-type"
+    assert "application/json" in reply.json()["detail"]
+
+
+@pytest.mark.parametrize("accept", ["application/json;q=0, */*", "*/*, application/json;q=0"])
+async def test_a_format_that_is_ruled_out_by_name_is_never_the_answer(client: httpx.AsyncClient, accept: str) -> None:
+    reply = await post(client, JSON, ("Accept", accept))
+    assert reply.headers["Content-Type"] != "application/json"
+
+
+@pytest.mark.parametrize("first", ["text/html", "application/json"])
+async def test_an_accept_header_in_two_lines_is_one_list(client: httpx.AsyncClient, first: str) -> None:
+    (second,) = {"text/html", "application/json"} - {first}
+    reply = await post(client, JSON, ("Accept", first), ("Accept", second))
+    assert reply.status_code == 200
+
+
+async def test_media_types_are_checked_before_the_body_is(client: httpx.AsyncClient) -> None:
+    reply = await client.post("/softmax", content=b"not JSON", headers={"Content-Type": "text/plain"})
+    assert reply.status_code == 415

@@ -1,0 +1,133 @@
+"""The shape of a refusal, and how little it says of what was sent."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from service.api.problems import Problem
+from service.app import create_app
+from service.compute.softmax import Softmax
+from service.settings import Settings
+from tests.api.clients import JSON, connect
+
+if TYPE_CHECKING:
+    import httpx
+
+REFUSED = [
+    (("POST", "/softmax"), b"{", 400, "malformed-body"),
+    (("GET", "/nowhere"), b"", 404, "unknown-path"),
+    (("DELETE", "/softmax"), b"", 405, "unknown-method"),
+    (("POST", "/softmax"), b"[]", 422, "not-an-object"),
+    (("POST", "/softmax"), b'{"logits":[[1],[2,3]]}', 422, "ragged-tensor"),
+    (("POST", "/loss"), b'{"logits":[[1]],"targets":[7]}', 422, "invalid-label"),
+]
+
+FOUR_MB = 4_000_000
+
+LARGE = {
+    "words for numbers": b'{"logits":[%b"swordfish"]}' % (b'"swordfish",' * (FOUR_MB // 12)),
+    "nulls": b'{"logits":[%bnull]}' % (b"null," * (FOUR_MB // 5)),
+    "ragged rows": b'{"logits":[%b[271828]]}' % (b"[271828,1]," * (FOUR_MB // 11)),
+    "wrong labels": b'{"logits":[%b[0]],"targets":[%b1]}' % (b"[0]," * 300_000, b"9," * 300_000),
+    "NaN": b'{"logits":[%b["NaN"]]}' % (b'["NaN"],' * (FOUR_MB // 8)),
+    "excluded rows": b'{"logits":[%b["-Infinity"]],"targets":[%b0]}' % (b'["-Infinity"],' * 200_000, b"0," * 200_000),
+    "negative probabilities": b'{"logits":[%b[0]],"targets":[%b[-271828]]}'
+    % (b"[0]," * 200_000, b"[-271828]," * 200_000),
+    "a long name": b'{"%b":1}' % (b"swordfish" * (FOUR_MB // 9)),
+    "many names": b"{%b}" % b",".join(b'"swordfish%d":1' % n for n in range(FOUR_MB // 19)),
+    "a long name of a number out of range": b'{"%b":1e400}' % (b"swordfish" * (FOUR_MB // 9)),
+    "a long word": b'{"logits":[0],"dtype":"%b"}' % (b"swordfish" * (FOUR_MB // 9)),
+    "a long list for a number": b'{"logits":[0],"temperature":[%b1]}' % (b"271828," * (FOUR_MB // 7)),
+    "many outputs": b'{"logits":[0],"outputs":[%b""]}' % (b'"swordfish",' * (FOUR_MB // 12)),
+    "no JSON": b"swordfish" * (FOUR_MB // 9),
+    "a wrong end": b'{"logits":[%b271828.]}' % (b"271828," * (FOUR_MB // 7)),
+    "brackets": b"[" * FOUR_MB,
+}
+
+
+@pytest.mark.parametrize(("target", "body", "status", "slug"), REFUSED)
+async def test_a_problem_has_every_member_of_its_schema_and_no_other(
+    client: httpx.AsyncClient, target: tuple[str, str], body: bytes, status: int, slug: str
+) -> None:
+    reply = await client.request(*target, content=body, headers={**JSON, "X-Request-ID": "7"})
+    problem = Problem.model_validate_json(reply.content, strict=True, extra="forbid")
+    assert reply.headers["Content-Type"] == "application/problem+json"
+    assert reply.status_code == problem.status == status
+    assert problem.type == f"/problems/{slug}"
+    assert problem.instance == reply.headers["X-Request-ID"] == "7"
+    assert problem.error == problem.detail
+    assert re.fullmatch(r"\S.*\.", problem.detail)
+
+
+async def test_a_problem_names_the_first_20_places_in_full(client: httpx.AsyncClient) -> None:
+    request = {"logits": [[[0, 0]] * 15] * 2, "targets": [[0] * 14 + [2], [2] * 15]}
+    problem = (await client.post("/loss", json=request)).json()
+    assert [place["loc"] for place in problem["errors"]] == [
+        ["targets", 0, 14],
+        *(["targets", 1, n] for n in range(15)),
+    ]
+    request = {"logits": [[0, 0]] * 30, "targets": [0] * 5 + [2] * 25}
+    problem = (await client.post("/loss", json=request)).json()
+    assert [place["loc"] for place in problem["errors"]] == [["targets", n] for n in range(5, 25)]
+
+
+async def test_outputs_that_are_wrong_are_named_by_their_place(client: httpx.AsyncClient) -> None:
+    problem = (await client.post("/softmax", json={"logits": [0], "outputs": ["logits", "swordfish"]})).json()
+    assert problem["errors"] == [{"loc": ["outputs", 1], "msg": "is not an output"}]
+    problem = (await client.post("/softmax", json={"logits": [0], "outputs": ["swordfish"] * 30})).json()
+    assert [place["loc"] for place in problem["errors"]] == [["outputs", n] for n in range(20)]
+
+
+@pytest.mark.parametrize("body", [pytest.param(body, id=name) for name, body in LARGE.items()])
+async def test_the_answer_to_4_mb_that_are_wrong_is_short_and_repeats_nothing(
+    client: httpx.AsyncClient, body: bytes
+) -> None:
+    reply = await client.post("/loss" if b"targets" in body else "/softmax", content=body, headers=JSON)
+    problem = Problem.model_validate_json(reply.content)
+    assert reply.status_code in (400, 422)
+    assert len(reply.content) < 4096
+    assert len(problem.errors) <= 20
+    assert "swordfish" not in reply.text.lower()
+    # the id of the request may have any digits
+    assert "271828" not in reply.text.replace(problem.instance, "")
+
+
+async def test_a_405_names_the_methods_that_are_answered(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/softmax")).headers["Allow"] == "POST"
+    assert (await client.post("/livez")).headers["Allow"] == "GET"
+    assert set((await client.post("/static/docs.js")).headers["Allow"].split(", ")) == {"GET", "HEAD"}
+
+
+def crash(*_: object) -> NoReturn:
+    """Fails as no part of the service should."""
+    raise KeyError("swordfish")
+
+
+async def test_a_crash_in_an_operation_says_nothing_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Softmax, "probabilities", property(crash))
+    async with connect() as client:
+        reply = await client.post("/softmax", json={"logits": [0]})
+    assert_an_apology(reply)
+
+
+async def test_a_crash_anywhere_else_says_nothing_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = create_app(Settings())
+    monkeypatch.setattr(app, "openapi", crash)
+    async with connect(app) as client:
+        reply = await client.get("/openapi.json")
+    assert_an_apology(reply)
+
+
+def assert_an_apology(reply: httpx.Response) -> None:
+    """The reply is a problem that gives an id to ask after, and nothing more."""
+    problem = Problem.model_validate_json(reply.content, strict=True, extra="forbid")
+    assert reply.headers["Content-Type"] == "application/problem+json"
+    assert reply.status_code == problem.status == 500
+    assert problem.type == "/problems/internal-error"
+    assert problem.instance == reply.headers["X-Request-ID"]
+    assert problem.error == problem.detail
+    assert problem.errors == []
+    assert not re.search("swordfish|KeyError|Traceback|service/", reply.text)

@@ -1,0 +1,55 @@
+"""Rows are computed in blocks that stay in the cache."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from service.compute.blocks import BLOCK_ELEMENTS, evaluate
+from service.compute.softmax import Softmax
+
+QUANTITIES = ["probabilities", "predictions", "log_normalizer"]
+
+
+@pytest.mark.parametrize(
+    ("count", "classes"),
+    [(1, 3), (BLOCK_ELEMENTS, 1), (BLOCK_ELEMENTS + 1, 1), (3 * BLOCK_ELEMENTS, 3), (3, BLOCK_ELEMENTS + 1)],
+)
+def test_blocks_cover_every_row_once_and_fit(count: int, classes: int) -> None:
+    logits = np.random.default_rng(0).normal(size=(count, classes))
+    covered: list[int] = []
+
+    def block(rows: slice) -> Softmax:
+        part = logits[rows]
+        assert len(part) == 1 or part.size <= BLOCK_ELEMENTS
+        covered.extend(range(*rows.indices(count)))
+        return Softmax(part)
+
+    results = evaluate(block, logits.shape, QUANTITIES)
+    assert sorted(covered) == list(range(count))
+    whole = Softmax(logits)
+    for name in QUANTITIES:
+        np.testing.assert_array_equal(results[name], getattr(whole, name), strict=True)
+
+
+def test_no_rows_have_quantities_of_length_0() -> None:
+    logits = np.empty((0, 3))
+    results = evaluate(lambda rows: Softmax(logits[rows]), logits.shape, [*QUANTITIES, "jacobian"])
+    assert {name: values.shape for name, values in results.items()} == {
+        "probabilities": (0, 3),
+        "predictions": (0,),
+        "log_normalizer": (0,),
+        "jacobian": (0, 3, 3),
+    }
+    assert results["predictions"].dtype == np.int64
+
+
+def test_only_what_is_asked_for_is_computed() -> None:
+    made: list[Softmax] = []
+
+    def block(rows: slice) -> Softmax:
+        made.append(Softmax(np.zeros((2, 3))[rows]))
+        return made[-1]
+
+    assert evaluate(block, (2, 3), ["predictions"]).keys() == {"predictions"}
+    assert "probabilities" not in vars(made[0])

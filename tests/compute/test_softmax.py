@@ -1,0 +1,61 @@
+"""The small sums and products on which the digits depend."""
+
+from __future__ import annotations
+
+from math import inf, nan
+
+import numpy as np
+import pytest
+
+from service.compute.softmax import product, scaled_difference, sum_of_others
+
+LARGEST = np.finfo(np.float64).max
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 3.0])
+def test_a_difference_is_taken_before_it_is_scaled(scale: float) -> None:
+    values, references = np.array([[1e15 + 1, 1e15], [2.0, -inf]]), np.array([1e15 + 1, 2.0])
+    expected = np.array([[0.0, -1.0], [0.0, -inf]]) / scale
+    np.testing.assert_array_equal(scaled_difference(values, references, scale), expected)
+
+
+def test_a_difference_beyond_double_range_is_scaled_back_into_it() -> None:
+    values, references = np.array([[-LARGEST, LARGEST, 0.0, LARGEST / 3.0]]), np.array([LARGEST])
+    with np.errstate(over="ignore"):
+        scaled = scaled_difference(values, references, 4.0)
+    np.testing.assert_allclose(scaled, [[-LARGEST / 2.0, 0.0, -LARGEST / 4.0, -LARGEST / 6.0]], rtol=2.0**-52)
+
+
+def test_one_difference_beyond_double_range_leaves_the_others_their_digits() -> None:
+    values, references = np.array([[-LARGEST, LARGEST], [1.0, 1.0 + 2.0**-52]]), np.array([LARGEST, 1.0])
+    with np.errstate(over="ignore"):
+        scaled = scaled_difference(values, references, 4.0)
+    assert scaled[1].tolist() == [0.0, 2.0**-54]
+
+
+def test_a_difference_leaves_its_operands_as_they_were() -> None:
+    values, references = np.array([[1.0, 2.0]]), np.array([2.0])
+    scaled_difference(values, references, 3.0)
+    assert values.tolist() == [[1.0, 2.0]]
+    assert references.tolist() == [2.0]
+
+
+def test_what_weighs_nothing_adds_nothing() -> None:
+    weights, values = np.array([0.0, 0.0, 0.0, 2.0, 2.0]), np.array([inf, -inf, nan, 3.0, inf])
+    assert product(weights, values).tolist() == [0.0, 0.0, 0.0, 6.0, inf]
+
+
+def test_weights_and_values_are_stretched_to_each_other() -> None:
+    assert product(np.array([[0.0], [2.0]]), np.array([1.0, inf])).tolist() == [[0.0, 0.0], [2.0, inf]]
+
+
+def test_the_others_of_the_largest_are_summed_without_it() -> None:
+    values = np.array([[1e-30, 1e20, 2e-30], [1.0, 2.0, 3.0]])
+    others = sum_of_others(values)
+    np.testing.assert_allclose(others, [[1e20, 3e-30, 1e20], [5.0, 4.0, 3.0]], rtol=2.0**-52)
+
+
+@pytest.mark.parametrize("values", [[[4.0]], [[0.0, 0.0]], [[7.0, 7.0, 0.0]]])
+def test_the_others_are_what_is_left_of_the_sum(values: list[list[float]]) -> None:
+    array = np.array(values)
+    np.testing.assert_array_equal(sum_of_others(array), array.sum() - array)

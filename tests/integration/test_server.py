@@ -1,0 +1,161 @@
+"""The process: how it starts, what it refuses to start with, how it ends, and many requests at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import numpy as np
+import pytest
+
+from service.settings import Settings
+from tests.integration.serving import refused, running
+
+WRONG = [
+    ("port", "many"),
+    ("port", "65536"),
+    ("workers", "0"),
+    ("max-body-bytes", "0"),
+    ("max-elements", "-1"),
+    ("inline-body-bytes", "1.5"),
+    ("log-level", "loud"),
+]
+
+
+def limits(address: str) -> dict[str, int]:
+    """The limits that a server says are in force."""
+    published: dict[str, int] = httpx.get(f"{address}/info").json()["limits"]
+    return published
+
+
+def variable(setting: str) -> str:
+    """The name of the variable of a setting."""
+    return f"SOFTMAX_{setting.replace('-', '_').upper()}"
+
+
+def test_port_0_takes_a_free_port() -> None:
+    with running() as (first, _), running() as (second, _):
+        assert {urlsplit(first).port, urlsplit(second).port}.isdisjoint({0, None})
+        assert first != second
+        assert httpx.get(f"{first}/livez").json() == httpx.get(f"{second}/livez").json() == {"live": True}
+
+
+def test_a_setting_comes_from_its_flag() -> None:
+    with running("--max-elements", "7") as (address, _):
+        assert limits(address)["max_elements"] == 7
+
+
+def test_a_setting_comes_from_its_variable() -> None:
+    with running(SOFTMAX_MAX_ELEMENTS="7") as (address, _):
+        assert limits(address)["max_elements"] == 7
+
+
+def test_a_flag_overrules_a_variable() -> None:
+    with running("--max-elements", "7", SOFTMAX_MAX_ELEMENTS="8", SOFTMAX_MAX_BODY_BYTES="900") as (address, _):
+        assert limits(address) == {"max_elements": 7, "max_body_bytes": 900}
+
+
+@pytest.mark.parametrize(("setting", "value"), WRONG)
+def test_a_wrong_flag_ends_the_start_with_one_line_that_names_it(setting: str, value: str) -> None:
+    ended = refused(f"--{setting}", value)
+    assert ended.returncode != 0
+    (line,) = ended.stderr.splitlines()
+    assert setting.replace("-", "_") in line.replace("-", "_")
+
+
+@pytest.mark.parametrize(("setting", "value"), [wrong for wrong in WRONG if wrong[0] != "port"])
+def test_a_wrong_variable_ends_the_start_with_one_line_that_names_it(setting: str, value: str) -> None:
+    ended = refused(**{variable(setting): value})
+    assert ended.returncode != 0
+    (line,) = ended.stderr.splitlines()
+    assert setting.replace("-", "_") in line.replace("-", "_")
+
+
+def test_a_flag_that_does_not_exist_ends_the_start_and_is_named() -> None:
+    ended = refused("--max-rows", "7")
+    assert ended.returncode != 0
+    assert "--max-rows" in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr
+
+
+def test_every_setting_has_a_wrong_value_in_these_tests_unless_any_text_is_right() -> None:
+    texts = {name for name, field in Settings.model_fields.items() if field.annotation is str}
+    assert {setting.replace("-", "_") for setting, _ in WRONG} == set(Settings.model_fields) - texts
+
+
+def test_a_termination_signal_ends_the_process_soon_and_in_good_order() -> None:
+    with running() as (address, process), httpx.Client(base_url=address) as client:
+        client.get("/livez")
+        process.terminate()
+        start = time.monotonic()
+        assert process.wait(10) == 0
+        assert time.monotonic() - start < 5
+
+
+async def test_requests_of_very_different_sizes_at_once_all_get_their_own_answers(server: str) -> None:
+    shapes = [(1 + 7 * n % 90, 2 + 13 * n % 200) for n in range(50)]
+    assert min(rows * classes for rows, classes in shapes) < 100
+    # shortest digits of about 19 bytes: the larger ones are beyond what is answered on the event loop
+    assert max(rows * classes for rows, classes in shapes) * 19 > 2 * Settings().inline_body_bytes
+    batches = [np.random.default_rng(tag).normal(size=shape) for tag, shape in enumerate(shapes)]
+
+    async with httpx.AsyncClient(base_url=server, timeout=60) as client:
+
+        async def ask(batch: Any) -> Any:
+            request = {"logits": batch.tolist(), "outputs": ["logits", "probabilities"]}
+            return (await client.post("/softmax", json=request)).json()
+
+        answers = await asyncio.gather(*map(ask, batches))
+
+    for batch, answer in zip(batches, answers, strict=True):
+        exponentials = np.exp(batch)
+        np.testing.assert_array_equal(answer["logits"], batch)
+        np.testing.assert_allclose(
+            answer["probabilities"], exponentials / exponentials.sum(axis=1, keepdims=True), rtol=1e-13
+        )
+
+
+@pytest.mark.parametrize("operation", ["softmax", "loss", "gradient"])
+def test_a_body_handed_to_a_thread_gives_the_same_bits(http: httpx.Client, operation: str) -> None:
+    logits = np.random.default_rng(0).normal(size=(8, 30)).tolist()
+    targets = {} if operation == "softmax" else {"targets": [0] * 8}
+    body = json.dumps({"logits": logits, **targets}).encode()
+    inline = Settings().inline_body_bytes
+    assert len(body) < inline
+    headers = {"Content-Type": "application/json"}
+    small = http.post(f"/{operation}", content=body, headers=headers)
+    large = http.post(f"/{operation}", content=body.ljust(inline + 1), headers=headers)
+    assert small.status_code == 200
+    assert large.content == small.content
+
+
+@pytest.fixture(scope="module")
+def below_a_root_path() -> Any:
+    """The address of a server that a proxy serves under /api."""
+    with running("--root-path", "/api") as (address, _):
+        yield address
+
+
+@pytest.mark.parametrize("prefix", ["", "/api"], ids=["the proxy strips the path", "the proxy keeps the path"])
+@pytest.mark.parametrize("path", ["/livez", "/docs", "/static/docs.js", "/openapi.json"])
+def test_everything_is_served_below_a_root_path(below_a_root_path: str, prefix: str, path: str) -> None:
+    assert httpx.get(below_a_root_path + prefix + path).status_code == 200
+
+
+@pytest.mark.parametrize("prefix", ["", "/api"], ids=["the proxy strips the path", "the proxy keeps the path"])
+def test_an_operation_answers_below_a_root_path(below_a_root_path: str, prefix: str) -> None:
+    answer = httpx.post(f"{below_a_root_path}{prefix}/softmax", json={"logits": [0, 0]}).json()
+    assert answer["probabilities"] == [0.5, 0.5]
+
+
+def test_the_openapi_document_names_the_root_path(below_a_root_path: str) -> None:
+    assert httpx.get(f"{below_a_root_path}/openapi.json").json()["servers"] == [{"url": "/api"}]
+
+
+def test_no_setting_starts_with_a_warning() -> None:
+    with running("--root-path", "/api", PYTHONWARNINGS="error") as (address, _):
+        assert httpx.get(f"{address}/livez").status_code == 200

@@ -1,0 +1,244 @@
+"""The formulas in many digits, as a textbook has them: no shift, no log1p, no other form where one cancels."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import mpmath
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+"""Of mpmath numbers, so dtype object."""
+
+DIGITS = 400
+"""1 - p of a confident row may lose 308 digits before a double loses p; 50 are left after that, and some to spare."""
+
+
+class Reference:
+    """Every output of a request, by name; attributes that are no output are named as in the formulas.
+
+    Takes the fields of a request, batch axes made one: logits (N, K) or inputs (N, D), targets (N,) or (N, K).
+    digits: decimal digits of the arithmetic.
+    """
+
+    def __init__(
+        self,
+        logits: Any = None,
+        *,
+        inputs: Any = None,
+        weights: Any = None,
+        bias: Any = None,
+        targets: Any = None,
+        probabilities_gradient: Any = None,
+        class_weights: Any = None,
+        sample_weights: Any = None,
+        temperature: float = 1.0,
+        softcap: float | None = None,
+        label_smoothing: float = 0.0,
+        ignore_index: int | None = None,
+        z_loss: float = 0.0,
+        reduction: str = "mean",
+        denominator: float | None = None,
+        digits: int = DIGITS,
+    ) -> None:
+        self.mp = mp = mpmath.mp.clone()
+        mp.dps = digits
+        self.exact = exact = np.frompyfunc(mp.mpf, 1, 1)
+        if logits is None:
+            self.inputs, self.weights = exact(inputs), exact(weights)
+            logits = self.inputs @ self.weights.T + (0 if bias is None else exact(bias))
+        self.logits: Array = exact(logits)
+        self.T = mp.mpf(temperature)
+        self.softcap = softcap
+        self.vectors = None if probabilities_gradient is None else exact(probabilities_gradient)
+        self.targets: Array = np.asarray(targets)
+        count, self.K = self.logits.shape
+        self.w: Array = exact(np.ones(self.K) if class_weights is None else class_weights)
+        self.sample_weights: Array = exact(np.ones(count) if sample_weights is None else sample_weights)
+        self.eps = mp.mpf(label_smoothing)
+        self.ignore_index = ignore_index
+        self.z_loss = mp.mpf(z_loss)
+        self.reduction = reduction
+        self.divisor = None if denominator is None else mp.mpf(denominator)
+
+    @cached_property
+    def tanh(self) -> Array:
+        """(N, K) tanh(z / softcap)."""
+        return np.frompyfunc(self.mp.tanh, 1, 1)(self.logits / self.mp.mpf(self.softcap))
+
+    @cached_property
+    def u(self) -> Array:
+        """(N, K) c / T, where c is softcap tanh(z / softcap), or z."""
+        if self.softcap is None:
+            return self.logits / self.T
+        excluded = self.logits == -self.mp.inf
+        return np.where(excluded, self.logits, self.softcap * self.tanh / self.T)
+
+    @cached_property
+    def slopes(self) -> Array | int:
+        """(N, K) dc/dz."""
+        return 1 if self.softcap is None else 1 - self.tanh**2
+
+    @cached_property
+    def exponentials(self) -> Array:
+        """(N, K) exp u."""
+        return np.frompyfunc(self.mp.exp, 1, 1)(self.u)
+
+    @cached_property
+    def probabilities(self) -> Array:
+        """(N, K) p = exp u / sum exp u."""
+        return self.exponentials / self.exponentials.sum(axis=-1, keepdims=True)
+
+    @cached_property
+    def log_probabilities(self) -> Array:
+        """(N, K) log p."""
+        return self._log(self.probabilities)
+
+    @cached_property
+    def log_normalizer(self) -> Array:
+        """(N,) l = log sum exp u."""
+        return self._log(self.exponentials.sum(axis=-1))
+
+    @cached_property
+    def entropy(self) -> Array:
+        """(N,) -sum p log p."""
+        return -times(self.probabilities, self.log_probabilities).sum(axis=-1)
+
+    @cached_property
+    def jacobian(self) -> Array:
+        """(N, K, K) dp_i/dz_j."""
+        p = self.probabilities
+        slopes = self.slopes if isinstance(self.slopes, int) else self.slopes[:, None, :]
+        return p[:, :, None] * (np.eye(self.K, dtype=int) - p[:, None, :]) / self.T * slopes
+
+    @cached_property
+    def labelled(self) -> bool:
+        """Are the targets class indices?"""
+        return self.targets.ndim == 1
+
+    @cached_property
+    def s(self) -> Array:
+        """(N,) Sample weights, 0 for a row that is not counted."""
+        uncounted = self.labelled and self.targets == self.ignore_index
+        return np.where(uncounted, self.exact(0), self.sample_weights)
+
+    @cached_property
+    def labels(self) -> Array:
+        """(N,) y, 0 for a row that is not counted."""
+        return np.where(self.targets == self.ignore_index, 0, self.targets)
+
+    @cached_property
+    def a(self) -> Array:
+        """(N, K) Effective targets."""
+        t = (np.arange(self.K) == self.labels[:, None]).astype(int) if self.labelled else self.exact(self.targets)
+        return self.w * ((1 - self.eps) * t + self.eps / self.K)
+
+    @cached_property
+    def A(self) -> Array:  # noqa: N802 - the letter of the formula
+        """(N, 1) sum a."""
+        return self.a.sum(axis=-1, keepdims=True)
+
+    @cached_property
+    def denominator(self) -> Any:
+        """() What the cross-entropy is divided by for the mean."""
+        if self.divisor is not None:
+            return self.divisor
+        return (self.s * self.w[self.labels]).sum() if self.labelled else self.s.sum()
+
+    @cached_property
+    def shares(self) -> tuple[Any, Any]:
+        """1 over what divides the cross-entropy, and over what divides the z-loss."""
+        if self.reduction != "mean":
+            return 1, 1
+        z_denominator = self.s.sum() if self.divisor is None else self.divisor
+        return 1 / self.denominator, 1 / z_denominator
+
+    @cached_property
+    def cross_entropies(self) -> Array:
+        """(N,) s CE."""
+        return -self.s * times(self.a, self.log_probabilities).sum(axis=-1)
+
+    @cached_property
+    def penalties(self) -> Array:
+        """(N,) s z_loss l**2."""
+        return self.s * self.z_loss * self.log_normalizer**2
+
+    @cached_property
+    def row_losses(self) -> Array:
+        """(N,) Before reduction."""
+        return self.cross_entropies + self.penalties
+
+    @cached_property
+    def loss(self) -> Any:
+        """() or (N,) After reduction."""
+        if self.reduction == "none":
+            return self.row_losses
+        share, z_share = self.shares
+        return self.cross_entropies.sum() * share + self.penalties.sum() * z_share
+
+    @property
+    def accuracy(self) -> float:
+        """() Share of the counted rows whose largest logit is that of the target, without ties."""
+        wanted = self.targets if self.labelled else self.targets.argmax(axis=-1)
+        counted = wanted != self.ignore_index
+        return (self.logits.argmax(axis=-1) == wanted)[counted].mean()
+
+    @cached_property
+    def g(self) -> Array:
+        """(N, K) dL/du."""
+        p = self.probabilities
+        if self.vectors is not None:
+            return p * (self.vectors - (self.vectors * p).sum(axis=-1, keepdims=True))
+        share, z_share = self.shares
+        penalty = 2 * self.z_loss * self.log_normalizer[:, None] * p
+        return self.s[:, None] * ((self.A * p - self.a) * share + penalty * z_share)
+
+    @cached_property
+    def logits_gradient(self) -> Array:
+        """(N, K) dL/dz."""
+        return self.g / self.T * self.slopes
+
+    @cached_property
+    def weights_gradient(self) -> Array:
+        """(K, D) dL/dW."""
+        return self.logits_gradient.T @ self.inputs
+
+    @cached_property
+    def bias_gradient(self) -> Array:
+        """(K,) dL/db."""
+        return self.logits_gradient.sum(axis=0)
+
+    @cached_property
+    def inputs_gradient(self) -> Array:
+        """(N, D) dL/dx."""
+        return self.logits_gradient @ self.weights
+
+    @cached_property
+    def temperature_gradient(self) -> Any:
+        """() dL/dT."""
+        return -times(self.g, self.u).sum() / self.T
+
+    @cached_property
+    def targets_gradient(self) -> Array:
+        """(N, K) Cross-entropy part of dL/dt."""
+        return -(1 - self.eps) * times(self.s[:, None] * self.w, self.log_probabilities) * self.shares[0]
+
+    @cached_property
+    def hessian(self) -> Array:
+        """(N, K, K) d2L/dz2, without a softcap."""
+        p, (share, z_share) = self.probabilities, self.shares
+        s, A, l = (values.reshape(-1, 1, 1) for values in (self.s, self.A, self.log_normalizer))  # noqa: E741, N806
+        square = p[:, :, None] * p[:, None, :]
+        curved = p[:, :, None] * np.eye(self.K, dtype=int) - square
+        penalty = 2 * self.z_loss * (l * curved + square)
+        return s * (A * curved * share + penalty * z_share) / self.T**2
+
+    def _log(self, values: Array) -> Array:
+        return np.frompyfunc(self.mp.log, 1, 1)(values)
+
+
+def times(weights: Array, values: Array) -> Array:
+    """weights * values with 0 * inf = 0."""
+    return np.where(weights == 0, weights, np.where(weights == 0, 0, values) * weights)

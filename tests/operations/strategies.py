@@ -1,0 +1,85 @@
+"""Requests that Hypothesis makes up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+Floats = npt.NDArray[np.float64]
+Request = dict[str, Any]
+
+ROW_TENSORS = ("logits", "targets", "sample_weights", "probabilities_gradient")
+
+NUMBERS = st.floats(-100.0, 100.0)
+WEIGHTS = st.just(0.0) | st.floats(2.0**-10, 10.0)
+
+
+def floats(shape: tuple[int, ...], elements: st.SearchStrategy[float] = NUMBERS) -> st.SearchStrategy[Floats]:
+    """Arrays of a shape."""
+    return arrays(np.float64, shape, elements=elements)
+
+
+@st.composite
+def logits(draw: st.DrawFn, shape: tuple[int, int]) -> Floats:
+    """(N, K) Logits, some of them -inf, but not all of a row."""
+    values = draw(floats(shape))
+    excluded = draw(arrays(np.bool_, shape))
+    excluded[:, 0] = False
+    return np.where(excluded, -np.inf, values)
+
+
+@st.composite
+def scaled(draw: st.DrawFn) -> Request:
+    """Logits, at times with a temperature and a softcap."""
+    shape = draw(st.integers(1, 4)), draw(st.integers(1, 6))
+    scaling = {"temperature": st.floats(0.1, 10.0), "softcap": st.floats(1.0, 50.0)}
+    return {"logits": draw(logits(shape))} | draw(st.fixed_dictionaries({}, optional=scaling))
+
+
+@st.composite
+def labelled(draw: st.DrawFn) -> Request:
+    """Logits with labels, some of them ignored, and what may weigh the loss."""
+    request = draw(scaled())
+    count, classes = request["logits"].shape
+    targets = draw(arrays(np.int64, count, elements=st.integers(-1, classes - 1)))
+    return request | {"targets": targets, "ignore_index": -1} | draw(weighting(count, classes))
+
+
+@st.composite
+def soft(draw: st.DrawFn) -> Request:
+    """Logits with target probabilities, and what may weigh the loss."""
+    request = draw(scaled())
+    count, classes = request["logits"].shape
+    return request | {"targets": draw(floats((count, classes), WEIGHTS))} | draw(weighting(count, classes))
+
+
+@st.composite
+def with_vector(draw: st.DrawFn) -> Request:
+    """Logits with the gradient of somebody's loss by the probabilities."""
+    request = draw(scaled())
+    return request | {"probabilities_gradient": draw(floats(request["logits"].shape))}
+
+
+def weighting(count: int, classes: int) -> st.SearchStrategy[Request]:
+    """What may weigh a loss, each at times."""
+    optional = {
+        "class_weights": floats((classes,), WEIGHTS),
+        "sample_weights": floats((count,), WEIGHTS),
+        "label_smoothing": st.floats(0.0, 0.9),
+        "z_loss": st.floats(0.0, 0.1),
+    }
+    return st.fixed_dictionaries({}, optional=optional)
+
+
+def without(request: Request, *names: str) -> Request:
+    """The request less some of its fields."""
+    return {name: value for name, value in request.items() if name not in names}
+
+
+def by_rows(request: Request, rows: Any) -> Request:
+    """The request with each tensor that has rows indexed by rows."""
+    return {name: np.asarray(value[rows]) if name in ROW_TENSORS else value for name, value in request.items()}

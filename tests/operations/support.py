@@ -1,0 +1,45 @@
+"""From named tensors to named tensors, without a codec in between."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from service.operations import OPERATIONS, run
+from service.schemas.messages import obstacle, request_model
+
+Answer = dict[str, npt.NDArray[Any]]
+
+MODELS = {operation.name: request_model(operation) for operation in OPERATIONS}
+
+
+def answer(operation: str, **request: Any) -> Answer:
+    """The outputs of a request: those that it names, or those that it gets by default."""
+    message = MODELS[operation].read(request)
+    return run(message.operation, message.fields, message.wanted)
+
+
+def full_answer(operation: str, **request: Any) -> Answer:
+    """Every output that the request can have."""
+    return answer(operation, **request, outputs=available(operation, **request))
+
+
+def available(operation: str, **request: Any) -> list[str]:
+    """The names of the outputs that the request can have."""
+    message = MODELS[operation].read(request)
+    return [each.name for each in message.operation.outputs if obstacle(each, message.fields) is None]
+
+
+def assert_same(actual: Answer, expected: Answer) -> None:
+    """Bit for bit, but for the sign of a zero."""
+    assert actual.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(actual[name], values, name, strict=True)
+
+
+def assert_no_nan(answered: Answer) -> None:
+    """Is every output a number, infinite perhaps, but a number?"""
+    for name, values in answered.items():
+        assert not np.isnan(values).any(), name

@@ -1,0 +1,238 @@
+"""How far an answer may be from the mathematics: a few units in the last place, whatever the row."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from tests.operations.families import FAMILIES, Family, Floats, confident, ends, normal
+from tests.operations.reference import Array, Reference
+from tests.operations.support import Answer, answer, full_answer
+
+UNIT = 2.0**-53
+SMALLEST = 2.0**-1074
+SMALLEST_NORMAL = 2.0**-1022
+
+ROWS = {2: 6, 10: 3, 1000: 1}
+"""How many rows of K classes are checked."""
+
+TEMPERATURES = [1e-3, 0.5, 1.0, 3.0, 1e3]
+
+ALL_FAMILIES: dict[str, Family] = {**FAMILIES, "±1.7e308": ends(1.7e308)}
+
+CASES = [
+    *((family, classes, temperature) for family in FAMILIES for classes in ROWS for temperature in TEMPERATURES),
+    *(("±1.7e308", classes, temperature) for classes in (2, 10) for temperature in (*TEMPERATURES, 1e308)),
+]
+
+OUTPUTS = ["probabilities", "log_probabilities", "loss", "logits_gradient"]
+
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: "{} K={} T={:g}".format(*case))
+
+
+class Solution(NamedTuple):
+    """Rows, what was answered for them, and what is true."""
+
+    logits: Floats
+    temperature: float
+    answer: Answer
+    exact: Reference
+
+
+@cache
+def solution(family: str, classes: int, temperature: float) -> Solution:
+    """Rows of a family, labelled in turn with their most probable class, the next one and the least."""
+    count = ROWS[classes]
+    logits = ALL_FAMILIES[family](np.random.default_rng(classes), count, classes)
+    order = np.argsort(-logits, axis=1, kind="stable")
+    labels = order[np.arange(count), np.resize([0, 1, -1], count)]
+    return solve(logits, temperature, targets=labels, reduction="none")
+
+
+def solve(logits: Floats, temperature: float, **request: Any) -> Solution:
+    """What the service answers, and the reference."""
+    answered = answer("gradient", logits=logits, temperature=temperature, **request, outputs=OUTPUTS)
+    return Solution(logits, temperature, answered, Reference(logits, temperature=temperature, **request))
+
+
+def allowances(logits: Floats, temperature: float) -> Floats:
+    """(N, K) Relative error of a class and of the class it is compared with: the top one, for that one the next.
+
+    The rounded distance g to the top class is off by g units, and by as many again where dividing by the temperature
+    rounds; from 750 on, exp(-g) is 0.
+    """
+    halves = logits / 2.0
+    with np.errstate(over="ignore"):
+        gaps = np.minimum((halves.max(axis=1, keepdims=True) - halves) / (temperature / 2.0), 750.0)
+    power_of_two = np.frexp(temperature)[0] == 0.5
+    own = 8.0 + gaps * (1.0 if power_of_two else 2.0)
+    compared = np.full_like(own, 8.0)
+    compared[np.arange(len(own)), own.argmin(axis=1)] = np.partition(own, 1)[:, 1]
+    return (own + compared) * UNIT
+
+
+def logarithmic_allowances(logits: Floats, temperature: float) -> Floats:
+    """(N, K) The same for logarithms: but for the top class the distance is a term there, and no exponent."""
+    tops = np.arange(logits.shape[1]) == logits.argmax(axis=1)[:, None]
+    return np.where(tops, allowances(logits, temperature), 16.0 * UNIT)
+
+
+def excess(actual: Floats, exact: Array, allowance: Floats, scale: Array | None = None, steps: float = 4.0) -> float:
+    """The largest error over what is allowed: allowance times scale, which is the size of the value unless given.
+
+    A value beyond double range must be infinite; one near 0 may be off by some steps of the smallest double.
+    """
+    finite = np.abs(exact) <= np.finfo(np.float64).max
+    assert (actual[~finite] == np.where(exact[~finite] > 0, np.inf, -np.inf)).all()
+    allowed = allowance * (np.abs(exact) if scale is None else scale) + steps * SMALLEST
+    return float((np.abs(exact - actual) / allowed)[finite].max())
+
+
+def gradient_excess(solution: Solution) -> float:
+    """excess of the gradient, a component of which is the difference of the terms A' p and a q, over T."""
+    exact = solution.exact
+    p, a, total = exact.probabilities, exact.a, exact.A
+    scale = (p * (total - a) + a * (1 - p)) * exact.s[:, None] / exact.T
+    steps = 4.0 / min(solution.temperature, 1.0)
+    return excess(
+        solution.answer["logits_gradient"],
+        exact.logits_gradient,
+        allowances(solution.logits, solution.temperature),
+        scale * exact.shares[0],
+        steps,
+    )
+
+
+@every_case
+def test_every_probability_is_right_to_the_last_digits(case: tuple[str, int, float]) -> None:
+    solved = solution(*case)
+    worst = excess(
+        solved.answer["probabilities"], solved.exact.probabilities, allowances(solved.logits, solved.temperature)
+    )
+    assert worst <= 1.0
+
+
+@every_case
+def test_every_log_probability_is_right_to_the_last_digits(case: tuple[str, int, float]) -> None:
+    solved = solution(*case)
+    worst = excess(
+        solved.answer["log_probabilities"],
+        solved.exact.log_probabilities,
+        logarithmic_allowances(solved.logits, solved.temperature),
+    )
+    assert worst <= 1.0
+
+
+@every_case
+def test_every_loss_is_right_to_the_last_digits(case: tuple[str, int, float]) -> None:
+    solved = solution(*case)
+    allowance = logarithmic_allowances(solved.logits, solved.temperature)[
+        np.arange(len(solved.logits)), solved.exact.labels
+    ]
+    worst = excess(solved.answer["loss"], solved.exact.loss, allowance)
+    assert worst <= 1.0
+
+
+@every_case
+def test_every_gradient_component_is_right_to_the_last_digits(case: tuple[str, int, float]) -> None:
+    worst = gradient_excess(solution(*case))
+    assert worst <= 1.0
+
+
+@every_case
+def test_nothing_that_a_double_can_hold_becomes_0(case: tuple[str, int, float]) -> None:
+    solved = solution(*case)
+    for name in OUTPUTS:
+        held = np.abs(getattr(solved.exact, name)) >= SMALLEST_NORMAL
+        assert solved.answer[name][held].all(), name
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("family", ALL_FAMILIES)
+def test_weighted_soft_targets_are_right_to_the_last_digits(family: str, reduction: str, smoothing: float) -> None:
+    generator = np.random.default_rng(3)
+    logits = ALL_FAMILIES[family](generator, 4, 5)
+    targets = generator.random((4, 5))
+    targets[0] = [0.0, 1.0, 0.0, 0.0, 0.0]
+    targets[1] = 0.0
+    solved = solve(
+        logits,
+        3.0,
+        targets=targets,
+        class_weights=generator.random(5),
+        sample_weights=generator.random(4),
+        label_smoothing=smoothing,
+        reduction=reduction,
+    )
+    terms = -solved.exact.a * solved.exact.log_probabilities * solved.exact.s[:, None] * solved.exact.shares[0]
+    allowed = (terms * logarithmic_allowances(solved.logits, solved.temperature)).sum()
+    assert abs(solved.exact.loss - float(solved.answer["loss"])) <= allowed
+    assert gradient_excess(solved) <= 1.0
+
+
+@pytest.mark.parametrize("rows", [normal, confident(38.0)], ids=["N(0, 1)", "gap 38"])
+def test_a_vocabulary_of_50257_classes_is_right_to_the_last_digits(rows: Family) -> None:
+    generator = np.random.default_rng(4)
+    logits = rows(generator, 1, 50_257)
+    label = logits.argmax()
+    answered = answer("gradient", logits=logits, targets=[label], outputs=OUTPUTS)
+    probabilities = Reference(logits, digits=80).probabilities[0]
+    gradient = probabilities - (np.arange(50_257) == label).astype(int)
+    sample = [label, *generator.integers(50_257, size=1000)]
+    allowed = allowances(logits, 1.0)[0, sample]
+    assert excess(answered["probabilities"][0, sample], probabilities[sample], allowed) <= 1.0
+    assert excess(answered["logits_gradient"][0, sample], gradient[sample], allowed) <= 1.0
+    assert excess(answered["loss"], -mpmath.log(probabilities[label]), allowed[0]) <= 1.0
+
+
+def float32(*values: Any) -> npt.NDArray[np.float32]:
+    """The values, or rows of them, rounded."""
+    return np.array(values, np.float32)
+
+
+FLOAT32_REQUESTS: dict[str, dict[str, Any]] = {
+    "labels": {"targets": [1, 2, 0, -100], "ignore_index": -100},
+    "weighted labels": {
+        "targets": [1, 2, 0, 1],
+        "class_weights": float32(0.5, 1.0, 3.0),
+        "sample_weights": float32(1.0, 0.3, 2.0, 0.0),
+    },
+    "smoothed labels": {"targets": [1, 2, 0, 1], "label_smoothing": 0.1, "z_loss": 1e-3, "reduction": "none"},
+    "capped labels": {"targets": [1, 2, 0, 1], "softcap": 5.0},
+    "soft": {"targets": float32([0.1, 0.7, 0.2], [0, 0, 1], [0.3, 0.3, 0.3], [0.5, 0, 0.5]), "reduction": "sum"},
+    "vector": {"probabilities_gradient": float32([0.1, -0.7, 2], [0, 0, 1], [3, 2, 1], [0.5, 0, 0.5])},
+}
+
+FLOAT32_FAMILIES: dict[str, Family] = {
+    **{name: FAMILIES[name] for name in ("N(0, 1)", "offset 1e6", "gap 20", "gap 38", "gap 300")},
+    "±3.4e38": ends(3.4e38),
+}
+
+
+def float32_excess(values: npt.NDArray[np.float32], exact: Any) -> float:
+    """The largest error in units of the last place; beyond the range of float32 a value must be infinite."""
+    values, exact = np.atleast_1d(values), np.atleast_1d(exact)
+    with np.errstate(over="ignore"):
+        rounded = exact.astype(np.float64).astype(np.float32)
+    finite = np.isfinite(rounded)
+    assert (values == rounded)[~finite].all()
+    units = np.spacing(np.abs(rounded[finite]))
+    return float((np.abs(exact - values)[finite] / units).max(initial=0.0))
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 1.0, 3.0, 1e3])
+@pytest.mark.parametrize("kind", FLOAT32_REQUESTS)
+@pytest.mark.parametrize("family", FLOAT32_FAMILIES)
+def test_every_float32_output_is_within_4_units_in_the_last_place(family: str, kind: str, temperature: float) -> None:
+    logits = FLOAT32_FAMILIES[family](np.random.default_rng(5), 4, 3).astype(np.float32)
+    request = FLOAT32_REQUESTS[kind] | {"temperature": temperature}
+    answered = full_answer("gradient", logits=logits, **request, dtype="float32")
+    exact = Reference(logits, **request)
+    floats = {name: values for name, values in answered.items() if values.dtype == np.float32}
+    excesses = {name: float32_excess(values, getattr(exact, name)) for name, values in floats.items()}
+    assert {name: excess for name, excess in excesses.items() if excess > 4.0} == {}

@@ -1,0 +1,181 @@
+"""How requests are cut, ordered and shaped does not matter."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.compute.blocks import BLOCK_ELEMENTS
+from tests.operations.strategies import ROW_TENSORS, Request, by_rows, labelled, soft, with_vector
+from tests.operations.support import Answer, answer, assert_same, available
+
+if TYPE_CHECKING:
+    from random import Random
+
+targeted = labelled() | soft()
+
+moderate = settings(max_examples=60, deadline=None)
+
+OF_ROWS = [
+    "probabilities",
+    "log_probabilities",
+    "predictions",
+    "log_normalizer",
+    "entropy",
+    "top_k_classes",
+    "top_k_probabilities",
+    "row_losses",
+    "logits_gradient",
+]
+"""Outputs with rows, without those that are larger than the logits."""
+
+TOTALS = ["denominator", "accuracy", "temperature_gradient"]
+"""Outputs of which a request has one, whatever its rows."""
+
+SIZE = 1e5
+"""The largest gradients that the strategies lead to, or nearly so."""
+
+SCALINGS: dict[str, Request] = {
+    "plain": {},
+    "scaled": {"temperature": 0.7, "softcap": 3.0, "label_smoothing": 0.1, "z_loss": 0.01},
+}
+
+
+def batch(count: int, classes: int) -> Request:
+    """A labelled batch of N(0, 9) with weights."""
+    generator = np.random.default_rng(classes)
+    return {
+        "logits": generator.normal(scale=3.0, size=(count, classes)),
+        "targets": generator.integers(classes, size=count),
+        "sample_weights": generator.random(count),
+        "class_weights": generator.random(classes),
+        "reduction": "sum",
+        "top_k": 1,
+    }
+
+
+def pieces(request: Request, cuts: list[int]) -> Answer:
+    """What the service answers to the rows between the cuts, put together again."""
+    bounds = [0, *cuts, len(request["logits"])]
+    answers = [
+        answer("gradient", **by_rows(request, slice(start, stop)), outputs=OF_ROWS) for start, stop in pairwise(bounds)
+    ]
+    return {name: np.concatenate([each[name] for each in answers]) for name in OF_ROWS}
+
+
+def unreduced(request: Request) -> Request:
+    """The request with a loss for each row, if it has one."""
+    return request | {"reduction": "none"} if "targets" in request else request
+
+
+def row_outputs(request: Request) -> list[str]:
+    """The names of the outputs that have a row for each row of the logits."""
+    return [name for name in available("gradient", **request) if name not in TOTALS]
+
+
+def by_classes(request: Request, order: list[int]) -> Request:
+    """The request with the classes in another order."""
+    permuted = dict(request)
+    for name in ("logits", "class_weights", "probabilities_gradient"):
+        if name in request:
+            permuted[name] = request[name][..., order]
+    if "ignore_index" in request:
+        labels = request["targets"]
+        permuted["targets"] = np.where(labels < 0, labels, np.argsort(order)[labels])
+    elif "targets" in request:
+        permuted["targets"] = request["targets"][:, order]
+    return permuted
+
+
+def with_axes(request: Request, axes: tuple[int, ...]) -> Request:
+    """The request with axes in place of the one that counts the rows."""
+    return {
+        name: value.reshape(*axes, *value.shape[1:]) if name in ROW_TENSORS else value
+        for name, value in request.items()
+    }
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("classes", [1, 2, 7, 8, 9, 63, 64, 65, 1000])
+def test_a_row_does_not_know_its_batch(classes: int, scaling: str) -> None:
+    request = batch(40, classes) | SCALINGS[scaling]
+    assert_same(pieces(request, list(range(1, 40))), answer("gradient", **request, outputs=OF_ROWS))
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("classes", [1, 10, 1000, BLOCK_ELEMENTS + 1])
+def test_blocks_do_not_show(classes: int, scaling: str) -> None:
+    count = 6 * BLOCK_ELEMENTS // classes + 3
+    request = batch(count, classes) | SCALINGS[scaling]
+    assert_same(pieces(request, [1, count // 3, count - 1]), answer("gradient", **request, outputs=OF_ROWS))
+
+
+@given(targeted | with_vector(), st.randoms(use_true_random=False))
+@moderate
+def test_permuting_rows_permutes_their_outputs(request: Request, random: Random) -> None:
+    request = unreduced(request)
+    order = list(range(len(request["logits"])))
+    random.shuffle(order)
+    names = row_outputs(request)
+    straight = answer("gradient", **request, outputs=names)
+    permuted = answer("gradient", **by_rows(request, order), outputs=names)
+    assert_same(permuted, {name: values[order] for name, values in straight.items()})
+
+
+@given(targeted | with_vector(), st.randoms(use_true_random=False))
+@moderate
+def test_permuting_classes_permutes_their_outputs(request: Request, random: Random) -> None:
+    order = list(range(request["logits"].shape[1]))
+    random.shuffle(order)
+    names = ["probabilities", "log_probabilities", "logits_gradient"]
+    straight = answer("gradient", **request, outputs=names)
+    permuted = answer("gradient", **by_classes(request, order), outputs=names)
+    for name in names:
+        np.testing.assert_allclose(permuted[name], straight[name][:, order], rtol=1e-13, atol=1e-13 * SIZE)
+
+
+@given(targeted, st.randoms(use_true_random=False))
+@moderate
+def test_permuting_classes_keeps_the_loss(request: Request, random: Random) -> None:
+    order = list(range(request["logits"].shape[1]))
+    random.shuffle(order)
+    names = ["loss", "denominator", "entropy", "log_normalizer"]
+    straight, permuted = (answer("loss", **each, outputs=names) for each in (request, by_classes(request, order)))
+    for name in names:
+        np.testing.assert_allclose(permuted[name], straight[name], rtol=1e-13, atol=1e-13)
+
+
+@given(targeted | with_vector())
+@moderate
+def test_a_single_sample_is_a_batch_of_one(request: Request) -> None:
+    names = row_outputs(request := unreduced(request))
+    batch_of_one = answer("gradient", **by_rows(request, slice(1)), outputs=names)
+    single = answer("gradient", **by_rows(request, 0), outputs=names)
+    assert_same(single, {name: values[0] for name, values in batch_of_one.items()})
+
+
+@given(targeted | with_vector(), st.sampled_from([(-1, 1), (1, -1), (1, -1, 1), (2, 2)]))
+@moderate
+def test_any_rank_is_the_flat_batch(request: Request, axes: tuple[int, ...]) -> None:
+    request = by_rows(unreduced(request), [0, -1, -1, 0])
+    names = row_outputs(request)
+    flat = answer("gradient", **request, outputs=names)
+    shaped = answer("gradient", **with_axes(request, axes), outputs=names)
+    assert_same(shaped, {name: values.reshape(*axes, *values.shape[1:]) for name, values in flat.items()})
+
+
+@given(targeted, st.integers(0, 4), st.floats(0.5, 100.0))
+@moderate
+def test_parts_with_a_common_denominator_add_up_to_the_whole(request: Request, cut: int, denominator: float) -> None:
+    request = request | {"denominator": denominator, "outputs": ["loss", "temperature_gradient", "logits_gradient"]}
+    whole = answer("gradient", **request)
+    parts = [answer("gradient", **by_rows(request, rows)) for rows in (slice(cut), slice(cut, None))]
+    for name in ("loss", "temperature_gradient"):
+        np.testing.assert_allclose(sum(part[name] for part in parts), whole[name], rtol=1e-13, atol=1e-13 * SIZE)
+    gradients = np.concatenate([part["logits_gradient"] for part in parts])
+    np.testing.assert_array_equal(gradients, whole["logits_gradient"])

@@ -1,0 +1,79 @@
+"""Valid requests, built from the description of an operation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from service.description import Input
+from service.errors import ServiceError
+from service.operations import OPERATIONS
+from service.schemas.messages import request_model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from service.description import Axes, Operation, Parameter
+    from service.schemas.messages import Request
+
+LENGTHS = {"...": (2,), "K": (3,), "D": (4,)}
+
+MODELS = {operation.name: request_model(operation) for operation in OPERATIONS}
+
+
+def read(operation: Operation, fields: dict[str, Any]) -> Request:
+    """The message made of the fields."""
+    return MODELS[operation.name].read(fields)
+
+
+def refused(operation: Operation, fields: dict[str, Any]) -> ServiceError:
+    """What the operation says to a request that it does not take."""
+    with pytest.raises(ServiceError) as caught:
+        read(operation, fields)
+    return caught.value
+
+
+def described(operation: Operation) -> dict[str, Input | Parameter]:
+    """The inputs and parameters of an operation by name."""
+    together: list[Input | Parameter] = [*operation.inputs, *operation.parameters]
+    return {each.name: each for each in together}
+
+
+def request(operation: Operation, names: Iterable[str] = (), without: str | None = None) -> dict[str, Any]:
+    """A request with the named fields, what they need and one of every alternative, but without one field."""
+    known = described(operation)
+    chosen: list[str] = []
+
+    def add(name: str) -> None:
+        if name not in (*chosen, without):
+            chosen.append(name)
+            for needed in known[name].needs:
+                add(needed)
+
+    for name in names:
+        add(name)
+    for group in operation.alternatives:
+        if not set(group) & set(chosen):
+            add(next((name for name in group if name != without), group[0]))
+    return {name: value(known[name]) for name in chosen}
+
+
+def value(each: Input | Parameter) -> Any:
+    """A value that is valid, and no default."""
+    if isinstance(each, Input):
+        return ones(each.axes[0])
+    if each.choices:
+        return each.choices[-1]
+    return 1 if each.type is int else 0.5
+
+
+def ones(axes: Axes) -> Any:
+    """A tensor of those axes: ones are features, weights, class indices and probabilities alike."""
+    return np.ones([length for axis in axes for length in LENGTHS[axis]])
+
+
+def named(case: Any) -> str:
+    """A case of a test as the list of tests names it."""
+    return "-".join(case) if isinstance(case, tuple) else getattr(case, "name", str(case))
