@@ -63,7 +63,7 @@ class Parameter:
     needs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Output:
     """A named tensor that an answer may carry, and how it is computed.
 
@@ -92,7 +92,7 @@ class Example:
     request: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Operation:
     """Everything there is to know of an operation; every door to it is built from this.
 

@@ -30,7 +30,8 @@ def evaluate(
     """
     count, classes = shape
     length = max(1, BLOCK_ELEMENTS // classes)
-    first = _evaluate(block(slice(0, length)), quantities)
+    rows = block(slice(0, length))
+    first = {name: getattr(rows, name) for name in quantities}
     if count <= length:
         return first
     collected = {name: np.empty((count, *values.shape[1:]), values.dtype) for name, values in first.items()}
@@ -38,9 +39,11 @@ def evaluate(
         collected[name][:length] = values
 
     def fill(start: int) -> None:
-        rows = slice(start, start + length)
-        for name, values in _evaluate(block(rows), quantities).items():
-            collected[name][rows] = values
+        rows = block(slice(start, start + length))
+        # a thread starts without the error state of the one that started it
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            for name in quantities:
+                collected[name][start : start + length] = getattr(rows, name)
 
     starts = range(length, count, length)
     cores = _cores() if count * classes >= PARALLEL_ELEMENTS else 1
@@ -52,11 +55,6 @@ def evaluate(
             for done in [threads.submit(fill, start) for start in starts]:
                 done.result()
     return collected
-
-
-def _evaluate(rows: Softmax, quantities: Collection[str]) -> dict[str, npt.NDArray[Any]]:
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        return {name: getattr(rows, name) for name in quantities}
 
 
 def _cores() -> int:

@@ -99,7 +99,7 @@ def logits_of_layer(logits: Floats, counted: Mask | None, batch: tuple[int, ...]
 
 def maxima(largest: Floats, logits: npt.NDArray[Any], batch: tuple[int, ...]) -> None:
     """Raises NonFiniteLogit where the largest logit (N,) of a row is NaN or +inf."""
-    if (largest < np.inf).all():
+    if largest.max(initial=-np.inf) < np.inf:
         return
     places = _places("logits", ~(logits < np.inf), (*batch, logits.shape[1]), "is NaN or infinite")
     raise NonFiniteLogit(
@@ -109,6 +109,8 @@ def maxima(largest: Floats, logits: npt.NDArray[Any], batch: tuple[int, ...]) ->
 
 def no_excluded_row(largest: Floats, counted: Mask | None, batch: tuple[int, ...]) -> None:
     """Raises ExcludedRow for a counted row that excludes every class: its largest logit, of (N,), is -inf."""
+    if largest.min(initial=0.0) > -np.inf:
+        return
     excluded = largest == -np.inf
     if counted is not None:
         excluded &= counted

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf, isfinite, prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -62,15 +63,47 @@ def run(
 
     Raises TensorTooLarge, and what `service.operations.checks` refuses.
     """
-    wanted = [operation.named_outputs[name] for name in outputs]
+    plan = _plan(operation, tuple(outputs))
     tensors = {each.name: fields[each.name] for each in operation.inputs if fields[each.name] is not None}
     for name, values in tensors.items():
         _bound(name, values.size, max_elements)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         batch = _prepare(tensors, fields)
-        _bound_outputs(wanted, batch, max_elements)
-        results = _evaluate(operation, wanted, batch)
-        return {each.name: _shaped(each, results[each.name], batch.axes, fields["dtype"]) for each in wanted}
+        _bound_outputs(plan.wanted, batch, max_elements)
+        results = evaluate(batch.rows, batch.logits.shape, plan.rows)
+        _check_maxima(results["maximum"], batch)
+        for total in plan.totals:
+            assert total.total is not None
+            results[total.name] = np.asarray(total.total(batch, *(results[name] for name in total.of)))
+        return {each.name: _shaped(each, results[each.name], batch.axes, fields["dtype"]) for each in plan.wanted}
+
+
+class Plan(NamedTuple):
+    """What there is to do for some outputs: the quantities of rows, then the totals made of them, in order."""
+
+    wanted: tuple[Output, ...]
+    rows: tuple[str, ...]
+    totals: tuple[Output, ...]
+
+
+@lru_cache(maxsize=256)
+def _plan(operation: Operation, names: tuple[str, ...]) -> Plan:
+    rows: dict[str, None] = {"maximum": None}
+    totals: dict[Output, None] = {}
+    for name in names:
+        _collect(operation, name, rows, totals)
+    return Plan(tuple(operation.named_outputs[name] for name in names), tuple(rows), tuple(totals))
+
+
+def _collect(operation: Operation, name: str, rows: dict[str, None], totals: dict[Output, None]) -> None:
+    """Adds what an output is made of to rows and totals, parts before the whole."""
+    output = operation.named_outputs.get(name)
+    if output is None or output.total is None:
+        rows[name] = None
+        return
+    for quantity in output.of:
+        _collect(operation, quantity, rows, totals)
+    totals[output] = None
 
 
 def _prepare(tensors: Mapping[str, Array], fields: Mapping[str, Any]) -> Batch:
@@ -141,38 +174,6 @@ def _layer(
     if absent is not None:
         logits = np.where(absent[:, None], -np.inf, logits)
     return inputs, logits
-
-
-def _evaluate(operation: Operation, wanted: Iterable[Output], batch: Batch) -> Mapping[str, Array]:
-    """Every wanted output, and what they are made of."""
-    rows = {"maximum": None}
-    for output in wanted:
-        _collect(operation, output.name, rows)
-    results = evaluate(batch.rows, batch.logits.shape, rows)
-    _check_maxima(results["maximum"], batch)
-    for output in wanted:
-        _resolve(operation, output.name, batch, results)
-    return results
-
-
-def _collect(operation: Operation, name: str, rows: dict[str, None]) -> None:
-    """Adds the quantities of rows that an output is made of, in the end, to rows."""
-    output = operation.named_outputs.get(name)
-    if output is None or output.total is None:
-        rows[name] = None
-    else:
-        for quantity in output.of:
-            _collect(operation, quantity, rows)
-
-
-def _resolve(operation: Operation, name: str, batch: Batch, results: dict[str, Array]) -> Array:
-    """An output, and those it is made of, added to results."""
-    if name not in results:
-        output = operation.named_outputs[name]
-        assert output.total is not None
-        parts = [_resolve(operation, quantity, batch, results) for quantity in output.of]
-        results[name] = np.asarray(output.total(batch, *parts))
-    return results[name]
 
 
 def _check_maxima(largest: Floats, batch: Batch) -> None:
