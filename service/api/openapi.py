@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from service import __version__
 from service.api import problems
-from service.codecs import json
+from service.codecs import json, numpy
 from service.operations import OPERATIONS, run
 from service.schemas.messages import request_model
 
@@ -34,12 +34,19 @@ Every input and output is a named tensor, written as nested arrays. Shapes: `...
 single sample), `K` classes, always last, `D` features of the layer in front. The string `"-Infinity"` among the logits
 excludes a class; a result that is not finite is the string `"Infinity"`, `"-Infinity"` or `"NaN"`.
 
+Array users may send a `.npy` file of logits, or a `.npz` archive whose members carry the names of inputs, with the
+parameters by name in the query string (`?temperature=2&outputs=loss,entropy`), and are answered in kind.
+
 Unless `outputs` asks for others, each operation returns the usual ones. A refusal is an RFC 9457 problem whose `detail`
 says what to change.
 """
 
+BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+"""A body that is no text."""
+
 TAGS = [
     {"name": "operations", "description": "The maths."},
+    {"name": "open inference", "description": "The same maths for clients of inference servers (KServe V2)."},
     {"name": "service", "description": "Is it alive, what are its limits."},
 ]
 
@@ -62,12 +69,19 @@ def document(app: FastAPI, settings: Settings) -> dict[str, Any]:
         schema["components"]["schemas"] |= {**components.pop("$defs"), "Problem": components}
         for operation in OPERATIONS:
             _complete(schema["paths"][f"/{operation.name}"]["post"], operation)
+        for path in ("/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer"):
+            infer = schema["paths"][path]["post"]
+            infer["requestBody"]["content"]["application/octet-stream"] = BINARY
+            infer["responses"]["200"]["content"]["application/octet-stream"] = BINARY
         app.openapi_schema = schema
     return app.openapi_schema
 
 
 def _complete(path: dict[str, Any], operation: Operation) -> None:
     """Adds the examples and their replies to the description of a path."""
+    for media_type in (numpy.NPY, numpy.NPZ):
+        path["requestBody"]["content"][media_type] = BINARY
+        path["responses"]["200"]["content"][media_type] = BINARY
     request = path["requestBody"]["content"][json.MEDIA_TYPE]
     request["examples"] = {each.name: {"summary": each.summary, "value": each.request} for each in operation.examples}
     reply = path["responses"]["200"]

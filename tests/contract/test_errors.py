@@ -1,0 +1,125 @@
+"""Every refusal has a kind of problem, a row in the README, a line in the tree, and a request that causes it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from service import errors
+from service.api.problems import INTERNAL, KINDS, MEDIA_TYPE
+from service.errors import ServiceError
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+GROUPS = {errors.InvalidTensor, errors.TooLarge}
+"""What other refusals are kinds of; never raised themselves."""
+
+
+def subclasses(parent: type[ServiceError]) -> Iterator[type[ServiceError]]:
+    """Every class below a parent, in the order of their definition."""
+    for child in parent.__subclasses__():
+        yield child
+        yield from subclasses(child)
+
+
+REFUSALS = list(subclasses(ServiceError))
+
+
+def post(path: str, body: bytes = b"{}", **headers: str) -> httpx.Request:
+    """A body for a path, JSON unless the headers say otherwise."""
+    written = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx.Request(
+        "POST", f"http://test{path}", content=body, headers={"Content-Type": "application/json", **written}
+    )
+
+
+def ask(path: str, **fields: Any) -> httpx.Request:
+    """A request with those fields."""
+    return httpx.Request("POST", f"http://test/{path}", json=fields)
+
+
+CASES: dict[type[ServiceError], httpx.Request] = {
+    errors.MalformedBody: post("/softmax", b"{"),
+    errors.NotAnObject: post("/softmax", b"[]"),
+    errors.UnknownField: ask("softmax", scores=[0]),
+    errors.DuplicateField: post("/softmax", b'{"logits":[0],"logits":[0]}'),
+    errors.MissingField: ask("softmax"),
+    errors.ConflictingFields: ask("softmax", logits=[0], inputs=[0]),
+    errors.InvalidParameter: ask("softmax", logits=[0], temperature=0),
+    errors.InvalidOutputs: ask("softmax", logits=[0], outputs=["loss"]),
+    errors.RaggedTensor: ask("softmax", logits=[[0], [0, 0]]),
+    errors.NotANumber: ask("softmax", logits=[None]),
+    errors.NumberOutOfRange: ask("softmax", logits=[1e39], dtype="float32"),
+    errors.InvalidDatatype: ask(
+        "v2/models/softmax/infer", inputs=[{"name": "logits", "shape": [1], "datatype": "BOOL", "data": [True]}]
+    ),
+    errors.ShapeMismatch: ask("loss", logits=[[0]], targets=[0, 0]),
+    errors.EmptyAxis: ask("softmax", logits=[]),
+    errors.InvalidValue: ask("loss", logits=[[0]], targets=[0], sample_weights=[-1]),
+    errors.NonFiniteLogit: ask("softmax", logits=["Infinity"]),
+    errors.ExcludedRow: ask("loss", logits=["-Infinity"], targets=0),
+    errors.InvalidLabel: ask("loss", logits=[0], targets=1),
+    errors.BodyTooLarge: post("/softmax", Content_Length=str(Settings().max_body_bytes + 1)),
+    errors.TensorTooLarge: ask("softmax", logits=[0] * 3000, outputs=["jacobian"]),
+    errors.UnknownPath: httpx.Request("GET", "http://test/nowhere"),
+    errors.UnknownMethod: httpx.Request("GET", "http://test/softmax"),
+    errors.UnreadableMediaType: post("/softmax", Content_Type="text/plain"),
+    errors.UnwritableMediaType: post("/softmax", Accept="text/html"),
+}
+
+
+def test_every_refusal_has_a_kind_of_problem() -> None:
+    assert set(KINDS) == set(REFUSALS) - GROUPS
+
+
+def test_no_two_kinds_share_a_slug_or_a_title() -> None:
+    kinds = [INTERNAL, *KINDS.values()]
+    assert len({kind.slug for kind in kinds}) == len(kinds)
+    assert len({kind.title for kind in kinds}) == len(kinds)
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", kind.slug) for kind in kinds)
+
+
+@pytest.mark.parametrize("kind", [INTERNAL, *KINDS.values()], ids=lambda kind: kind.slug)
+def test_every_kind_of_problem_has_its_row_in_the_readme(kind: Any) -> None:
+    assert re.search(rf"^\| {kind.status} \| `{kind.slug}` \| \S", README, re.MULTILINE)
+
+
+def test_the_readme_has_no_row_for_a_problem_that_there_is_not() -> None:
+    rows = re.findall(r"^\| (\d{3}) \| `([a-z-]+)` \|", README, re.MULTILINE)
+    assert sorted(rows) == sorted((str(kind.status), kind.slug) for kind in [INTERNAL, *KINDS.values()])
+
+
+def test_every_refusal_has_a_request_that_causes_it() -> None:
+    assert set(CASES) == set(KINDS)
+
+
+@pytest.mark.parametrize("refusal", CASES, ids=lambda refusal: refusal.__name__)
+async def test_the_request_is_answered_with_its_problem(client: httpx.AsyncClient, refusal: type[ServiceError]) -> None:
+    reply = await client.send(CASES[refusal])
+    problem = reply.json()
+    kind = KINDS[refusal]
+    assert reply.headers["Content-Type"] == MEDIA_TYPE
+    assert reply.status_code == problem["status"] == kind.status
+    assert (problem["type"], problem["title"]) == (f"/problems/{kind.slug}", kind.title)
+
+
+def test_the_tree_at_the_top_of_the_module_is_the_tree_of_its_classes() -> None:
+    branches = re.findall(r"^( *)[*-] (\w+)", inspect.getdoc(errors) or "", re.MULTILINE)
+    drawn = [(len(indent) // 2, name) for indent, name in branches]
+    expected = [(refusal.__mro__.index(ServiceError), refusal.__name__) for refusal in REFUSALS]
+    assert drawn == [(0, "ServiceError"), *expected]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.__name__)
+def test_every_refusal_is_a_class_of_its_module_that_says_what_it_is(refusal: type[ServiceError]) -> None:
+    assert getattr(errors, refusal.__name__) is refusal
+    assert refusal.__doc__
