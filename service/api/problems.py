@@ -38,6 +38,7 @@ INTERNAL = Kind(500, "internal-error", "Internal error")
 
 KINDS: dict[type[ServiceError], Kind] = {
     errors.MalformedBody: Kind(400, "malformed-body", "Malformed body"),
+    errors.InvalidDatatype: Kind(400, "invalid-datatype", "Invalid datatype"),
     errors.UnknownPath: Kind(404, "unknown-path", "Unknown path"),
     errors.UnknownMethod: Kind(405, "unknown-method", "Unknown method"),
     errors.UnwritableMediaType: Kind(406, "unwritable-media-type", "Answer format not available"),
@@ -54,7 +55,6 @@ KINDS: dict[type[ServiceError], Kind] = {
     errors.RaggedTensor: Kind(422, "ragged-tensor", "Ragged tensor"),
     errors.NotANumber: Kind(422, "not-a-number", "Not a number"),
     errors.NumberOutOfRange: Kind(422, "number-out-of-range", "Number out of range"),
-    errors.InvalidDatatype: Kind(422, "invalid-datatype", "Invalid datatype"),
     errors.ShapeMismatch: Kind(422, "shape-mismatch", "Shape mismatch"),
     errors.EmptyAxis: Kind(422, "empty-axis", "Empty axis"),
     errors.InvalidValue: Kind(422, "invalid-value", "Invalid value"),

@@ -5,10 +5,14 @@ import io
 import json
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+import scipy.special
 
 from service.operations import OPERATIONS
 from service.settings import Settings
@@ -55,6 +59,17 @@ def test_every_python_example_runs(server: str, code: str) -> None:
     address = server.removeprefix("http://")
     with contextlib.redirect_stdout(io.StringIO()):
         exec(code.replace("localhost:8000", address), {})  # noqa: S102 - the code is ours
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
+@pytest.mark.parametrize("command", [block for language, block in BLOCKS if language == "sh"])
+def test_every_command_on_files_writes_the_answer(server: str, command: str, tmp_path: Path) -> None:
+    logits = np.random.default_rng(0).normal(size=(5, 3))
+    np.save(tmp_path / "logits.npy", logits)
+    address = server.removeprefix("http://")
+    subprocess.run(shlex.split(command.replace("localhost:8000", address)), cwd=tmp_path, check=True)
+    probabilities = np.load(tmp_path / "probabilities.npy")
+    np.testing.assert_allclose(probabilities, scipy.special.softmax(logits, axis=-1), rtol=1e-14)
 
 
 def test_every_setting_has_its_row() -> None:
