@@ -26,7 +26,7 @@ class Disconnected(Exception):
 class Exchange:
     """A request, as yet unread, and the way to answer it.
 
-    headers: by name in lower case, the last of those that came twice.
+    headers: by name in lower case, those that came in several lines as one list.
     stages: seconds by name, filled in by whoever works on the request.
     """
 
@@ -37,6 +37,8 @@ class Exchange:
         self._receive = receive
         self._send = send
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        if len(self.headers) < len(scope["headers"]):
+            self.headers = _joined(scope["headers"])
         self.request_id = request_id(self.headers.get(b"x-request-id", b""))
         self.stages: dict[str, float] = {}
 
@@ -81,6 +83,14 @@ class Exchange:
         ]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": content})
+
+
+def _joined(headers: Iterable[RawHeader]) -> dict[bytes, bytes]:
+    """The headers with the lines of each as one list, RFC 9110, 5.3."""
+    joined: dict[bytes, bytes] = {}
+    for name, value in headers:
+        joined[name] = joined[name] + b", " + value if name in joined else value
+    return joined
 
 
 def request_id(sent: bytes) -> str:

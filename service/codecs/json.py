@@ -42,6 +42,9 @@ INTEGER_DIGITS = 20
 
 TOO_DEEP = "The body is nested too deeply; a tensor needs one level of arrays for each axis."
 
+MOST_COUNTED = 2**24 - 1
+"""Items to which the parser counts; an array of more says that it has as many."""
+
 MOST_AXES = 32
 """Axes of a tensor; NumPy counts to 64, and the answer may have two more."""
 
@@ -102,6 +105,8 @@ def tensor(name: str, value: simdjson.Array, domain: Domain) -> Array:
         if domain is Domain.LOGITS:
             return from_nested(name, value.as_list())
         raise NotANumber(name) from None
+    if shape[-1] == MOST_COUNTED:
+        shape[-1] = -1
     try:
         return numbers.reshape(shape)
     except ValueError:

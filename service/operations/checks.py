@@ -44,7 +44,7 @@ def labels(targets: npt.NDArray[Any], classes: int, ignore_index: int | None) ->
         wrong &= counted
     if wrong.any():
         places = _places("targets", wrong, targets.shape, "is not a class index")
-        label = f"{targets[wrong][0]:.17g}"
+        label = format(targets[wrong][0], "d" if targets.dtype.kind in "iu" else ".17g")
         raise InvalidLabel(
             f"{_at(places)} is {label}, which is not a class index; labels are whole numbers from 0 to {classes - 1}.",
             *places,
@@ -54,12 +54,13 @@ def labels(targets: npt.NDArray[Any], classes: int, ignore_index: int | None) ->
     return np.where(counted, targets, 0).ravel().astype(np.int64), counted.ravel()
 
 
-def probabilities(targets: Floats, batch: tuple[int, ...]) -> None:
-    """Raises InvalidValue for a target probability, of (N, K), that is negative or not finite."""
+def probabilities(targets: Floats) -> Floats:
+    """Target probabilities (..., K) as rows (N, K). Raises InvalidValue for one that is negative or not finite."""
     wrong = ~((targets >= 0) & (targets < np.inf))
     if wrong.any():
-        places = _places("targets", wrong, (*batch, targets.shape[1]), "is negative or not finite")
+        places = _places("targets", wrong, targets.shape, "is negative or not finite")
         raise InvalidValue(f"{_at(places)} must be finite and not negative; targets are probabilities here.", *places)
+    return targets.reshape(-1, targets.shape[-1])
 
 
 def rows_of_layer(inputs: Floats, counted: Mask | None, batch: tuple[int, ...]) -> Mask | None:

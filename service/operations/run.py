@@ -18,7 +18,7 @@ from service.errors import InvalidValue, TensorTooLarge
 from service.operations import checks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from service.compute.softmax import Floats
     from service.description import Operation, Output
@@ -67,9 +67,13 @@ def run(
     tensors = {each.name: fields[each.name] for each in operation.inputs if fields[each.name] is not None}
     for name, values in tensors.items():
         _bound(name, values.size, max_elements)
+    sizes = _sizes(tensors, fields)
+    for output in plan.wanted:
+        for axes in output.axes:
+            _bound(output.name, prod([sizes[axis] for axis in axes]), max_elements)
+    _bound("logits", sizes["..."] * sizes["K"], max_elements)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         batch = _prepare(tensors, fields)
-        _bound_outputs(plan.wanted, batch, max_elements)
         results = evaluate(batch.rows, batch.logits.shape, plan.rows)
         _check_maxima(results["maximum"], batch)
         for total in plan.totals:
@@ -106,61 +110,74 @@ def _collect(operation: Operation, name: str, rows: dict[str, None], totals: dic
     totals[output] = None
 
 
+def _sizes(tensors: Mapping[str, Array], fields: Mapping[str, Any]) -> dict[str, int]:
+    """The length of each axis, all batch axes as one."""
+    front = tensors["logits" if "logits" in tensors else "inputs"]
+    classes = front.shape[-1] if "logits" in tensors else len(tensors["weights"])
+    return {"...": prod(front.shape[:-1]), "K": classes, "D": front.shape[-1], "k": fields["top_k"]}
+
+
 def _prepare(tensors: Mapping[str, Array], fields: Mapping[str, Any]) -> Batch:
     """Rounds to the dtype, flattens the batch axes, counts the rows and checks them."""
     dtype = fields["dtype"]
-    *axes, classes = (
-        tensors["logits"].shape if "logits" in tensors else (*tensors["inputs"].shape[:-1], len(tensors["weights"]))
-    )
-    batch = tuple(axes)
-
-    def doubles(name: str, *shape: int) -> Floats | None:
-        if name not in tensors:
-            return None
-        return (
-            checks.as_dtype(name, tensors[name], dtype)
-            .astype(np.float64, copy=False)
-            .reshape(shape or tensors[name].shape)
-        )
-
-    count = prod(batch)
-    labels, counted, probabilities = None, None, None
-    if "targets" in tensors and tensors["targets"].ndim == len(batch):
-        labels, counted = checks.labels(tensors["targets"], classes, fields["ignore_index"])
-    elif "targets" in tensors:
-        probabilities = doubles("targets", count, classes)
-        assert probabilities is not None
-        checks.probabilities(probabilities, batch)
-
-    inputs, weights, bias = None, doubles("weights"), doubles("bias")
     if "logits" in tensors:
-        logits = checks.as_dtype("logits", tensors["logits"], dtype).reshape(count, classes)
-        logits = checks.rows_not_counted(logits, counted)
+        axes = tensors["logits"].shape[:-1]
+        targets = _targets(tensors, fields, axes)
+        logits = checks.as_dtype("logits", tensors["logits"], dtype).reshape(-1, tensors["logits"].shape[-1])
+        logits = checks.rows_not_counted(logits, None if targets is None else targets.counted)
+        inputs = weights = bias = None
     else:
-        inputs = doubles("inputs", count, tensors["inputs"].shape[-1])
+        axes = tensors["inputs"].shape[:-1]
+        targets = _targets(tensors, fields, axes)
+        inputs, weights, bias = (_doubles(tensors, name, dtype) for name in ("inputs", "weights", "bias"))
         assert inputs is not None
         assert weights is not None
-        inputs, logits = _layer(inputs, weights, bias, counted, batch)
+        counted = None if targets is None else targets.counted
+        inputs, logits = _layer(inputs.reshape(-1, inputs.shape[-1]), weights, bias, counted, axes)
+    vectors = _doubles(tensors, "probabilities_gradient", dtype)
+    return Batch(
+        axes=axes,
+        logits=logits,
+        scaling={name: fields[name] for name in ("temperature", "softcap", "top_k")},
+        inputs=inputs,
+        weights=weights,
+        bias=bias,
+        targets=targets,
+        vectors=None if vectors is None else vectors.reshape(logits.shape),
+        learning_rate=fields.get("learning_rate"),
+    )
 
-    vectors = doubles("probabilities_gradient", count, classes)
-    targets = None
-    if "targets" in tensors:
-        targets = Targets(
-            labels=labels,
-            probabilities=probabilities,
-            counted=counted,
-            class_weights=doubles("class_weights"),
-            sample_weights=doubles("sample_weights", count),
-            label_smoothing=fields["label_smoothing"],
-            z_loss=fields["z_loss"],
-            reduction=fields["reduction"],
-            divisor=fields["denominator"],
-        )
-        if not (isfinite(targets.total_weight) and isfinite(targets.denominator)):
-            raise InvalidValue("sample_weights and class_weights add up beyond double range; scale them down.")
-    scaling = {name: fields[name] for name in ("temperature", "softcap", "top_k")}
-    rate = fields.get("learning_rate")
-    return Batch(batch, logits, scaling, inputs, weights, bias, targets, vectors, rate)
+
+def _targets(tensors: Mapping[str, Array], fields: Mapping[str, Any], axes: tuple[int, ...]) -> Targets | None:
+    """The targets and their weights, batch axes made one; None if there are none."""
+    if "targets" not in tensors:
+        return None
+    labels = counted = probabilities = None
+    if tensors["targets"].ndim == len(axes):
+        classes = tensors["logits"].shape[-1] if "logits" in tensors else len(tensors["weights"])
+        labels, counted = checks.labels(tensors["targets"], classes, fields["ignore_index"])
+    else:
+        probabilities = checks.probabilities(_doubles(tensors, "targets", fields["dtype"]))
+    sample_weights = _doubles(tensors, "sample_weights", fields["dtype"])
+    targets = Targets(
+        labels=labels,
+        probabilities=probabilities,
+        counted=counted,
+        class_weights=_doubles(tensors, "class_weights", fields["dtype"]),
+        sample_weights=None if sample_weights is None else sample_weights.reshape(-1),
+        label_smoothing=fields["label_smoothing"],
+        z_loss=fields["z_loss"],
+        reduction=fields["reduction"],
+        divisor=fields["denominator"],
+    )
+    if not (isfinite(targets.total_weight) and isfinite(targets.denominator)):
+        raise InvalidValue("sample_weights and class_weights add up beyond double range; scale them down.")
+    return targets
+
+
+def _doubles(tensors: Mapping[str, Array], name: str, dtype: str) -> Any:
+    """A tensor rounded to dtype, as float64; None if it was left out."""
+    return checks.as_dtype(name, tensors[name], dtype).astype(np.float64, copy=False) if name in tensors else None
 
 
 def _layer(
@@ -191,15 +208,6 @@ def _shaped(output: Output, values: Array, batch: tuple[int, ...], dtype: str) -
     if axes[:1] == ("...",):
         values = values.reshape(batch + values.shape[1:])
     return values if output.integer or dtype == "float64" else values.astype(dtype)
-
-
-def _bound_outputs(wanted: Iterable[Output], batch: Batch, max_elements: float) -> None:
-    count, classes = batch.logits.shape
-    features = 0 if batch.inputs is None else batch.inputs.shape[1]
-    sizes = {"...": count, "K": classes, "D": features, "k": batch.scaling["top_k"]}
-    for output in wanted:
-        for axes in output.axes:
-            _bound(output.name, prod(sizes[axis] for axis in axes), max_elements)
 
 
 def _bound(name: str, size: int, max_elements: float) -> None:

@@ -54,7 +54,7 @@ def test_every_bfloat16_is_the_number_that_its_bits_say() -> None:
 
 
 def test_every_bfloat16_but_nan_comes_back() -> None:
-    numbers = BF16_PATTERNS[~np.isnan(BF16_PATTERNS.view(ml_dtypes.bfloat16))]
+    numbers = BF16_PATTERNS[BF16_PATTERNS & 0x7FFF <= 0x7F80]
     decoded = from_bytes(memoryview(numbers.tobytes()), "BF16", numbers.shape)
     assert to_bytes(decoded, "BF16") == numbers.tobytes()
 

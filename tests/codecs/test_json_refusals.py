@@ -209,9 +209,10 @@ def test_it_is_refused(rows: bytes, body: bytes, refusal: type[ServiceError]) ->
 
 @pytest.mark.parametrize("number", ["1", "1.5", "100000000000000000000", '"-Infinity"', '"scores"'])
 @pytest.mark.parametrize("axes", [33, 64, 65, 300, 490, 900, 1_100])
-def test_a_tensor_of_too_many_axes_is_told_so(axes: int, number: str) -> None:
+@pytest.mark.parametrize("before", ["", '"temperature":100000000000000000000,'], ids=["alone", "after a large integer"])
+def test_a_tensor_of_too_many_axes_is_told_so(axes: int, number: str, before: str) -> None:
     with pytest.raises(ServiceError, match=r"axes|too deeply"):
-        read(f'{{"logits":{"[" * axes}{number}{"]" * axes}}}'.encode())
+        read(f'{{{before}"logits":{"[" * axes}{number}{"]" * axes}}}'.encode())
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,13 @@ def test_blocks_cover_every_row_once_and_fit(count: int, classes: int) -> None:
         np.testing.assert_array_equal(results[name], getattr(whole, name), strict=True)
 
 
+def test_rows_that_overflow_do_so_silently_in_every_block() -> None:
+    logits = np.tile([1.7e308, -1.7e308], (3 * BLOCK_ELEMENTS, 1))
+    with np.errstate(over="ignore"):
+        results = evaluate(lambda rows: Softmax(logits[rows]), logits.shape, ["probabilities"])
+    assert (results["probabilities"] == [1.0, 0.0]).all()
+
+
 def test_no_rows_have_quantities_of_length_0() -> None:
     logits = np.empty((0, 3))
     results = evaluate(lambda rows: Softmax(logits[rows]), logits.shape, [*QUANTITIES, "jacobian"])
