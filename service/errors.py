@@ -125,11 +125,9 @@ class NotANumber(InvalidTensor):
 class NumberOutOfRange(InvalidTensor):
     """A number that the datatype cannot hold."""
 
-    def __init__(self, name: str, dtype: str) -> None:
-        super().__init__(
-            f"{name} has a number beyond the range of {dtype}; scale it down.",
-            ((name,), f"is beyond the range of {dtype}"),
-        )
+    def __init__(self, name: str | None, dtype: str) -> None:
+        locations = [] if name is None else [((name,), f"is beyond the range of {dtype}")]
+        super().__init__(f"{name or 'The body'} has a number beyond the range of {dtype}; scale it down.", *locations)
 
 
 class InvalidDatatype(InvalidTensor):

@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     log_level: Literal["critical", "error", "warning", "info", "debug"] = "info"
     """Least severe messages that are logged."""
 
-    root_path: str = ""
+    root_path: Annotated[str, Field(pattern=r"^(/[^/\s]+)*$")] = ""
     """Path under which a proxy serves this service, without a slash at its end."""
 
     max_body_bytes: Annotated[int, Field(ge=1)] = 64 * 2**20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import accumulate, chain, islice
-from math import inf, isnan
+from math import inf, isnan, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,7 +80,11 @@ def parse(body: bytes) -> Any:
     try:
         return simdjson.Parser().parse(body)
     except (ValueError, RuntimeError) as error:
-        return simdjson.Parser().parse(_rewritten(body, _reason(error)))
+        rewritten = _rewritten(body, _reason(error))
+    try:
+        return simdjson.Parser().parse(rewritten)
+    except (ValueError, RuntimeError):
+        raise MalformedBody(TOO_DEEP) from None
 
 
 def tensor(name: str, value: simdjson.Array, domain: Domain) -> Array:
@@ -103,7 +107,7 @@ def tensor(name: str, value: simdjson.Array, domain: Domain) -> Array:
         numbers = _numbers(value, integers=domain is Domain.TARGETS)
     except (TypeError, ValueError):
         if domain is Domain.LOGITS:
-            return from_nested(name, value.as_list())
+            return _mixed_rows(name, value, shape)
         raise NotANumber(name) from None
     if shape[-1] == MOST_COUNTED:
         shape[-1] = -1
@@ -113,8 +117,25 @@ def tensor(name: str, value: simdjson.Array, domain: Domain) -> Array:
         raise RaggedTensor(name) from None
 
 
+def _mixed_rows(name: str, value: simdjson.Array, shape: list[int]) -> Array:
+    """A tensor with strings in it; only the rows that have some are read an object at a time."""
+    numbers = np.empty((prod(shape[:-1]), shape[-1]))
+    rows: Iterable[Any] = [value] if len(shape) == 1 else _arrays(value, depth=len(shape) - 1)
+    for target, row in zip(numbers, rows, strict=True):
+        if not isinstance(row, simdjson.Array):
+            raise NotANumber(name)
+        try:
+            source = _numbers(row, integers=False)
+        except (TypeError, ValueError):
+            source = from_nested(name, row.as_list())
+        if source.shape != target.shape:
+            raise RaggedTensor(name)
+        target[:] = source
+    return numbers.reshape(shape)
+
+
 def _arrays(value: simdjson.Array, depth: int) -> Iterable[Any]:
-    """The arrays that lie depth levels below value, one at a time."""
+    """The arrays that lie depth levels below value, 1 or more, one at a time."""
     level: Iterable[Any] = value
     for _ in range(depth - 1):
         level = chain.from_iterable(level)
@@ -174,7 +195,7 @@ def _rewritten(body: bytes, reason: str) -> bytes:
     try:
         document = json.loads(body, parse_int=_integer, parse_constant=_refuse, object_pairs_hook=_object)
         if _overflows(document):
-            raise NumberOutOfRange("body", "float64")
+            raise NumberOutOfRange(None, "float64")
         return json.dumps(document, ensure_ascii=False).encode()
     except RecursionError:
         raise MalformedBody(TOO_DEEP) from None

@@ -24,7 +24,7 @@ from service.schemas.messages import request_model
 GRADIENT = OPERATIONS[-1]
 MESSAGE = request_model(GRADIENT)
 
-ROW = b"[1.25,-2.5e-3,3]"
+ROW = b"[1.2345678901234567,-2.3456789012345678e-3,3]"
 DEEP = 100_000
 
 MALFORMED = {
@@ -90,10 +90,13 @@ TWICE = {
     "a name, once with an escape": b'{"logits":[ROWS],"\\u006cogits":[ROWS]}',
     "a name, with two different escapes": b'{"logit\\u0073":[ROWS],"\\u006cogits":[ROWS]}',
     "a parameter": b'{"logits":[ROWS],"temperature":1,"temperature":1}',
+    "a name beside an integer beyond 64 bits": b'{"logits":[ROWS,[1,2,100000000000000000000]],"top_k":1,"top_k":1}',
     "outputs": b'{"outputs":["loss"],"logits":[ROWS],"outputs":["loss"]}',
 }
 
 RAGGED = {
+    "rows that have the right length on average": b'{"targets":[%b,[1],%b],"logits":[ROWS]}'
+    % (b"[1,2,3,4,5,6,7,8]", b"[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15]"),
     "a short row": b'{"logits":[ROWS,[1,2]]}',
     "a long row": b'{"logits":[ROWS,[1,2,3,4]]}',
     "an empty row": b'{"logits":[ROWS,[]]}',
@@ -196,7 +199,7 @@ def read(body: bytes) -> None:
 def test_the_rows_themselves_are_not_refused(rows: bytes) -> None:
     logits = decode(b'{"logits":[%b]}' % rows, GRADIENT)["logits"]
     assert logits.shape == (rows.count(b"["), 3)
-    np.testing.assert_array_equal(np.unique(logits, axis=0), [[1.25, -2.5e-3, 3]])
+    np.testing.assert_array_equal(np.unique(logits, axis=0), [[1.2345678901234567, -2.3456789012345678e-3, 3]])
 
 
 @pytest.mark.parametrize(("body", "refusal"), REFUSALS)

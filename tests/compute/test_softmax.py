@@ -10,6 +10,7 @@ import pytest
 from service.compute.softmax import product, scaled_difference, sum_of_others
 
 LARGEST = np.finfo(np.float64).max
+SMALLEST = 2.0**-1074
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 3.0])
@@ -27,10 +28,10 @@ def test_a_difference_beyond_double_range_is_scaled_back_into_it() -> None:
 
 
 def test_one_difference_beyond_double_range_leaves_the_others_their_digits() -> None:
-    values, references = np.array([[-LARGEST, LARGEST], [1.0, 1.0 + 2.0**-52]]), np.array([LARGEST, 1.0])
+    values, references = np.array([[-LARGEST, LARGEST], [0.0, -3 * SMALLEST]]), np.array([LARGEST, 0.0])
     with np.errstate(over="ignore"):
-        scaled = scaled_difference(values, references, 4.0)
-    assert scaled[1].tolist() == [0.0, 2.0**-54]
+        scaled = scaled_difference(values, references, 1.5)
+    assert scaled[1].tolist() == [0.0, -2 * SMALLEST]
 
 
 def test_a_difference_leaves_its_operands_as_they_were() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 ENVIRONMENT = Path(__file__).parents[2] / ".venv-kserve"
 """Made by the first run, which takes a minute and 450 MB; kept for the next ones."""
 
+PYTHON = ENVIRONMENT / "bin" / "python"
 REQUIREMENT = "kserve==0.21.0"
 PATIENCE = 90
 """Seconds that the installation may take."""
@@ -73,10 +74,19 @@ def install() -> None:
     complete = ENVIRONMENT / REQUIREMENT
     if complete.exists():
         return
-    python = ENVIRONMENT / "bin" / "python"
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1", REQUIREMENT]
+    pip = [
+        str(PYTHON),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-compile",
+        "--retries",
+        "1",
+    ]
     subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True, timeout=PATIENCE)
-    subprocess.run(pip, check=True, timeout=PATIENCE, capture_output=True)
+    subprocess.run([*pip, REQUIREMENT], check=True, timeout=PATIENCE, capture_output=True)
     complete.touch()
 
 
@@ -88,7 +98,7 @@ def answers(server: str) -> dict[str, Any]:
     except (subprocess.SubprocessError, OSError) as error:
         pytest.skip(f"{REQUIREMENT} cannot be installed here: {error}")
     arrays = json.dumps({"logits": LOGITS, "targets": TARGETS})
-    command = [ENVIRONMENT / "bin" / "python", "-c", SCRIPT, server, arrays]
+    command = [str(PYTHON), "-c", SCRIPT, server, arrays]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert ended.returncode == 0, ended.stderr
     answered: dict[str, Any] = json.loads(ended.stdout)

@@ -84,9 +84,20 @@ def test_what_an_ignored_row_of_inputs_holds_reaches_nothing(wrong: Any, reducti
     sound = full_answer("gradient", inputs=INPUTS, **request)
     assert_no_nan(leaking)
     assert not leaking["inputs_gradient"][1].any()
+    assert not leaking["probabilities"][1].any()
     for name, values in sound.items():
         rows = [0, 2, 3] if values.shape[:1] == (4,) else ...
-        np.testing.assert_allclose(leaking[name][rows], values[rows], rtol=1e-14, atol=1e-15, err_msg=name)
+        np.testing.assert_array_equal(leaking[name][rows], values[rows], name)
+
+
+def test_an_ignored_row_of_inputs_may_overflow_the_layer() -> None:
+    layer: Request = {"weights": [[2.0, 2.0], [-2.0, 2.0]], "targets": [IGNORED, 0], "ignore_index": IGNORED}
+    answered = full_answer("gradient", inputs=[[1e308, 1e308], [1.0, 1.0]], **layer)
+    alone = full_answer("gradient", inputs=[[1.0, 1.0]], **layer | {"targets": [0]})
+    assert_no_nan(answered)
+    assert answered["probabilities"][0].tolist() == [0.0, 0.0]
+    for name in ("loss", "weights_gradient"):
+        np.testing.assert_array_equal(answered[name], alone[name])
 
 
 @pytest.mark.parametrize("wrong", [nan, inf])

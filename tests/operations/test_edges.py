@@ -298,6 +298,18 @@ def test_of_equal_logits_the_lowest_class_is_the_prediction() -> None:
     assert answered["top_k_classes"].tolist() == [[1, 2], [0, 1]]
 
 
+def test_many_equal_logits_are_named_in_the_order_of_their_classes() -> None:
+    logits = np.tile([1.0, 2.0], 500)
+    answered = answer("softmax", logits=logits, top_k=1000)
+    assert answered["top_k_classes"].tolist() == [*range(1, 1000, 2), *range(0, 1000, 2)]
+
+
+def test_the_most_probable_classes_end_where_only_excluded_ones_are_left() -> None:
+    answered = answer("softmax", logits=[-inf, 0.0, -inf, 0.0], top_k=3)
+    assert answered["top_k_classes"].tolist() == [1, 3, -1]
+    assert answered["top_k_probabilities"].tolist() == [0.5, 0.5, 0.0]
+
+
 def test_accuracy_is_the_unweighted_share_of_the_counted_rows_that_are_right() -> None:
     request: Request = {"logits": [[2.0, 1.0], [2.0, 1.0], [1.0, 2.0], [1.0, 2.0]], "outputs": ["accuracy"]}
     assert answer("loss", **request, targets=[0, 1, 0, 0])["accuracy"] == 0.25
