@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 BINARY = "application/octet-stream"
 READABLE = (json.MEDIA_TYPE, BINARY)
 
+MOST_DIGITS = 19
+"""Digits of the largest size of 64 bits."""
+
 MODELS = {operation.name: operation for operation in OPERATIONS}
 
 
@@ -72,7 +75,7 @@ def _header_length(exchange: Exchange) -> int | None:
     value = exchange.header(HEADER_LENGTH.lower().encode())
     if value is None:
         return None
-    if not (value.isascii() and value.isdigit()):
+    if not (value.isascii() and value.isdigit() and len(value) <= MOST_DIGITS):
         raise MalformedBody(f"The header {HEADER_LENGTH} must be a whole number of bytes.")
     return int(value)
 

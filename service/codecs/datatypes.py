@@ -32,17 +32,17 @@ PRECISIONS = {"FP64": "float64", "FP32": "float32", "FP16": "float32", "BF16": "
 
 
 def from_bytes(data: memoryview, datatype: str, shape: tuple[int, ...]) -> Array:
-    """The tensor in data: a view of it where memory allows, of the next wider float for BF16."""
+    """The tensor in data: a view of it where memory allows, as float32 for BF16."""
     stored = np.frombuffer(data, STORED[datatype]).reshape(shape)
     if datatype == "BF16":
-        return (stored.astype(np.uint32) << 16).view(np.float32)
+        return _from_bits(stored)
     return stored if stored.flags.aligned else stored.copy()
 
 
 def to_datatype(values: Array, datatype: str) -> Array:
     """Floats of an answer rounded to a datatype, still as numbers."""
     if datatype == "BF16":
-        return (_bf16_bits(values).astype(np.uint32) << 16).view(np.float32)
+        return _from_bits(_bf16_bits(values))
     with np.errstate(over="ignore"):
         return values.astype(STORED[datatype], copy=False)
 
@@ -54,8 +54,18 @@ def to_bytes(values: Array, datatype: str) -> bytes:
     return to_datatype(values, datatype).tobytes()
 
 
+def _from_bits(bits: Array) -> Array:
+    """The float32 whose upper 16 bits are given."""
+    return np.left_shift(bits, 16, dtype=np.uint32, out=np.empty(bits.shape, np.uint32)).view(np.float32)
+
+
 def _bf16_bits(values: Array) -> Array:
-    """float32 rounded to its upper 16 bits, half to even; a NaN stays one."""
-    bits = values.astype(np.float32, copy=False).view(np.uint32)
+    """The upper 16 bits of values as float32, rounded half to even; a NaN stays one."""
+    with np.errstate(over="ignore"):
+        single = np.asarray(values.astype(np.float32))
+    bits = single.view(np.uint32)
+    # a double is first cut to float32 with its last bit set if anything was cut, so that it is rounded only once
+    inexact = np.isfinite(single) & (single != values)
+    bits = np.where(inexact, (bits - (np.abs(single) > np.abs(values))) | 1, bits)
     rounded = (bits + (0x7FFF + ((bits >> 16) & 1))) >> 16
     return np.where(np.isnan(values), 0x7FC0, rounded).astype("<u2")

@@ -42,6 +42,9 @@ VERSION = "1"
 HEADER_LENGTH = "Inference-Header-Content-Length"
 """The header that says how many bytes of a body are JSON; the rest are tensors."""
 
+MEMBERS = ("id", "parameters", "inputs", "outputs", "model_name", "model_version")
+"""What a request may hold; some clients name the model there too, but the path decides."""
+
 IGNORED = frozenset({"sequence_id", "sequence_start", "sequence_end", "priority", "timeout"})
 """Parameters for schedulers, which common clients send; there is nothing to schedule here."""
 
@@ -70,9 +73,10 @@ def decode(body: bytes, header_length: int | None, operation: Operation) -> Infe
     text = body if header_length is None else body[:header_length]
     if header_length is not None and not 0 <= header_length <= len(body):
         raise MalformedBody(f"{HEADER_LENGTH} must be the length of the JSON part of the body, in bytes.")
-    request = _members(json.parse(text), ("id", "parameters", "inputs", "outputs"), "The body")
+    request = _members(json.parse(text), MEMBERS, "The body")
     items = _items(request.get("inputs"), "inputs")
-    tensors, datatypes = _inputs(items, memoryview(body)[len(text) :], operation)
+    tensors, datatypes, nested = _inputs(items, memoryview(body)[len(text) :], operation)
+    json.check_depths(text, nested, others=1 + len(items) + ("outputs" in request))
     parameters, binary_output = _parameters(request.get("parameters"), operation)
     datatype = datatypes.get("logits", datatypes.get("inputs", "FP64"))
     precision = PRECISIONS[datatype]
@@ -104,11 +108,17 @@ def _items(value: Any, what: str) -> simdjson.Array:
     return value
 
 
-def _inputs(items: simdjson.Array, raw: memoryview, operation: Operation) -> tuple[dict[str, Any], dict[str, str]]:
-    """The tensors, and their datatypes, by name; those without data lie in raw, one behind the other."""
+def _inputs(
+    items: simdjson.Array, raw: memoryview, operation: Operation
+) -> tuple[dict[str, Any], dict[str, str], dict[str, tuple[Any, tuple[int, ...]]]]:
+    """The tensors, their datatypes, and their data as JSON with its shape, by name.
+
+    Those without data lie in raw, one behind the other.
+    """
     domains = {each.name: each.domain for each in operation.inputs}
     tensors: dict[str, Any] = {}
     datatypes: dict[str, str] = {}
+    nested: dict[str, tuple[Any, tuple[int, ...]]] = {}
     used = 0
     for item in items:
         members = _members(item, ("name", "shape", "datatype", "parameters", "data"), "An input")
@@ -119,7 +129,12 @@ def _inputs(items: simdjson.Array, raw: memoryview, operation: Operation) -> tup
         if (size is None) == ("data" not in members):
             raise MissingField(f"{name} must have either data or a binary_data_size.", ((name,), "needs data"))
         if size is None:
-            tensors[name] = _from_json(name, members["data"], datatype, shape, domains[name])
+            data = members["data"]
+            if not isinstance(data, simdjson.Array):
+                raise MalformedBody(f"{name} must have its data as a list.")
+            values = json.tensor(name, data, domains[name])
+            nested[name] = data, values.shape
+            tensors[name] = _as_datatype(name, values, datatype, shape)
         else:
             if size != prod(shape) * STORED[datatype].itemsize or size > len(raw) - used:
                 raise ShapeMismatch(
@@ -127,12 +142,12 @@ def _inputs(items: simdjson.Array, raw: memoryview, operation: Operation) -> tup
                     "its binary_data_size, and the bytes behind the JSON, must say the same.",
                     ((name,), "has the wrong size"),
                 )
-            tensors[name] = from_bytes(raw[used : used + size], datatype, shape)
+            tensors[name] = shaped(name, from_bytes(raw[used : used + size], datatype, (prod(shape),)), shape)
             used += size
         datatypes[name] = datatype
     if used != len(raw):
         raise MalformedBody(f"The inputs take {used} bytes behind the JSON; the body has {len(raw)} there.")
-    return tensors, datatypes
+    return tensors, datatypes, nested
 
 
 def _heading(members: Mapping[str, Any], domains: Mapping[str, Domain]) -> tuple[str, tuple[int, ...], str]:
@@ -164,28 +179,38 @@ def _binary_size(parameters: Any, name: str) -> int | None:
         return None
     if not isinstance(parameters, simdjson.Object):
         raise NotAnObject(f"The parameters of {name} must be a JSON object.")
+    if list(parameters.keys()).count("binary_data_size") > 1:
+        raise DuplicateField("binary_data_size")
     size = parameters.get("binary_data_size")
     if size is not None and (type(size) is not int or size < 0):
         raise MalformedBody(f"The binary_data_size of {name} must be a whole number of bytes.")
     return size
 
 
-def _from_json(name: str, data: Any, datatype: str, shape: tuple[int, ...], domain: Domain) -> Array:
-    """The tensor in data, flat or nested, rounded to its datatype."""
-    if not isinstance(data, simdjson.Array):
-        raise MalformedBody(f"{name} must have its data as a list.")
-    values = json.tensor(name, data, domain)
+def _as_datatype(name: str, values: Array, datatype: str, shape: tuple[int, ...]) -> Array:
+    """Values that came flat or nested, in their shape, rounded to their datatype."""
     if values.shape != shape and (values.ndim != 1 or values.size != prod(shape)):
         raise ShapeMismatch(
             f"{name} has data of shape {values.shape}; its shape {shape} asks for that or for {prod(shape)} numbers in a row.",
             ((name,), "has the wrong size"),
         )
-    if datatype in FLOATS:
-        rounded = to_datatype(values.astype(np.float64, copy=False), datatype)
-        if np.isinf(rounded).any() and not np.array_equal(np.isinf(rounded), np.isinf(values)):
-            raise NumberOutOfRange(name, datatype)
-        values = rounded
-    return values.reshape(shape)
+    rounded = to_datatype(values.astype(np.float64, copy=False), datatype) if datatype in FLOATS else values
+    limits = np.iinfo(STORED[datatype]) if datatype in INTEGERS else None
+    if limits is None:
+        fits = np.array_equal(np.isinf(rounded), np.isinf(values))
+    else:
+        fits = bool(((values >= limits.min) & (values <= limits.max) & (values == np.floor(values))).all())
+    if not fits:
+        raise NumberOutOfRange(name, datatype)
+    return shaped(name, rounded, shape)
+
+
+def shaped(name: str, values: Array, shape: tuple[int, ...]) -> Array:
+    """Values in a shape. Raises ShapeMismatch for one that no array can have, though it may have no elements."""
+    try:
+        return values.reshape(shape)
+    except (ValueError, OverflowError):
+        raise ShapeMismatch(f"{name} has a shape that no tensor can have.", ((name,), "has the wrong size")) from None
 
 
 def _parameters(value: Any, operation: Operation) -> tuple[dict[str, Any], bool]:

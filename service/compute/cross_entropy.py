@@ -203,8 +203,8 @@ class CrossEntropy(Softmax):
         """
         slopes = by_temperature(self, self._cross_entropy_gradient)
         if self._penalty_slopes is not None:
-            # sum_i p_i u_i = l - entropy
-            slopes -= product(self._penalty_slopes, self.log_normalizer - self.entropy) / self.temperature
+            mean = self.scaled_maximum + (self.probabilities * finite(self.distances)).sum(axis=-1)
+            slopes -= product(self._penalty_slopes, mean) / self.temperature
         return slopes
 
     @quantity
@@ -221,7 +221,7 @@ class CrossEntropy(Softmax):
         spread = self._label_shares if self._labels is not None else self._spread_shares.sum(axis=-1)
         if self._penalty_slopes is not None:
             spread = spread + self._penalty_slopes
-        return self._curvature(spread, 2.0 * self._penalty_shares) / self.temperature**2
+        return self._curvature(spread, 2.0 * self._penalty_shares) / self.temperature / self.temperature
 
 
 class VectorJacobianProduct(Softmax):

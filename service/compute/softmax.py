@@ -98,8 +98,13 @@ class Softmax:
         distances /= 1.0 + np.exp(2.0 * a)
         distances /= (1.0 + np.exp(-2.0 * b))[:, None]
         distances *= 2.0
-        distances *= self.softcap
-        distances /= self.temperature
+        # the smaller factor first, so that the product does not overflow on its way
+        if self.temperature > 1.0:
+            distances /= self.temperature
+            distances *= self.softcap
+        else:
+            distances *= self.softcap
+            distances /= self.temperature
         distances[np.isneginf(self.logits)] = -np.inf
         return distances
 
@@ -145,13 +150,18 @@ class Softmax:
         return self.distances - self.log_tail[:, None]
 
     @quantity
-    def log_normalizer(self) -> Floats:
-        """(n,) l = logsumexp(u), nats."""
+    def scaled_maximum(self) -> Floats:
+        """(n,) max u."""
         maximum = self.maximum
         if self.softcap is not None:
             capped = self.softcap * np.tanh(maximum / self.softcap)
             maximum = np.where(np.isneginf(maximum), maximum, capped)
-        return maximum / self.temperature + self.log_tail
+        return maximum / self.temperature
+
+    @quantity
+    def log_normalizer(self) -> Floats:
+        """(n,) l = logsumexp(u), nats."""
+        return self.scaled_maximum + self.log_tail
 
     @quantity
     def predictions(self) -> Integers:

@@ -66,7 +66,7 @@ def run(
     plan = _plan(operation, tuple(outputs))
     tensors = {each.name: fields[each.name] for each in operation.inputs if fields[each.name] is not None}
     for name, values in tensors.items():
-        _bound(name, values.size, max_elements)
+        _bound(name, _size(values.shape), max_elements)
     sizes = _sizes(tensors, fields)
     for output in plan.wanted:
         for axes in output.axes:
@@ -114,7 +114,7 @@ def _sizes(tensors: Mapping[str, Array], fields: Mapping[str, Any]) -> dict[str,
     """The length of each axis, all batch axes as one."""
     front = tensors["logits" if "logits" in tensors else "inputs"]
     classes = front.shape[-1] if "logits" in tensors else len(tensors["weights"])
-    return {"...": prod(front.shape[:-1]), "K": classes, "D": front.shape[-1], "k": fields["top_k"]}
+    return {"...": _size(front.shape[:-1]), "K": classes, "D": front.shape[-1], "k": fields["top_k"]}
 
 
 def _prepare(tensors: Mapping[str, Array], fields: Mapping[str, Any]) -> Batch:
@@ -208,6 +208,11 @@ def _shaped(output: Output, values: Array, batch: tuple[int, ...], dtype: str) -
     if axes[:1] == ("...",):
         values = values.reshape(batch + values.shape[1:])
     return values if output.integer or dtype == "float64" else values.astype(dtype)
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    """How many elements a shape has, as if no axis were empty: no row at all may still be of too many classes."""
+    return prod([max(1, length) for length in shape])
 
 
 def _bound(name: str, size: int, max_elements: float) -> None:

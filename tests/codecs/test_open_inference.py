@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
@@ -167,6 +167,9 @@ def test_sizes_other_than_those_of_the_tensors_are_refused(sizes: tuple[int, int
 
 
 @given(st.lists(st.integers(0, 13) | st.integers(), max_size=4))
+@example([-12])
+@example([-1, -12])
+@example([-3, 4, -1])
 def test_a_shape_is_taken_if_and_only_if_it_accounts_for_the_bytes(shape: list[int]) -> None:
     values = np.arange(12.0)
     text = request(raw("logits", values) | {"shape": shape})
@@ -190,12 +193,16 @@ def test_no_bytes_with_sizes_of_any_length_are_a_tensor_or_refused(data: dict[st
     assert read.shape == tuple(shape)
 
 
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [(request(raw("logits", LOGITS)), LOGITS.tobytes()), (request(flat("logits", LOGITS)), b"")],
+    ids=["raw", "JSON"],
+)
 @given(length=st.integers() | st.integers(-1, 400))
-def test_a_header_length_other_than_that_of_the_json_is_refused(length: int) -> None:
-    text = request(raw("logits", LOGITS))
+def test_a_header_length_other_than_that_of_the_json_is_refused(text: bytes, data: bytes, length: int) -> None:
     assume(length != len(text))
     with pytest.raises(ServiceError):
-        decode(text + LOGITS.tobytes(), length, SOFTMAX)
+        decode(text + data, length, SOFTMAX)
 
 
 def test_a_body_that_ends_early_or_late_is_refused() -> None:

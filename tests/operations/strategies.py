@@ -15,6 +15,9 @@ Request = dict[str, Any]
 ROW_TENSORS = ("logits", "targets", "sample_weights", "probabilities_gradient")
 
 NUMBERS = st.floats(-100.0, 100.0)
+ROUNDING = 1e-9
+"""What rounding may leave of terms as large as these requests make them: a hundred thousand, a thousand roundings."""
+
 WEIGHTS = st.just(0.0) | st.floats(2.0**-10, 10.0)
 
 
