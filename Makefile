@@ -45,6 +45,11 @@ format: .venv/dev ## put the code in order
 openapi: .venv/dev ## write openapi/openapi.json anew
 	$(BIN)/python -m tests.contract.document
 
+.PHONY: bench
+bench: .venv/dev ## measure this service and its peers, about 20 minutes
+	$(BIN)/python -m bench
+	$(BIN)/python -m bench.report
+
 .PHONY: lock
 lock: .venv/dev ## pin the dependencies anew, with hashes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
+MOST_AXES = 32
+"""Axes of a tensor; NumPy counts to 64, and the answer may have two more."""
+
 NONFINITE = {"Infinity": inf, "-Infinity": -inf, "NaN": nan}
 """How JSON spells what it has no numbers for, as ProtoJSON does."""
 

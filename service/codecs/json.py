@@ -23,7 +23,7 @@ from service.errors import (
     RaggedTensor,
     ShapeMismatch,
 )
-from service.nested import from_nested
+from service.nested import MOST_AXES, from_nested
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,9 +44,6 @@ TOO_DEEP = "The body is nested too deeply; a tensor needs one level of arrays fo
 
 MOST_COUNTED = 2**24 - 1
 """Items to which the parser counts; an array of more says that it has as many."""
-
-MOST_AXES = 32
-"""Axes of a tensor; NumPy counts to 64, and the answer may have two more."""
 
 
 def decode(body: bytes, operation: Operation) -> dict[str, Any]:

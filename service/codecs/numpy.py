@@ -77,7 +77,7 @@ def decode_npz(body: bytes, operation: Operation, query: str, *, max_bytes: int)
             tensors = {
                 name: _array(name, _unpack(archive, member)) for name, member in zip(names, members, strict=True)
             }
-    except (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, EOFError, OSError, struct.error):
+    except (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, EOFError, OSError, OverflowError, struct.error):
         raise MalformedBody("The body is not a valid .npz archive.") from None
     return _with_parameters(tensors, operation, query)
 
@@ -105,7 +105,7 @@ def _array(name: str, content: bytes) -> Array:
     if "descr" in header and (found[0] is None or not NUMBER.fullmatch(found[0][1])):
         raise NotANumber(name)
     texts = [match[1] for match in found if match]
-    if len(texts) < len(found):
+    if len(texts) < len(found) or header.count(":") > len(found):
         raise MalformedBody(INVALID.format(name))
     shape = tuple(int(size) for size in texts[2].split(",") if size.strip())
     try:

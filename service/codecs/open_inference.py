@@ -26,6 +26,7 @@ from service.errors import (
     NumberOutOfRange,
     ShapeMismatch,
 )
+from service.nested import MOST_AXES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -156,9 +157,9 @@ def _heading(members: Mapping[str, Any], domains: Mapping[str, Domain]) -> tuple
     if not isinstance(name, str):
         raise MalformedBody("An input must have a name, a string.")
     unique([name], domains)
-    if not isinstance(shape, simdjson.Array) or len(shape) > json.MOST_AXES:
+    if not isinstance(shape, simdjson.Array) or len(shape) > MOST_AXES:
         raise ShapeMismatch(
-            f"{name} must have a shape, a list of at most {json.MOST_AXES} sizes.", ((name,), "has no shape")
+            f"{name} must have a shape, a list of at most {MOST_AXES} sizes.", ((name,), "has no shape")
         )
     sizes: list[Any] = shape.as_list()
     if any(type(size) is not int or size < 0 for size in sizes):
@@ -231,7 +232,8 @@ def _outputs(value: Any) -> dict[str, bool | None]:
         name, parameters = members.get("name"), members.get("parameters")
         if not isinstance(name, str) or name in outputs:
             raise InvalidOutputs("outputs must name each output once.", (("outputs",), "names an output twice, or not"))
-        outputs[name] = parameters.get("binary_data") is True if isinstance(parameters, simdjson.Object) else None
+        binary = parameters.get("binary_data") if isinstance(parameters, simdjson.Object) else None
+        outputs[name] = None if binary is None else binary is True
     return outputs
 
 

@@ -12,8 +12,8 @@ from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypeAliasType
 
 from service.description import Domain
-from service.errors import InvalidValue, NotANumber
-from service.nested import from_nested
+from service.errors import InvalidValue, NotANumber, ShapeMismatch
+from service.nested import MOST_AXES, from_nested
 
 Array = npt.NDArray[Any]
 
@@ -48,6 +48,8 @@ class TensorField:
         array = value if isinstance(value, np.ndarray) else from_nested(name, value)
         if array.dtype.kind not in "iuf":
             raise NotANumber(name)
+        if array.ndim > MOST_AXES:
+            raise ShapeMismatch(f"{name} has more than {MOST_AXES} axes; merge some.", ((name,), "has too many axes"))
         check_domain(name, array, self.domain)
         return array
 

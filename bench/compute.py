@@ -1,0 +1,76 @@
+"""python -m bench.compute: the arithmetic alone, beside SciPy's, in one process on one core."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+from itertools import product
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from bench import tables
+from bench.results import Comparison
+from service.compute.blocks import evaluate
+from service.compute.softmax import Softmax
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Array = npt.NDArray[Any]
+
+SHAPES = ((1, 10), (32, 10), (1_000, 10), (100_000, 10), (64, 1_000), (1_024, 1_000), (16, 50_000))
+DTYPES = ("float64", "float32")
+SCIPY: dict[str, Callable[..., Array]] = {"probabilities": special.softmax, "log_probabilities": special.log_softmax}
+
+REPEATS = 7
+"""The fastest of them counts: all that is slower was disturbed."""
+
+REPEAT_SECONDS = 0.02
+"""Calls are repeated until a measurement takes this long."""
+
+
+def compare() -> list[Comparison]:
+    """Every quantity, dtype and shape."""
+    random = np.random.default_rng(0)
+    found = []
+    for shape, dtype in product(SHAPES, DTYPES):
+        logits = random.normal(scale=3.0, size=shape).astype(dtype)
+        for quantity, scipy in SCIPY.items():
+            ours, theirs = partial(compute, quantity, logits), partial(scipy, logits, axis=-1)
+            np.testing.assert_allclose(ours(), theirs(), rtol=1e-5, atol=1e-5)
+            found.append(Comparison(quantity, dtype, *shape, *fastest(ours, theirs)))
+    return found
+
+
+def compute(quantity: str, logits: Array) -> Array:
+    """A quantity of each row, the way the service computes it: in float64, in blocks, rounded to the dtype at the end."""
+
+    def block(rows: slice) -> Softmax:
+        return Softmax(logits[rows].astype(np.float64, copy=False))
+
+    return evaluate(block, logits.shape, [quantity])[quantity].astype(logits.dtype, copy=False)
+
+
+def fastest(*functions: Callable[[], Array]) -> list[float]:
+    """Seconds of the fastest call of each, measured in turns."""
+    counts = [max(1, int(REPEAT_SECONDS / seconds(function, 1))) for function in functions]
+    turns = [[seconds(*each) for each in zip(functions, counts, strict=True)] for _ in range(REPEATS)]
+    return [min(each) for each in zip(*turns, strict=True)]
+
+
+def seconds(function: Callable[[], Array], count: int) -> float:
+    """Mean seconds of a call."""
+    start = perf_counter()
+    for _ in range(count):
+        function()
+    return (perf_counter() - start) / count
+
+
+if __name__ == "__main__":
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    sys.stdout.write(tables.compute(compare()))

@@ -1,0 +1,42 @@
+"""A virtual environment for each peer, installed once and again when its requirements change."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.services import Service
+
+INSTALL_SECONDS = 900
+
+
+class InstallError(Exception):
+    """The environment of a peer could not be made."""
+
+
+def install(service: Service) -> None:
+    """Sees to it that the service can be started. Raises InstallError."""
+    if service.environment is None:
+        return
+    requirements = service.folder / "requirements.txt"
+    installed = service.environment / requirements.name
+    if installed.exists() and installed.read_bytes() == requirements.read_bytes():
+        return
+    sys.stderr.write(f"{service.title}: installing\n")
+    shutil.rmtree(service.environment, ignore_errors=True)
+    _run([sys.executable, "-m", "venv", str(service.environment)])
+    _run([f"{service.commands}/python", "-m", "pip", "install", "--quiet", "--requirement", str(requirements)])
+    shutil.copy(requirements, installed)
+
+
+def _run(command: list[str]) -> None:
+    try:
+        # the commands are those above
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)  # noqa: S603
+    except subprocess.CalledProcessError as error:
+        raise InstallError(error.stderr.strip().rpartition("\n")[2]) from error
+    except subprocess.TimeoutExpired:
+        raise InstallError(f"not installed in {INSTALL_SECONDS} s") from None

@@ -1,0 +1,43 @@
+"""Where a run took place."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.services import Service
+
+
+def describe() -> dict[str, str]:
+    """The machine and the date."""
+    cpu = dict(_pairs(Path("/proc/cpuinfo"))).get("model name", platform.machine())
+    memory = dict(_pairs(Path("/proc/meminfo")))["MemTotal"]
+    return {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "cpu": cpu,
+        "cores": str(len(os.sched_getaffinity(0))),
+        "memory": f"{int(memory.removesuffix(' kB')) / 2**20:.0f} GiB",
+        "system": f"{platform.system()} {platform.release()}",
+        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+    }
+
+
+def versions(service: Service) -> dict[str, str]:
+    """The versions of its packages, as they are installed."""
+    folder = next(service.commands.parent.glob("lib/python*/site-packages"))
+    found = {each.name.lower(): each.version for each in distributions(path=[str(folder)])}
+    return {name: found[name] for name in service.packages}
+
+
+def _pairs(path: Path) -> Iterator[tuple[str, str]]:
+    """The lines "name: value" of a file."""
+    for line in path.read_text().splitlines():
+        name, _, value = line.partition(":")
+        yield name.strip(), value.strip()

@@ -1,0 +1,95 @@
+"""python -m bench.report: results.json as a page with tables and pictures."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from statistics import median
+
+from bench import charts, tables
+from bench.plan import CONNECTION_COUNT
+from bench.results import FILE, PEERS, Results, load
+
+PAGE = """\
+# How fast is it?
+
+![Requests per second of this service and its peers at {count} sizes](throughput.svg)
+
+Everybody answers the same softmax over HTTP: one worker process on one core, the load on another, {connections} connections
+each of which sends its next request when the last one is answered; the median of {rounds} interleaved rounds with windows
+of {seconds:g} s. The bare echo is uvicorn sending back the bytes it was sent: the most that this HTTP server can do.
+
+## This service against each of the others
+
+How many times as many requests per second it answers, and in brackets how many times as much CPU time a request costs
+the other. Below 1 the other one is ahead, as an echo must be.
+
+{ratios}
+## Every figure
+
+CPU is user and system time of all processes of the server, per request: the steadiest figure. MB/s counts bodies both
+ways. Peak memory counts pages shared by several processes once.
+
+{shapes}
+## Starting
+
+{starts}
+## How cost grows
+
+![CPU time per request against rows and classes, requests per second against connections](growth.svg)
+
+{growth}
+## The arithmetic alone
+
+No server, one core: the functions behind the endpoints beside `scipy.special.softmax` and `scipy.special.log_softmax`
+in the same process. Logits of float32 are computed in float64 and rounded once, at the end.
+
+{compute}
+## The machine, and doing it again
+
+{machine}
+
+In the median window the server used {used:.0%} of its core, and the load never more than {busy:.0%} of the other. `make bench`
+runs all this again and writes this page; the peers are installed into `.venv-bench`, each with the versions in
+`peers/*/requirements.txt`. `python -m bench --help` names what can be left out. The raw figures are in `results.json`.
+"""
+
+
+def page(results: Results) -> str:
+    """The report."""
+    points = results.points(PEERS)
+    return PAGE.format(
+        count=len(points),
+        connections=CONNECTION_COUNT,
+        rounds=results.rounds,
+        seconds=results.seconds,
+        ratios=tables.ratios(results),
+        shapes="\n".join(f"### {point.shape} logits\n\n{tables.shape(results, point)}" for point in points),
+        starts=tables.starts(results),
+        growth=tables.growth(results),
+        compute=tables.compute(results.comparisons),
+        machine="\n".join(f"- {name}: {value}" for name, value in results.machine.items()),
+        used=median(each.cpu_seconds / each.seconds for each in results.measurements),
+        busy=max(each.busy for each in results.measurements),
+    )
+
+
+def main() -> None:
+    """Writes README.md and the pictures into the folder of the results, unless another is named."""
+    parser = argparse.ArgumentParser("python -m bench.report", description=__doc__)
+    parser.add_argument("results", type=Path, nargs="?", default=FILE)
+    parser.add_argument("--folder", type=Path, default=FILE.parent)
+    options = parser.parse_args()
+    results = load(options.results)
+    write(options.folder / "README.md", page(results))
+    write(options.folder / "throughput.svg", charts.throughput(results))
+    write(options.folder / "growth.svg", charts.growth(results))
+
+
+def write(path: Path, content: str) -> None:
+    """Writes a file."""
+    path.write_text(content, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""The tables of the report, in Markdown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.plan import PAIRS
+from bench.results import CLASSES, CONNECTIONS, PEERS, ROWS, Comparison, Measurement, Point, Results
+from bench.services import SERVICES, TITLES, Service
+from bench.svg import number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+FIGURES: Mapping[str, Callable[[Measurement], float]] = {
+    "requests/s": lambda each: each.requests_per_second,
+    "CPU ms": lambda each: each.cpu_ms,
+    "p50 ms": lambda each: each.p50_ms,
+    "p99 ms": lambda each: each.p99_ms,
+    "MB/s": lambda each: each.megabytes_per_second,
+    "peak MB": lambda each: each.peak_megabytes,
+}
+RATE, CPU = FIGURES["requests/s"], FIGURES["CPU ms"]
+
+NOTHING = "-"
+
+
+def ratios(results: Results) -> str:
+    """How this service compares with the others: its requests/s over theirs, and in brackets their CPU time over its."""
+    points = results.points(PEERS)
+    lines = [
+        [f"{TITLES[ours]} / {TITLES[other]}", *(_ratio(results, ours, other, point) for point in points)]
+        for ours, other in PAIRS
+        if {ours, other} <= set(results.services)
+    ]
+    return markdown(["", *(point.shape for point in points)], lines)
+
+
+def shape(results: Results, point: Point) -> str:
+    """Every figure of every service at a shape, and the ratio to plain FastAPI."""
+    lines = []
+    for each in present(results):
+        cells = [_cell(results.median(each.name, point, figure)) for figure in FIGURES.values()]
+        times = _over(results.median(each.name, point, RATE), results.median("fastapi", point, RATE))
+        title = f"{each.title} (failed)" if each.name in results.failures else each.title
+        lines.append([title, *cells, times])
+    return markdown(["", *FIGURES, "over plain FastAPI"], lines)
+
+
+def starts(results: Results) -> str:
+    """Start-up, memory after it, versions; and what went wrong."""
+    lines = []
+    for each in present(results):
+        versions = ", ".join(f"{name} {version}" for name, version in results.versions.get(each.name, {}).items())
+        seconds = _cell(results.median_start(each.name, lambda start: start.seconds))
+        idle = _cell(results.median_start(each.name, lambda start: start.idle_megabytes))
+        lines.append([each.title, seconds, idle, versions or NOTHING, results.failures.get(each.name, "")])
+    return markdown(["", "first answer after, s", "idle MB", "versions", "failure"], lines)
+
+
+def growth(results: Results) -> str:
+    """What this service needs as its requests grow."""
+    lines = [
+        [
+            point.shape,
+            str(point.connections),
+            *(_cell(results.median("service", point, figure)) for figure in FIGURES.values()),
+        ]
+        for part in (ROWS, CLASSES, CONNECTIONS)
+        for point in results.points(part)
+    ]
+    return markdown(["logits", "connections", *FIGURES], lines)
+
+
+def compute(comparisons: list[Comparison]) -> str:
+    """The arithmetic alone, beside SciPy's: a line for each shape and dtype."""
+    lines: dict[tuple[str, str], list[str]] = {}
+    for each in comparisons:
+        cells = lines.setdefault((f"{each.rows:,} x {each.classes:,}", each.dtype), [])
+        cells += [number(each.service_seconds * 1e6), number(each.scipy_seconds * 1e6), f"{each.ratio:.2f}"]
+    header = ["softmax µs", "SciPy µs", "times faster", "log-softmax µs", "SciPy µs", "times faster"]
+    return markdown(["logits", "dtype", *header], [[*names, *cells] for names, cells in lines.items()])
+
+
+def present(results: Results) -> list[Service]:
+    """Those who were to be measured, in the order of the table."""
+    return [each for each in SERVICES if each.name in results.services]
+
+
+def markdown(header: list[str], lines: Iterable[list[str]]) -> str:
+    """A table whose first column is text and whose others are numbers."""
+    rule = [":--", *("--:" for _ in header[1:])]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *lines]) + "\n"
+
+
+def _ratio(results: Results, ours: str, other: str, point: Point) -> str:
+    rates = [results.median(name, point, RATE) for name in (ours, other)]
+    costs = [results.median(name, point, CPU) for name in (other, ours)]
+    return f"{_over(*rates)} ({_over(*costs)})"
+
+
+def _over(above: float | None, below: float | None) -> str:
+    return number(above / below) if above and below else NOTHING
+
+
+def _cell(value: float | None) -> str:
+    return NOTHING if value is None else number(value)
