@@ -10,21 +10,10 @@ from pydantic import BaseModel, Field
 
 from service import __version__
 from service.operations import OPERATIONS
+from service.schemas.open_inference import Live, Ready
 
 if TYPE_CHECKING:
     from service.settings import Settings
-
-
-class Alive(BaseModel):
-    """The process answers."""
-
-    live: bool = Field(description="Always true.")
-
-
-class Ready(BaseModel):
-    """The process takes work."""
-
-    ready: bool = Field(description="Whether requests are taken.")
 
 
 class Limits(BaseModel):
@@ -70,8 +59,8 @@ def health_router(settings: Settings) -> APIRouter:
     about = Info(name="softmax-service", version=__version__, operations=operations, limits=limits)
 
     @router.get("/livez", operation_id="livez", summary="Does the process answer?")
-    async def livez() -> Alive:
-        return Alive(live=True)
+    async def livez() -> Live:
+        return Live(live=True)
 
     @router.get("/readyz", operation_id="readyz", summary="Does it take work?")
     async def readyz() -> Ready:

@@ -72,6 +72,11 @@ def test_every_command_on_files_writes_the_answer(server: str, command: str, tmp
     np.testing.assert_allclose(probabilities, scipy.special.softmax(logits, axis=-1), rtol=1e-14)
 
 
+def test_the_javascript_shown_is_the_example_that_is_run() -> None:
+    example = Path(__file__).parents[2] / "examples" / "javascript" / "softmax.mjs"
+    assert [block for language, block in BLOCKS if language == "js"] == [example.read_text(encoding="utf-8")]
+
+
 def test_every_setting_has_its_row() -> None:
     for name, field in Settings.model_fields.items():
         flag = "--" + name.replace("_", "-")
