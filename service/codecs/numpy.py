@@ -123,8 +123,8 @@ def _header(name: str, content: bytes) -> tuple[str, int]:
     width = LENGTH_BYTES.get(content[:8])
     if width is not None:
         start = 8 + width + int.from_bytes(content[8 : 8 + width], "little")
-        header = content[8 + width : start].decode("latin-1").strip()
-        if start <= len(content) and start <= LONGEST_HEADER and header[:1] == "{" and header[-1:] == "}":
+        header = content[8 + width : start].decode("latin-1").strip() if start <= LONGEST_HEADER else ""
+        if start <= len(content) and header[:1] == "{" and header[-1:] == "}":
             return header, start
     raise MalformedBody(INVALID.format(name))
 

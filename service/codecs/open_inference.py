@@ -127,10 +127,10 @@ def _inputs(
         if name in tensors:
             raise DuplicateField(name)
         size = _binary_size(members.get("parameters"), name)
-        if (size is None) == ("data" not in members):
+        data = members.get("data")
+        if (size is None) == (data is None):
             raise MissingField(f"{name} must have either data or a binary_data_size.", ((name,), "needs data"))
         if size is None:
-            data = members["data"]
             if not isinstance(data, simdjson.Array):
                 raise MalformedBody(f"{name} must have its data as a list.")
             values = json.tensor(name, data, domains[name])

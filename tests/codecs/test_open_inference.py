@@ -143,6 +143,13 @@ def test_a_header_length_of_all_the_body_is_as_good_as_none() -> None:
         np.testing.assert_array_equal(decode(text, length, SOFTMAX).fields["logits"], LOGITS)
 
 
+def test_data_that_is_null_is_no_data() -> None:
+    tensor = raw("logits", LOGITS) | {"data": None}
+    text = request(tensor)
+    fields = decode(text + LOGITS.tobytes(), len(text), SOFTMAX).fields
+    np.testing.assert_array_equal(fields["logits"], LOGITS)
+
+
 def test_the_strings_of_what_json_has_no_numbers_for_are_logits() -> None:
     tensor = {"name": "logits", "shape": [3], "datatype": "FP32", "data": [1, "-Infinity", "Infinity"]}
     assert decode(request(tensor), None, SOFTMAX).fields["logits"].tolist() == [1, -inf, inf]

@@ -30,40 +30,36 @@ import httpx, numpy as np
 from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
 from kserve.protocol.infer_type import RequestedOutput
 
-address, arrays = sys.argv[1], json.loads(sys.argv[2])
-arrays = {"logits": np.array(arrays["logits"]), "targets": np.array(arrays["targets"])}
-datatypes = {"logits": "FP64", "targets": "INT64"}
+address, sent = sys.argv[1], json.loads(sys.argv[2])
+arrays = {"logits": np.array(sent["logits"]), "targets": np.array(sent["targets"])}
+empty = {"logits": np.zeros((0, 3)), "targets": np.zeros(0, np.int64)}
+wrong = {"logits": np.array([np.nan, 0.0]), "targets": np.array(1)}
+mixed = [RequestedOutput("accuracy", {"binary_data": False}), RequestedOutput("probabilities", {"binary_data": True})]
 
-def request(binary, **members):
-    inputs = [InferInput(name, list(values.shape), datatypes[name]) for name, values in arrays.items()]
-    for tensor, values in zip(inputs, arrays.values()):
-        tensor.set_data_from_numpy(values, binary_data=binary)
-    return InferRequest("gradient", inputs, request_id="7", **members)
-
-def outputs(response):
-    return {each.name: each.as_numpy().tolist() for each in response.outputs}
+async def infer(client, arrays, binary=True, **members):
+    inputs = []
+    for (name, values), datatype in zip(arrays.items(), ("FP64", "INT64")):
+        inputs.append(InferInput(name, list(values.shape), datatype))
+        inputs[-1].set_data_from_numpy(values, binary_data=binary)
+    request = InferRequest("gradient", inputs, request_id="7", **members)
+    try:
+        response = await client.infer(address, request, model_name="gradient")
+    except httpx.HTTPStatusError as error:
+        return error.response.json()
+    return {"id": response.id} | {each.name: each.as_numpy().tolist() for each in response.outputs}
 
 async def main():
     async with InferenceRESTClient(RESTConfig(protocol="v2")) as client:
-        answers = {
+        print(json.dumps({
             "live": await client.is_server_live(address),
             "ready": await client.is_server_ready(address),
             "model": await client.is_model_ready(address, "gradient"),
-        }
-        for name, binary in (("JSON", False), ("raw", True)):
-            asked = request(binary, parameters={"binary_data_output": binary, "temperature": 2.0})
-            response = await client.infer(address, asked, model_name="gradient")
-            answers[name] = {"id": response.id, "outputs": outputs(response)}
-        asked = request(True, request_outputs=[
-            RequestedOutput("accuracy", {"binary_data": False}), RequestedOutput("probabilities", {"binary_data": True})
-        ])
-        answers["mixed"] = outputs(await client.infer(address, asked, model_name="gradient"))
-        arrays["logits"][0, 0] = np.nan
-        try:
-            await client.infer(address, request(True), model_name="gradient")
-        except httpx.HTTPStatusError as error:
-            answers["refusal"] = error.response.json()
-    print(json.dumps(answers))
+            "JSON": await infer(client, arrays, False, parameters={"temperature": 2.0}),
+            "raw": await infer(client, arrays, parameters={"temperature": 2.0, "binary_data_output": True}),
+            "mixed": await infer(client, arrays, request_outputs=mixed),
+            "empty": await infer(client, empty),
+            "wrong": await infer(client, wrong),
+        }))
 
 asyncio.run(main())
 """
@@ -74,19 +70,9 @@ def install() -> None:
     complete = ENVIRONMENT / REQUIREMENT
     if complete.exists():
         return
-    pip = [
-        str(PYTHON),
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-compile",
-        "--retries",
-        "1",
-    ]
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-compile", "--retries", "1", REQUIREMENT]
     subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True, timeout=PATIENCE)
-    subprocess.run([*pip, REQUIREMENT], check=True, timeout=PATIENCE, capture_output=True)
+    subprocess.run(pip, check=True, timeout=PATIENCE, capture_output=True)
     complete.touch()
 
 
@@ -117,14 +103,17 @@ def test_the_server_and_the_models_are_ready(answers: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("form", ["JSON", "raw"])
 def test_doubles_get_the_bits_of_the_plain_endpoint(answers: dict[str, Any], http: httpx.Client, form: str) -> None:
-    assert answers[form]["outputs"] == plain(http, temperature=2)
-    assert answers[form]["id"] == "7"
+    assert answers[form] == {"id": "7", **plain(http, temperature=2)}
 
 
 def test_outputs_may_be_raw_and_json_in_any_mix(answers: dict[str, Any], http: httpx.Client) -> None:
-    assert answers["mixed"] == plain(http, outputs=["accuracy", "probabilities"])
+    assert answers["mixed"] == {"id": "7", **plain(http, outputs=["accuracy", "probabilities"])}
+
+
+def test_an_empty_batch_has_an_empty_answer(answers: dict[str, Any]) -> None:
+    assert answers["empty"] == {"id": "7", "loss": 0, "logits_gradient": []}
 
 
 def test_a_refusal_says_what_to_change(answers: dict[str, Any]) -> None:
-    assert answers["refusal"]["status"] == 400
-    assert "logits[0, 0]" in answers["refusal"]["error"]
+    assert answers["wrong"]["status"] == 400
+    assert "logits[0]" in answers["wrong"]["error"]
