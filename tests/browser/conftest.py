@@ -1,0 +1,65 @@
+"""A headless Chromium that may talk to the service and to nobody else."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FLAGS = [
+    "--no-sandbox",  # it is root in a container, and opens only pages of ours
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+LOOPBACK = re.compile(r"(https?://(127\.0\.0\.1|localhost|\[::1\])[:/]|data:|blob:)")
+SCREENSHOTS = Path(".screenshots")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium as Debian ships it."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that may only reach loopback. It fails the test if it tried more, or wrote an error to its console."""
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        complaints: list[str] = []
+
+        def guard(route: Route) -> None:
+            if LOOPBACK.match(route.request.url):
+                route.continue_()
+            else:
+                complaints.append(f"asked for {route.request.url}")
+                route.abort()
+
+        page.route("**/*", guard)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        yield page
+        # Chromium reports every refusal of the API as an error, which the tests provoke on purpose
+        assert [said for said in complaints if not said.startswith("Failed to load resource")] == []
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    """Where pictures are kept, to be looked at."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    return SCREENSHOTS
