@@ -4,35 +4,84 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import sys
+from difflib import get_close_matches
+from functools import partial
 
 import uvicorn
 from pydantic import ValidationError
+from uvicorn.config import STARTUP_FAILURE
 
+from service.api import lifecycle, logs
+from service.api.protocol import BoundedProtocol
+from service.app import create_app
 from service.settings import Settings
+from service.supervisor import Supervisor
+
+PROGRAM = "softmax-service"
 
 
 def main() -> None:
     """Serves until it is told to stop. A wrong setting ends it with one line that names it."""
     try:
-        settings = Settings(_cli_parse_args=True, _cli_prog_name="softmax-service")
+        settings = Settings(_cli_parse_args=True, _cli_prog_name=PROGRAM)
     except ValidationError as error:
         first = error.errors()[0]
-        sys.exit(f"softmax-service: {'.'.join(map(str, first['loc']))}: {first['msg']}")
-    # uvicorn shuts down in good order, then passes the signal on
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # a worker is a new process, which reads the settings from its environment
-    os.environ.update({f"SOFTMAX_{name.upper()}": str(value) for name, value in settings})
-    uvicorn.run(
-        "service.app:create_app",
+        names = [str(part) for part in first["loc"] if isinstance(part, str)]
+        sys.exit(": ".join([PROGRAM, *names[:1], first["msg"]]))
+    warn_of_unknown_variables()
+    config = configuration(settings)
+    # the server shuts down in good order, then passes the signal on
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    if settings.workers > 1:
+        Supervisor(config, settings).run()
+        return
+    server = uvicorn.Server(config)
+    server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+def configuration(settings: Settings) -> uvicorn.Config:
+    """How uvicorn is to serve. Ends the process with one line if the certificate cannot be used."""
+    config = uvicorn.Config(
+        partial(create_app, settings),
         factory=True,
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
-        log_level=settings.log_level,
+        log_config=logs.configuration(settings),
         access_log=False,
+        http=BoundedProtocol,
+        # nothing asks for the address of the client
+        proxy_headers=False,
         server_header=False,
+        ws="none",
+        timeout_keep_alive=settings.keep_alive_seconds,
+        timeout_graceful_shutdown=lifecycle.SERVER_SECONDS,
+        ssl_certfile=settings.tls_certificate_file,
+        ssl_keyfile=settings.tls_key_file,
     )
+    if settings.tls_certificate_file is not None and settings.tls_key_file is not None:
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+                settings.tls_certificate_file, settings.tls_key_file, password=lambda: ""
+            )
+        except (ssl.SSLError, OSError) as error:
+            sys.exit(f"{PROGRAM}: tls_certificate_file: no certificate with the key of tls_key_file ({error.strerror})")
+    return config
+
+
+def warn_of_unknown_variables() -> None:
+    """Says on stderr which SOFTMAX_* variables are no settings. A cluster may set some by itself, so they stop nothing."""
+    known = [f"SOFTMAX_{name.upper()}" for name in Settings.model_fields]
+    for name in sorted(os.environ.keys() - set(known)):
+        if name.startswith("SOFTMAX_"):
+            near = get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            sys.stderr.write(f"{PROGRAM}: {name} is not a setting{hint}\n")
 
 
 if __name__ == "__main__":

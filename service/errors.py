@@ -1,6 +1,7 @@
 """Refusals a caller can cause, in the words of the domain; which HTTP status each becomes is `service.api.problems`.
 
 * ServiceError
+  - MalformedHeader           the bytes are not HTTP, or its head is too long
   - MalformedBody             the bytes are not the format they are said to be
   - NotAnObject               the body is JSON, but no object
   - UnknownField              a name that the operation does not have
@@ -23,10 +24,17 @@
   - TooLarge                  more than the limits allow
     - BodyTooLarge            more bytes
     - TensorTooLarge          more elements, in an input or an output
+    - TooMuchWork             more bytes, in body and outputs together
   - UnknownPath               nothing lives there
   - UnknownMethod             something lives there, but does not answer to that verb
   - UnreadableMediaType       the body comes in a format that is not understood
   - UnwritableMediaType       the answer is wanted in a format that is not spoken
+  - Unavailable               not now
+    - Overloaded              more is being worked on than the limits allow
+    - Draining                the process is about to leave
+  - SlowBody                  the body takes longer to arrive than the limits allow
+  - Unauthenticated           no key, or none of those that are known
+  - UntrustedHost             the header Host names someone else
 """
 
 from __future__ import annotations
@@ -51,6 +59,13 @@ class ServiceError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.locations: Sequence[tuple[Location, str]] = locations
+
+
+class MalformedHeader(ServiceError):
+    """The bytes are not HTTP, or its head is too long."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"Send HTTP/1.1, with a first line and headers of at most {max_bytes} bytes.")
 
 
 class MalformedBody(ServiceError):
@@ -173,6 +188,15 @@ class TensorTooLarge(TooLarge):
     """More elements than the limit, in an input or an output."""
 
 
+class TooMuchWork(TooLarge):
+    """More bytes than the limit, in the body and the outputs together."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(
+            f"The body and its outputs take more than {max_bytes} bytes; send fewer rows, or ask for fewer outputs."
+        )
+
+
 class UnknownPath(ServiceError):
     """Nothing lives there."""
 
@@ -187,3 +211,36 @@ class UnreadableMediaType(ServiceError):
 
 class UnwritableMediaType(ServiceError):
     """The answer is wanted in a format that is not spoken."""
+
+
+class Unavailable(ServiceError):
+    """Not now."""
+
+
+class Overloaded(Unavailable):
+    """More is being worked on than the limits allow."""
+
+    def __init__(self) -> None:
+        super().__init__("More is being worked on than the limits allow; ask again after the seconds in Retry-After.")
+
+
+class Draining(Unavailable):
+    """The process is about to leave."""
+
+    def __init__(self) -> None:
+        super().__init__("This process is about to leave; ask again after the seconds in Retry-After.")
+
+
+class SlowBody(ServiceError):
+    """The body takes longer to arrive than the limits allow."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"The body did not arrive within {seconds:g} seconds; send it faster, or in smaller requests.")
+
+
+class Unauthenticated(ServiceError):
+    """No key, or none of those that are known."""
+
+
+class UntrustedHost(ServiceError):
+    """The header Host names someone else."""

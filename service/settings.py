@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+HostPattern = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[^*/:\s]+)$")]
 
 
 class Settings(BaseSettings):
@@ -24,17 +29,84 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1)] = 1
     """Processes that answer; the limits hold for each."""
 
-    log_level: Literal["critical", "error", "warning", "info", "debug"] = "info"
-    """Least severe messages that are logged."""
-
     root_path: Annotated[str, Field(pattern=r"^(/[^/\s]+)*$")] = ""
     """Path under which a proxy serves this service, without a slash at its end."""
 
-    max_body_bytes: Annotated[int, Field(ge=1)] = 64 * 2**20
-    """Longest request body, in bytes."""
+    trusted_hosts: Annotated[tuple[HostPattern, ...], NoDecode] = ("*",)
+    """Values of the header Host that are answered, separated by commas; `*.example.org` stands for its subdomains."""
 
-    max_elements: Annotated[int, Field(ge=1, le=2**24 - 1)] = 8 * 2**20
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Origins whose pages may call the service from a browser, separated by commas; `*` for all."""
+
+    tls_certificate_file: FilePath | None = None
+    """PEM file of the certificate chain; asks for `tls_key_file`, and turns the service to https."""
+
+    tls_key_file: FilePath | None = None
+    """PEM file of the private key, without a passphrase."""
+
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    """Keys, one of which an operation asks for as `Authorization: Bearer`, separated by commas; none leaves it open."""
+
+    api_keys_file: FilePath | None = None
+    """File of such keys, one in a line; read at the start."""
+
+    max_body_bytes: Annotated[int, Field(ge=1)] = 32 * 2**20
+    """Longest request body, in bytes, before and after it is decompressed."""
+
+    max_elements: Annotated[int, Field(ge=1, le=2**24 - 1)] = 4 * 2**20
     """Largest input or output tensor, in elements."""
 
+    max_bytes_in_flight: Annotated[int, Field(ge=1)] = 48 * 2**20
+    """Bytes of bodies and of output tensors that are worked on at once; a request beyond is answered 503."""
+
     inline_body_bytes: Annotated[int, Field(ge=0)] = 64 * 2**10
-    """Longest body that is answered on the event loop, in bytes; a longer one is handed to a thread."""
+    """Largest body and largest outputs that are worked on in the event loop, in bytes; more is handed to a thread."""
+
+    max_wait_seconds: Seconds = 10.0
+    """Longest time that a request waits for a thread; then it is answered 503."""
+
+    body_timeout_seconds: Seconds = 60.0
+    """Longest time that a body may take to arrive; then it is answered 408."""
+
+    keep_alive_seconds: Annotated[int, Field(ge=1)] = 75
+    """How long a connection without a request is kept open; longer than a proxy in front keeps it."""
+
+    drain_seconds: Annotated[float, Field(ge=0)] = 1.0
+    """How long after SIGTERM requests are still taken, for a balancer to read at /readyz that no more should come."""
+
+    graceful_shutdown_seconds: Annotated[int, Field(ge=1)] = 30
+    """Longest time from SIGTERM until the process has left."""
+
+    log_level: Literal["critical", "error", "warning", "info", "debug"] = "info"
+    """Least severe messages that are logged; a request is one of `info`."""
+
+    log_format: Literal["auto", "json", "text"] = "auto"
+    """Lines of JSON or of text; by itself text on a terminal, JSON elsewhere."""
+
+    tracing: bool = False
+    """Export OpenTelemetry traces to where the usual `OTEL_EXPORTER_OTLP_ENDPOINT` says; asks for the extra `tracing`."""
+
+    @field_validator("trusted_hosts", "cors_origins", "api_keys", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part for part in map(str.strip, value.split(",")) if part) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.tls_certificate_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_certificate_file and tls_key_file need each other")
+        if self.max_bytes_in_flight < self.max_body_bytes:
+            raise ValueError("max_bytes_in_flight must not be less than max_body_bytes")
+        if self.drain_seconds >= self.graceful_shutdown_seconds:
+            raise ValueError("drain_seconds must be less than graceful_shutdown_seconds")
+        if self.api_keys_file is not None and not self.keys:
+            raise ValueError("api_keys_file holds no key")
+        return self
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All keys, of the variable and of the file."""
+        listed = [key.get_secret_value() for key in self.api_keys]
+        if self.api_keys_file is not None:
+            listed += Path(self.api_keys_file).read_text(encoding="utf-8").split()
+        return tuple(listed)

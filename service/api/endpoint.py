@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
+from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from starlette.concurrency import run_in_threadpool
-
 from service.api import problems
+from service.api.admission import Claim
 from service.api.exchange import Disconnected, Exchange
 from service.api.negotiation import content_encoding
 from service.codecs.compression import inflate
 from service.errors import ServiceError
-from service.operations import run
+from service.operations import measure, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,11 +22,17 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from service.api.problems import Kind
+    from service.api.runtime import Runtime
     from service.description import Operation
     from service.schemas.messages import Request
-    from service.settings import Settings
 
 log = logging.getLogger("service")
+
+ITEM_BYTES = 8
+"""Bytes of an element, whatever the dtype of the reply: all is computed in double precision."""
+
+CLIENT_CLOSED_REQUEST = 499
+"""What the log says in place of a status where nobody was left to read one."""
 
 
 class Reply(NamedTuple):
@@ -38,6 +45,8 @@ class Reply(NamedTuple):
 
 Fields = dict[str, Any]
 
+Body = bytes | bytearray
+
 
 class Door(Protocol):
     """One way of saying what an operation is asked, and what it answers."""
@@ -45,11 +54,19 @@ class Door(Protocol):
     def admit(self, exchange: Exchange) -> None:
         """Raises ServiceError for a request that its headers alone rule out."""
 
-    def open(self, exchange: Exchange, body: bytes, operation: Operation) -> tuple[Fields, Callable[..., Reply]]:
+    def open(self, exchange: Exchange, body: Body, operation: Operation) -> tuple[Fields, Callable[..., Reply]]:
         """The fields in a body, and the function that writes the outputs. Raises ServiceError."""
 
     def status(self, kind: Kind) -> int:
         """The status of a refusal."""
+
+
+class Question(NamedTuple):
+    """A request that is understood: what to compute, how to write it down, and how many bytes that will take."""
+
+    message: Request
+    write: Callable[..., Reply]
+    output_bytes: int
 
 
 class OperationEndpoint:
@@ -58,49 +75,75 @@ class OperationEndpoint:
     Work above a size is handed to a thread, so that it does not hold up the event loop.
     """
 
-    def __init__(self, operation: Operation, message: type[Request], door: Door, settings: Settings) -> None:
+    def __init__(self, operation: Operation, message: type[Request], door: Door, runtime: Runtime) -> None:
         self.operation = operation
         self.message = message
         self.door = door
-        self.settings = settings
+        self.runtime = runtime
+        self.settings = runtime.settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request, whatever happens."""
-        exchange = Exchange(scope, receive, send)
+        exchange = Exchange(scope, receive, send, closing=self.runtime.lifecycle.leaving)
+        exchange.route, exchange.operation = scope["path"], self.operation.name
+        claim = Claim(self.runtime.admission)
+        self.runtime.begin()
         try:
-            self.door.admit(exchange)
-            encoding = content_encoding(exchange.header(b"content-encoding"))
-            body = await exchange.body(self.settings.max_body_bytes)
-            if encoding is None and len(body) <= self.settings.inline_body_bytes:
-                reply = self.answer(exchange, body, None)
-            else:
-                reply = await run_in_threadpool(self.answer, exchange, body, encoding)
+            reply = await self._serve(exchange, claim)
+            await exchange.reply(HTTPStatus.OK, reply.media_type, reply.content, reply.headers)
         except ServiceError as error:
-            kind = problems.KINDS[type(error)]
-            status = self.door.status(kind)
-            content = problems.problem(kind, status, error.detail, exchange.request_id, error.locations)
-            await exchange.reply(status, problems.MEDIA_TYPE, content)
+            await problems.refuse(exchange, error, self.door.status)
         except Disconnected:
-            return
+            exchange.status = CLIENT_CLOSED_REQUEST
         except Exception:
             log.exception("request %s failed", exchange.request_id)
             content = problems.apology(exchange.request_id)
             await exchange.reply(problems.INTERNAL.status, problems.MEDIA_TYPE, content)
-        else:
-            await exchange.reply(200, reply.media_type, reply.content, reply.headers)
+        finally:
+            exchange.take()
+            claim.release()
+            self.runtime.end(exchange)
 
-    def answer(self, exchange: Exchange, body: bytes, encoding: str | None) -> Reply:
-        """The reply to a body; `exchange.stages` gets the seconds that each stage takes. Raises ServiceError."""
+    async def _serve(self, exchange: Exchange, claim: Claim) -> Reply:
+        """The reply. Raises ServiceError, Disconnected."""
+        self.runtime.lifecycle.check()
+        self.runtime.keys.check(exchange.header(b"authorization"))
+        self.door.admit(exchange)
+        encoding = content_encoding(exchange.header(b"content-encoding"))
+        await exchange.read(claim, self.settings.body_timeout_seconds)
+        if encoding is not None or exchange.bytes_in > self.settings.inline_body_bytes:
+            return await self.runtime.in_thread(exchange, partial(self._work, exchange, claim, encoding))
+        question = self._understand(exchange, claim, None)
+        if question.output_bytes > self.settings.inline_body_bytes:
+            return await self.runtime.in_thread(exchange, partial(self._answer, exchange, question))
+        return self._answer(exchange, question)
+
+    def _work(self, exchange: Exchange, claim: Claim, encoding: str | None) -> Reply:
+        question = self._understand(exchange, claim, encoding)
+        if exchange.gone:
+            raise Disconnected
+        return self._answer(exchange, question)
+
+    def _understand(self, exchange: Exchange, claim: Claim, encoding: str | None) -> Question:
+        """What the body asks for. Raises ServiceError."""
         start = perf_counter()
+        body = exchange.take()
         if encoding is not None:
-            body = inflate(body, encoding, self.settings.max_body_bytes)
+            body = inflate(body, encoding, claim.body)
         fields, write = self.door.open(exchange, body, self.operation)
         message = self.message.read(fields)
-        decoded = perf_counter()
-        exchange.stages["decode"] = decoded - start
-        outputs = run(self.operation, message.fields, message.wanted, max_elements=self.settings.max_elements)
+        extent = measure(self.operation, message.fields, message.wanted, self.settings.max_elements)
+        claim.work(ITEM_BYTES * (extent.logits + extent.outputs))
+        exchange.rows, exchange.elements = extent.rows, extent.logits
+        exchange.stages["decode"] = perf_counter() - start
+        return Question(message, write, ITEM_BYTES * extent.outputs)
+
+    def _answer(self, exchange: Exchange, question: Question) -> Reply:
+        """The reply; `exchange.stages` gets the seconds that each stage takes. Raises ServiceError."""
+        start = perf_counter()
+        outputs = run(self.operation, question.message.fields, question.message.wanted)
         computed = perf_counter()
-        exchange.stages["compute"] = computed - decoded
-        reply = write(outputs)
+        exchange.stages["compute"] = computed - start
+        reply = question.write(outputs)
         exchange.stages["encode"] = perf_counter() - computed
         return reply

@@ -1,31 +1,44 @@
-"""The request id on every reply that is not an operation's."""
+"""What every reply carries that is not an operation's, and what is noted of it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.api.exchange import reply_headers, request_id
+from service.api.exchange import Exchange
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from service.api.runtime import Runtime
+
 
 class Envelope:
-    """ASGI middleware: sets `request.state.request_id`, and writes it to the headers of the reply."""
+    """ASGI middleware: sets `request.state.request_id`, writes it to the headers of the reply, counts and logs it.
 
-    def __init__(self, app: ASGIApp) -> None:
+    HEAD is asked of the application as GET; the server leaves the body of the reply out.
+    """
+
+    def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
         self.app = app
+        self.runtime = runtime
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on, and puts the header on its reply."""
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
-        own = request_id(dict(scope["headers"]).get(b"x-request-id", b""))
-        scope.setdefault("state", {})["request_id"] = own
+        """Passes the request on."""
+        exchange = Exchange(scope, receive, send, closing=self.runtime.lifecycle.leaving)
+        scope.setdefault("state", {})["request_id"] = exchange.request_id
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *reply_headers(own)]
+                exchange.status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *exchange.reply_headers()]
+            else:
+                exchange.bytes_out += len(message.get("body", b""))
             await send(message)
 
-        return await self.app(scope, receive, send_with_headers)
+        try:
+            await self.app(scope, receive, send_with_headers)
+        finally:
+            exchange.route = getattr(scope.get("route"), "path", "")
+            self.runtime.record(exchange)

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 import re
+from asyncio import timeout
+from time import perf_counter
 from typing import TYPE_CHECKING
 
-from service.errors import BodyTooLarge
+from service.errors import SlowBody
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from starlette.types import Receive, Scope, Send
 
+    from service.api.admission import Claim
+
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 """Ids that are taken over as they come; in place of any other, one is made."""
+
+TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+
+FLUSHED_BYTES = 2**16
 
 RawHeader = tuple[bytes, bytes]
 
@@ -27,19 +35,53 @@ class Exchange:
     """A request, as yet unread, and the way to answer it.
 
     headers: by name in lower case, those that came in several lines as one list.
-    stages: seconds by name, filled in by whoever works on the request.
+    route: the template of its path.
+    closing: is the connection to be closed after the reply?
+    gone: has the client left?
+    stages: seconds by name, filled in by whoever works on the request; as are operation, rows and elements.
     """
 
-    __slots__ = ("_receive", "_scope", "_send", "headers", "request_id", "stages")
+    __slots__ = (
+        "_content",
+        "_receive",
+        "_scope",
+        "_send",
+        "bytes_in",
+        "bytes_out",
+        "closing",
+        "elements",
+        "gone",
+        "headers",
+        "method",
+        "operation",
+        "request_id",
+        "route",
+        "rows",
+        "stages",
+        "started",
+        "status",
+    )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, closing: bool = False) -> None:
+        self.started = perf_counter()
         self._scope = scope
         self._receive = receive
         self._send = send
+        self._content: bytes | bytearray = b""
+        self.closing = closing
+        self.gone = False
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         if len(self.headers) < len(scope["headers"]):
             self.headers = _joined(scope["headers"])
-        self.request_id = request_id(self.headers.get(b"x-request-id", b""))
+        sent = self.headers.get(b"x-request-id", b"")
+        self.request_id = sent.decode() if REQUEST_ID.fullmatch(sent) else os.urandom(16).hex()
+        self.method: str = scope["method"]
+        self.route = ""
+        self.operation = ""
+        self.status = 0
+        self.bytes_in = self.bytes_out = 0
+        self.rows: int | None = None
+        self.elements = 0
         self.stages: dict[str, float] = {}
 
     def header(self, name: bytes) -> str | None:
@@ -53,36 +95,77 @@ class Exchange:
         query: bytes = self._scope["query_string"]
         return query.decode("latin-1")
 
-    async def body(self, max_bytes: int) -> bytes:
-        """The whole body, and not a byte more than max_bytes of it.
+    @property
+    def trace_id(self) -> str | None:
+        """The trace that the request is part of, https://www.w3.org/TR/trace-context; None if it does not say."""
+        match = TRACEPARENT.fullmatch(self.headers.get(b"traceparent", b""))
+        return match[1].decode() if match else None
 
-        Raises BodyTooLarge as soon as it is known to be longer, Disconnected if the client leaves.
+    async def read(self, claim: Claim, seconds: float) -> None:
+        """Reads the whole body, for whoever takes it.
+
+        Raises BodyTooLarge and Overloaded before a byte is read that would be too many, SlowBody if it takes longer than
+        that to arrive, Disconnected if the client leaves.
         """
-        if int(self.headers.get(b"content-length", 0)) > max_bytes:
-            raise BodyTooLarge(max_bytes)
-        chunks, size, more = [], 0, True
-        while more:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise Disconnected
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > max_bytes:
-                raise BodyTooLarge(max_bytes)
-            chunks.append(chunk)
-            more = message.get("more_body", False)
-        return b"".join(chunks)
+        claim.announce(int(self.headers.get(b"content-length", 0)))
+        try:
+            async with timeout(seconds):
+                self._content, more = await self._piece(claim)
+                if more:
+                    self._content = bytearray(self._content)
+                while more:
+                    piece, more = await self._piece(claim)
+                    self._content += piece
+        except TimeoutError:
+            raise SlowBody(seconds) from None
+
+    def take(self) -> bytes | bytearray:
+        """The body, which is forgotten here: so its memory is free as soon as the caller is done with it."""
+        content, self._content = self._content, b""
+        return content
+
+    async def _piece(self, claim: Claim) -> tuple[bytes, bool]:
+        """The next piece of the body, and whether more follow."""
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        body: bytes = message.get("body", b"")
+        claim.body(len(body))
+        self.bytes_in += len(body)
+        return body, message.get("more_body", False)
+
+    async def disconnected(self) -> None:
+        """Returns when the client has left. To be asked only once the body is read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
 
     async def reply(self, status: int, media_type: str, content: bytes, headers: Iterable[RawHeader] = ()) -> None:
         """Sends the reply, in one piece."""
+        self.status = status
+        self.bytes_out = len(content)
         headers = [
             *headers,
             (b"content-type", media_type.encode()),
             (b"content-length", b"%d" % len(content)),
-            *reply_headers(self.request_id, self.stages.items()),
+            *self.reply_headers(),
         ]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        if len(content) > FLUSHED_BYTES:
+            # the next message waits until the client has taken most of this one: until then it is in flight
+            await self._send({"type": "http.response.body", "body": content, "more_body": True})
+            content = b""
         await self._send({"type": "http.response.body", "body": content})
+
+    def reply_headers(self) -> list[RawHeader]:
+        """What every reply carries: X-Request-ID, Server-Timing in milliseconds if there are stages."""
+        headers = [(b"x-request-id", self.request_id.encode())]
+        if self.stages:
+            timing = ", ".join([f"{name};dur={seconds * 1e3:.3f}" for name, seconds in self.stages.items()])
+            headers.append((b"server-timing", timing.encode()))
+        if self.closing:
+            headers.append((b"connection", b"close"))
+        return headers
 
 
 def _joined(headers: Iterable[RawHeader]) -> dict[bytes, bytes]:
@@ -91,17 +174,3 @@ def _joined(headers: Iterable[RawHeader]) -> dict[bytes, bytes]:
     for name, value in headers:
         joined[name] = joined[name] + b", " + value if name in joined else value
     return joined
-
-
-def request_id(sent: bytes) -> str:
-    """The id that was sent, if it is one, else a new one."""
-    return sent.decode() if REQUEST_ID.fullmatch(sent) else os.urandom(16).hex()
-
-
-def reply_headers(request_id: str, stages: Iterable[tuple[str, float]] = ()) -> list[RawHeader]:
-    """X-Request-ID, and Server-Timing if there are stages, which are in seconds."""
-    headers = [(b"x-request-id", request_id.encode())]
-    timing = ", ".join([f"{name};dur={seconds * 1e3:.3f}" for name, seconds in stages])
-    if timing:
-        headers.append((b"server-timing", timing.encode()))
-    return headers

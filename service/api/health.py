@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel, Field
 
@@ -21,6 +22,7 @@ class Limits(BaseModel):
 
     max_body_bytes: int = Field(description="Longest request body, in bytes.")
     max_elements: int = Field(description="Largest input or output tensor, in elements.")
+    max_bytes_in_flight: int = Field(description="Bytes of bodies and output tensors that are worked on at once.")
 
 
 class OperationInfo(BaseModel):
@@ -42,6 +44,17 @@ class Info(BaseModel):
     limits: Limits = Field(description="The limits in force, for each process.")
 
 
+def readiness(request: Request, response: Response) -> Ready:
+    """Does the process take work? 503 while it leaves."""
+    leaving = request.app.state.lifecycle.leaving
+    if leaving:
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return Ready(ready=not leaving)
+
+
+Readiness = Annotated[Ready, Depends(readiness)]
+
+
 def health_router(settings: Settings) -> APIRouter:
     """GET /, /livez, /readyz and /info."""
     router = APIRouter(tags=["service"])
@@ -55,7 +68,7 @@ def health_router(settings: Settings) -> APIRouter:
         )
         for each in OPERATIONS
     ]
-    limits = Limits(max_body_bytes=settings.max_body_bytes, max_elements=settings.max_elements)
+    limits = Limits(**{name: getattr(settings, name) for name in Limits.model_fields})
     about = Info(name="softmax-service", version=__version__, operations=operations, limits=limits)
 
     @router.get("/livez", operation_id="livez", summary="Does the process answer?")
@@ -63,8 +76,8 @@ def health_router(settings: Settings) -> APIRouter:
         return Live(live=True)
 
     @router.get("/readyz", operation_id="readyz", summary="Does it take work?")
-    async def readyz() -> Ready:
-        return Ready(ready=True)
+    async def readyz(ready: Readiness) -> Ready:
+        return ready
 
     @router.get("/info", operation_id="info", summary="Version, operations and the limits in force")
     async def info() -> Info:
@@ -75,7 +88,7 @@ def health_router(settings: Settings) -> APIRouter:
         if "text/html" in request.headers.get("accept", ""):
             return RedirectResponse("docs")
         links: dict[str, Any] = {each.name: f"POST /{each.name}" for each in OPERATIONS}
-        links |= {"docs": "GET /docs", "openapi": "GET /openapi.json", "info": "GET /info"}
+        links |= {"docs": "GET /docs", "openapi": "GET /openapi.json", "info": "GET /info", "metrics": "GET /metrics"}
         return JSONResponse(links)
 
     return router

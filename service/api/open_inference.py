@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from service import __version__
 from service.api import problems
 from service.api.endpoint import OperationEndpoint, Reply
+from service.api.health import Readiness  # noqa: TC001  FastAPI reads it
 from service.api.negotiation import content_type, first_accepted
 from service.codecs import json, open_inference
 from service.codecs.open_inference import HEADER_LENGTH, VERSION
@@ -28,12 +30,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from service.api.endpoint import Fields
+    from service.api.endpoint import Body, Fields
     from service.api.exchange import Exchange
     from service.api.problems import Kind
+    from service.api.runtime import Runtime
     from service.codecs.open_inference import Inference
     from service.description import Operation
-    from service.settings import Settings
 
 BINARY = "application/octet-stream"
 READABLE = (json.MEDIA_TYPE, BINARY)
@@ -53,7 +55,7 @@ class OpenInferenceDoor:
             content_type(exchange.header(b"content-type"), READABLE)
         first_accepted(exchange.header(b"accept"), READABLE)
 
-    def open(self, exchange: Exchange, body: bytes, operation: Operation) -> tuple[Fields, Callable[..., Reply]]:
+    def open(self, exchange: Exchange, body: Body, operation: Operation) -> tuple[Fields, Callable[..., Reply]]:
         """The fields of the body, and the function that writes the outputs. Raises ServiceError."""
         inference = open_inference.decode(body, _header_length(exchange), operation)
         return inference.fields, partial(write, inference, operation)
@@ -80,15 +82,19 @@ def _header_length(exchange: Exchange) -> int | None:
     return int(value)
 
 
-def open_inference_endpoints(settings: Settings) -> dict[str, OperationEndpoint]:
+def open_inference_routes(runtime: Runtime) -> list[Route]:
     """The endpoint behind each infer path."""
     door = OpenInferenceDoor()
-    endpoints = {}
-    for operation in OPERATIONS:
-        endpoint = OperationEndpoint(operation, request_model(operation), door, settings)
-        for version in ("", f"/versions/{VERSION}"):
-            endpoints[f"/v2/models/{operation.name}{version}/infer"] = endpoint
-    return endpoints
+    return [
+        Route(
+            f"/v2/models/{operation.name}{version}/infer",
+            OperationEndpoint(operation, request_model(operation), door, runtime),
+            methods=["POST"],
+            include_in_schema=False,
+        )
+        for operation in OPERATIONS
+        for version in ("", f"/versions/{VERSION}")
+    ]
 
 
 router = APIRouter(prefix="/v2", tags=["open inference"], responses={"default": problems.RESPONSE})
@@ -116,9 +122,9 @@ async def live() -> Live:
 
 
 @router.get("/health/ready", operation_id="v2_ready", summary="Does it take work?")
-async def ready() -> Ready:
-    """200 as long as it takes work."""
-    return Ready(ready=True)
+async def ready(readiness: Readiness) -> Ready:
+    """200 as long as it takes work, 503 while it leaves."""
+    return readiness
 
 
 @router.get("/models", operation_id="v2_models", summary="The models")
@@ -136,10 +142,10 @@ async def metadata(model: str, version: str = VERSION) -> ModelMetadata:
 
 @router.get("/models/{model}/versions/{version}/ready", operation_id="v2_version_ready", summary="Is a version ready?")
 @router.get("/models/{model}/ready", operation_id="v2_model_ready", summary="Is a model ready?")
-async def model_ready(model: str, version: str = VERSION) -> Ready:
-    """200 if the operation takes work."""
+async def model_ready(model: str, readiness: Readiness, version: str = VERSION) -> Ready:
+    """200 if the operation takes work, 503 while the process leaves."""
     operation(model, version)
-    return Ready(ready=True)
+    return readiness
 
 
 async def infer(model: str, request: InferRequest, version: str = VERSION) -> InferResponse:

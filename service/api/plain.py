@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from service.api.endpoint import Fields
+    from service.api.endpoint import Body, Fields
     from service.api.exchange import Exchange
     from service.api.problems import Kind
+    from service.api.runtime import Runtime
     from service.description import Operation
     from service.settings import Settings
 
@@ -42,7 +43,7 @@ class PlainDoor:
         brought = content_type(exchange.header(b"content-type"), READABLE)
         first_accepted(exchange.header(b"accept"), READABLE if brought == json.MEDIA_TYPE else BINARY_FIRST)
 
-    def open(self, exchange: Exchange, body: bytes, operation: Operation) -> tuple[Fields, Callable[..., Reply]]:
+    def open(self, exchange: Exchange, body: Body, operation: Operation) -> tuple[Fields, Callable[..., Reply]]:
         """The fields of the body, and the function that writes the outputs. Raises ServiceError."""
         accept = exchange.header(b"accept")
         brought = content_type(exchange.header(b"content-type"), READABLE)
@@ -76,16 +77,16 @@ def write_numpy(outputs: Mapping[str, npt.NDArray[Any]], accept: str | None) -> 
     return Reply(numpy.encode_npy(values), media_type)
 
 
-def plain_routes(settings: Settings) -> list[APIRoute]:
+def plain_routes(runtime: Runtime) -> list[APIRoute]:
     """A route for each operation: documented by FastAPI as it is declared, served by an endpoint of its own.
 
     What FastAPI does around a function (exit stacks, dependencies, an object per number) costs more than the operation.
     """
-    door = PlainDoor(settings)
-    return [_route(operation, door, settings) for operation in OPERATIONS]
+    door = PlainDoor(runtime.settings)
+    return [_route(operation, door, runtime) for operation in OPERATIONS]
 
 
-def _route(operation: Operation, door: PlainDoor, settings: Settings) -> APIRoute:
+def _route(operation: Operation, door: PlainDoor, runtime: Runtime) -> APIRoute:
     message = request_model(operation)
 
     def declared(message: Any) -> Any:
@@ -102,5 +103,5 @@ def _route(operation: Operation, door: PlainDoor, settings: Settings) -> APIRout
         responses=problems.responses(),
         tags=["operations"],
     )
-    route.app = OperationEndpoint(operation, message, door, settings)
+    route.app = OperationEndpoint(operation, message, door, runtime)
     return route

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from http import HTTPStatus
 from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -13,11 +15,12 @@ from starlette.responses import Response
 from service import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from starlette.exceptions import HTTPException
     from starlette.requests import Request
 
+    from service.api.exchange import Exchange
     from service.errors import Location, ServiceError
 
 MEDIA_TYPE = "application/problem+json"
@@ -37,13 +40,18 @@ class Kind(NamedTuple):
 INTERNAL = Kind(500, "internal-error", "Internal error")
 
 KINDS: dict[type[ServiceError], Kind] = {
+    errors.MalformedHeader: Kind(400, "malformed-header", "Malformed header"),
     errors.MalformedBody: Kind(400, "malformed-body", "Malformed body"),
     errors.InvalidDatatype: Kind(400, "invalid-datatype", "Invalid datatype"),
+    errors.UntrustedHost: Kind(400, "untrusted-host", "Untrusted host"),
+    errors.Unauthenticated: Kind(401, "unauthenticated", "Key needed"),
     errors.UnknownPath: Kind(404, "unknown-path", "Unknown path"),
     errors.UnknownMethod: Kind(405, "unknown-method", "Unknown method"),
     errors.UnwritableMediaType: Kind(406, "unwritable-media-type", "Answer format not available"),
+    errors.SlowBody: Kind(408, "slow-body", "Body too slow"),
     errors.BodyTooLarge: Kind(413, "body-too-large", "Body too large"),
     errors.TensorTooLarge: Kind(413, "tensor-too-large", "Tensor too large"),
+    errors.TooMuchWork: Kind(413, "too-much-work", "Too much work"),
     errors.UnreadableMediaType: Kind(415, "unreadable-media-type", "Body format not understood"),
     errors.NotAnObject: Kind(422, "not-an-object", "Not an object"),
     errors.UnknownField: Kind(422, "unknown-field", "Unknown field"),
@@ -61,8 +69,25 @@ KINDS: dict[type[ServiceError], Kind] = {
     errors.NonFiniteLogit: Kind(422, "non-finite-logit", "Non-finite logit"),
     errors.ExcludedRow: Kind(422, "excluded-row", "Excluded row"),
     errors.InvalidLabel: Kind(422, "invalid-label", "Invalid label"),
+    errors.Overloaded: Kind(503, "overloaded", "Overloaded"),
+    errors.Draining: Kind(503, "draining", "Draining"),
 }
 """Every refusal, by its class."""
+
+
+RETRY_SECONDS = (1, 5)
+"""Between which a caller is told to ask again: not all at once."""
+
+
+def headers(kind: Kind) -> list[tuple[bytes, bytes]]:
+    """What HTTP asks a refusal to say besides its body."""
+    if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return [(b"retry-after", b"%d" % random.randint(*RETRY_SECONDS))]  # noqa: S311
+    if kind.status == HTTPStatus.UNAUTHORIZED:
+        return [(b"www-authenticate", b'Bearer realm="softmax-service"')]
+    if kind.status == HTTPStatus.REQUEST_TIMEOUT:
+        return [(b"connection", b"close")]
+    return []
 
 
 class ProblemError(BaseModel):
@@ -123,6 +148,16 @@ def problem(
     return orjson.dumps(content)
 
 
+async def refuse(
+    exchange: Exchange, error: ServiceError, status_of: Callable[[Kind], int] = attrgetter("status")
+) -> None:
+    """Answers with the problem that an error is; status_of: the status of a kind, where it is not the one in the table."""
+    kind = KINDS[type(error)]
+    status = status_of(kind)
+    content = problem(kind, status, error.detail, exchange.request_id, error.locations)
+    await exchange.reply(status, MEDIA_TYPE, content, headers(kind))
+
+
 def apology(request_id: str) -> bytes:
     """The body of what should never have happened."""
     return problem(INTERNAL, INTERNAL.status, "The service failed; please report this with the request id.", request_id)
@@ -144,6 +179,4 @@ async def refuse_route(request: Request, error: HTTPException) -> Response:
 
 async def apologize(request: Request, _: Exception) -> Response:
     """Answers what should never have happened outside of the operations; the server logs it."""
-    request_id = request.state.request_id
-    # this reply is made outside of all middleware, the envelope included
-    return Response(apology(request_id), INTERNAL.status, {"X-Request-ID": request_id}, MEDIA_TYPE)
+    return Response(apology(request.state.request_id), INTERNAL.status, media_type=MEDIA_TYPE)

@@ -46,7 +46,7 @@ MOST_COUNTED = 2**24 - 1
 """Items to which the parser counts; an array of more says that it has as many."""
 
 
-def decode(body: bytes, operation: Operation) -> dict[str, Any]:
+def decode(body: bytes | bytearray, operation: Operation) -> dict[str, Any]:
     """The fields of a JSON object: tensors as arrays, anything else as Python objects.
 
     Raises MalformedBody, NotAnObject, UnknownField, DuplicateField, RaggedTensor, NotANumber, NumberOutOfRange.
@@ -72,7 +72,7 @@ def decode(body: bytes, operation: Operation) -> dict[str, Any]:
     return fields
 
 
-def parse(body: bytes) -> Any:
+def parse(body: bytes | bytearray) -> Any:
     """The document in a body, with integers beyond 64 bits as floats. Raises ServiceError."""
     try:
         return simdjson.Parser().parse(body)
@@ -155,7 +155,7 @@ def _list(value: simdjson.Array) -> list[Any]:
     return [{} if isinstance(item, simdjson.Array | simdjson.Object) else item for item in items]
 
 
-def check_depths(body: bytes, arrays: Mapping[str, tuple[Any, tuple[int, ...]]], others: int) -> None:
+def check_depths(body: bytes | bytearray, arrays: Mapping[str, tuple[Any, tuple[int, ...]]], others: int) -> None:
     """Raises RaggedTensor where a row hides an array of one number: [1, [2]] flattens like [1, 2].
 
     arrays: what was read as a tensor, and with which shape; others: how many lists are no tensor.
@@ -181,7 +181,7 @@ def _reason(error: Exception) -> str:
     return text.partition(":")[0]
 
 
-def _rewritten(body: bytes, reason: str) -> bytes:
+def _rewritten(body: bytes | bytearray, reason: str) -> bytes:
     """A body that the fast parser gave up on, with its integers beyond 64 bits as floats; all else is refused."""
     if reason == "DEPTH_ERROR":
         raise MalformedBody(TOO_DEEP)

@@ -56,12 +56,12 @@ LONGEST_DIRECTORY = 4096
 """Bytes of the directory of an archive; no operation has inputs for more."""
 
 
-def decode_npy(body: bytes, operation: Operation, query: str) -> dict[str, Any]:
+def decode_npy(body: bytes | bytearray, operation: Operation, query: str) -> dict[str, Any]:
     """The fields of a .npy body, which is the logits, and of the query string. Raises ServiceError."""
     return _with_parameters({"logits": _array("logits", body)}, operation, query)
 
 
-def decode_npz(body: bytes, operation: Operation, query: str, *, max_bytes: int) -> dict[str, Any]:
+def decode_npz(body: bytes | bytearray, operation: Operation, query: str, *, max_bytes: int) -> dict[str, Any]:
     """The fields of a .npz body, whose members carry the names of inputs, and of the query string.
 
     Raises ServiceError; BodyTooLarge before more than max_bytes are unpacked.
@@ -82,7 +82,7 @@ def decode_npz(body: bytes, operation: Operation, query: str, *, max_bytes: int)
     return _with_parameters(tensors, operation, query)
 
 
-def _check_directory(body: bytes) -> None:
+def _check_directory(body: bytes | bytearray) -> None:
     """Raises MalformedBody unless the body is an archive from its first byte to its last, with a short directory."""
     mark, size, place, comment = END.unpack(body[-END.size :]) if len(body) >= END.size else (b"", 0, 0, 0)
     whole = place + size + END.size == len(body) and body[:2] == b"PK" and not comment
@@ -98,7 +98,7 @@ def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
         return file.read(member.file_size)
 
 
-def _array(name: str, content: bytes) -> Array:
+def _array(name: str, content: bytes | bytearray) -> Array:
     """The array in a .npy file, a view of it if it is in the byte order of this machine."""
     header, start = _header(name, content)
     found = [pattern.search(header) for pattern in (DESCRIPTION, ORDER, SHAPE)]
@@ -118,9 +118,9 @@ def _array(name: str, content: bytes) -> Array:
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
-def _header(name: str, content: bytes) -> tuple[str, int]:
+def _header(name: str, content: bytes | bytearray) -> tuple[str, int]:
     """The header of a .npy file, and where the numbers start."""
-    width = LENGTH_BYTES.get(content[:8])
+    width = LENGTH_BYTES.get(bytes(content[:8]))
     if width is not None:
         start = 8 + width + int.from_bytes(content[8 : 8 + width], "little")
         header = content[8 + width : start].decode("latin-1").strip() if start <= LONGEST_HEADER else ""

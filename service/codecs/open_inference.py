@@ -66,7 +66,7 @@ class Inference:
     binary_output: bool = False
 
 
-def decode(body: bytes, header_length: int | None, operation: Operation) -> Inference:
+def decode(body: bytes | bytearray, header_length: int | None, operation: Operation) -> Inference:
     """The request in a body, of which the first header_length bytes are JSON (None: all). Raises ServiceError.
 
     A tensor behind the JSON is a view of the body.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import inf, isfinite, prod
+from math import isfinite, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -53,25 +53,42 @@ class Batch:
         return Softmax(logits, **self.scaling)
 
 
-def run(
-    operation: Operation, fields: Mapping[str, Any], outputs: Sequence[str], *, max_elements: float = inf
-) -> dict[str, Array]:
-    """The named outputs of an operation, in the order asked for.
+class Extent(NamedTuple):
+    """How much work a request is: its rows, the elements of its logits, and those of all its outputs together."""
 
-    fields: inputs and parameters by name, validated by the request model of the operation; None where left out.
-    max_elements: the size that no input and no output may exceed.
+    rows: int
+    logits: int
+    outputs: int
 
-    Raises TensorTooLarge, and what `service.operations.checks` refuses.
+
+def measure(operation: Operation, fields: Mapping[str, Any], outputs: Sequence[str], max_elements: float) -> Extent:
+    """The extent of a request, whose fields are as for `run`.
+
+    Raises TensorTooLarge if an input or an output has more than max_elements.
     """
-    plan = _plan(operation, tuple(outputs))
-    tensors = {each.name: fields[each.name] for each in operation.inputs if fields[each.name] is not None}
+    tensors = _tensors(operation, fields)
     for name, values in tensors.items():
         _bound(name, _size(values.shape), max_elements)
     sizes = _sizes(tensors, fields)
-    for output in plan.wanted:
-        for axes in output.axes:
-            _bound(output.name, prod([sizes[axis] for axis in axes]), max_elements)
-    _bound("logits", sizes["..."] * sizes["K"], max_elements)
+    total = 0
+    for output in _plan(operation, tuple(outputs)).wanted:
+        size = max(prod([sizes[axis] for axis in axes]) for axes in output.axes)
+        _bound(output.name, size, max_elements)
+        total += size
+    logits = sizes["..."] * sizes["K"]
+    _bound("logits", logits, max_elements)
+    return Extent(sizes["..."], logits, total)
+
+
+def run(operation: Operation, fields: Mapping[str, Any], outputs: Sequence[str]) -> dict[str, Array]:
+    """The named outputs of an operation, in the order asked for.
+
+    fields: inputs and parameters by name, validated by the request model of the operation; None where left out.
+
+    Raises what `service.operations.checks` refuses.
+    """
+    plan = _plan(operation, tuple(outputs))
+    tensors = _tensors(operation, fields)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         batch = _prepare(tensors, fields)
         results = evaluate(batch.rows, batch.logits.shape, plan.rows)
@@ -80,6 +97,11 @@ def run(
             assert total.total is not None
             results[total.name] = np.asarray(total.total(batch, *(results[name] for name in total.of)))
         return {each.name: _shaped(each, results[each.name], batch.axes, fields["dtype"]) for each in plan.wanted}
+
+
+def _tensors(operation: Operation, fields: Mapping[str, Any]) -> dict[str, Array]:
+    """The inputs that were sent."""
+    return {each.name: fields[each.name] for each in operation.inputs if fields[each.name] is not None}
 
 
 class Plan(NamedTuple):

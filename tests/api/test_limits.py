@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from service.settings import Settings
 from tests.api.clients import JSON, connect
 
 if TYPE_CHECKING:
@@ -89,8 +90,9 @@ async def test_a_server_refuses_a_long_body_while_it_is_still_being_sent(server:
 
 
 async def test_the_limits_in_force_are_published() -> None:
-    async with connect(max_body_bytes=123, max_elements=45) as client:
-        assert (await client.get("/info")).json()["limits"] == {"max_body_bytes": 123, "max_elements": 45}
+    async with connect(max_body_bytes=123, max_elements=45, max_bytes_in_flight=6789) as client:
+        published = (await client.get("/info")).json()["limits"]
+    assert published == {"max_body_bytes": 123, "max_elements": 45, "max_bytes_in_flight": 6789}
 
 
 LAYER = {"inputs": [[1, 1]] * 4, "weights": [[1, 1]] * 3, "bias": [1] * 3, "targets": [0] * 4, "learning_rate": 1}
@@ -125,7 +127,8 @@ async def test_a_tensor_of_the_largest_size_is_served_and_one_element_more_is_no
     assert reply.json()["errors"][0]["loc"] == [name]
 
 
-async def test_a_tensor_longer_than_a_parser_can_count_is_too_large_and_not_ragged(client: httpx.AsyncClient) -> None:
+async def test_a_tensor_longer_than_a_parser_can_count_is_too_large_and_not_ragged() -> None:
     body = b'{"logits":[%b0]}' % (b"0," * 2**24)
-    reply = await client.post("/softmax", content=body, headers=JSON)
-    assert_too_large(reply, "tensor-too-large", 8 * 2**20)
+    async with connect(max_body_bytes=2 * len(body), max_bytes_in_flight=2 * len(body)) as client:
+        reply = await client.post("/softmax", content=body, headers=JSON)
+    assert_too_large(reply, "tensor-too-large", Settings().max_elements)

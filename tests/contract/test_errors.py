@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
-GROUPS = {errors.InvalidTensor, errors.TooLarge}
+GROUPS = {errors.InvalidTensor, errors.TooLarge, errors.Unavailable}
 """What other refusals are kinds of; never raised themselves."""
 
 

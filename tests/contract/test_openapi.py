@@ -64,7 +64,7 @@ async def test_every_example_answers_what_the_document_says(
 def test_every_refusal_is_documented() -> None:
     for operation in OPERATIONS:
         responses = DOCUMENT["paths"][f"/{operation.name}"]["post"]["responses"]
-        assert list(responses) == ["200", "400", "406", "413", "415", "422"]
+        assert list(responses) == ["200", "400", "401", "406", "408", "413", "415", "422", "503"]
         for status in list(responses)[1:]:
             content = responses[status]["content"]["application/problem+json"]
             assert content["schema"] == {"$ref": "#/components/schemas/Problem"}

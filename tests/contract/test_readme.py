@@ -80,7 +80,8 @@ def test_the_javascript_shown_is_the_example_that_is_run() -> None:
 def test_every_setting_has_its_row() -> None:
     for name, field in Settings.model_fields.items():
         flag = "--" + name.replace("_", "-")
-        default = f"`{field.default}`" if field.default != "" else ""
+        value = ",".join(field.default) if isinstance(field.default, tuple) else field.default
+        default = "" if value in {"", None} else f"`{str(value).lower() if value is False else value}`"
         row = f"| `{name}` | `{flag}` | `SOFTMAX_{name.upper()}` | {default} |".replace("  ", " ")
         assert row in README, row
 
@@ -94,5 +95,5 @@ def test_every_input_parameter_and_output_is_named() -> None:
 
 
 def test_every_path_is_named() -> None:
-    for path in ("/livez", "/readyz", "/info", "/docs", "/openapi.json"):
+    for path in ("/livez", "/readyz", "/info", "/docs", "/openapi.json", "/metrics"):
         assert path in README

@@ -1,0 +1,79 @@
+"""How much is worked on at once: the bytes of bodies and of output tensors."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from service.errors import BodyTooLarge, Overloaded, TooMuchWork
+
+if TYPE_CHECKING:
+    from prometheus_client import Gauge
+
+    from service.settings import Settings
+
+
+class Admission:
+    """The bytes in flight of a process, never more than `max_bytes_in_flight`."""
+
+    def __init__(self, settings: Settings, gauge: Gauge) -> None:
+        self.max_body_bytes = settings.max_body_bytes
+        self.max_bytes = settings.max_bytes_in_flight
+        self.bytes = 0
+        self._gauge = gauge
+        self._lock = Lock()
+
+    def announce(self, size: int) -> None:
+        """Raises BodyTooLarge or Overloaded for a body of that many bytes, before one of them is read."""
+        if size > self.max_body_bytes:
+            raise BodyTooLarge(self.max_body_bytes)
+        if self.bytes + size > self.max_bytes:
+            raise Overloaded
+
+    def take(self, size: int, held: int) -> None:
+        """Counts that many bytes more for a request that holds some. Raises, and then counts nothing, TooMuchWork, Overloaded."""
+        if held + size > self.max_bytes:
+            raise TooMuchWork(self.max_bytes)
+        with self._lock:
+            if self.bytes + size > self.max_bytes:
+                raise Overloaded
+            self.bytes += size
+        self._gauge.inc(size)
+
+    def give_back(self, size: int) -> None:
+        """Counts that many bytes less."""
+        with self._lock:
+            self.bytes -= size
+        self._gauge.dec(size)
+
+
+class Claim:
+    """What one request has of the bytes in flight: what it has sent and what is made of that, not what it announced."""
+
+    __slots__ = ("_admission", "_body_bytes", "_bytes")
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+        self._body_bytes = 0
+        self._bytes = 0
+
+    def announce(self, size: int) -> None:
+        """Raises BodyTooLarge or Overloaded for a body of that many bytes, before one of them is read."""
+        self._admission.announce(size)
+
+    def body(self, size: int) -> None:
+        """Adds bytes of the body. Raises BodyTooLarge, TooMuchWork, Overloaded."""
+        self._body_bytes += size
+        if self._body_bytes > self._admission.max_body_bytes:
+            raise BodyTooLarge(self._admission.max_body_bytes)
+        self.work(size)
+
+    def work(self, size: int) -> None:
+        """Adds bytes of what is made of the body. Raises TooMuchWork, Overloaded."""
+        self._admission.take(size, self._bytes)
+        self._bytes += size
+
+    def release(self) -> None:
+        """Gives all of it back."""
+        self._admission.give_back(self._bytes)
+        self._bytes = 0

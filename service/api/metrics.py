@@ -1,0 +1,127 @@
+"""What Prometheus is told: https://prometheus.io/docs/practices/naming."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, platform_collector, process_collector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from service import __version__
+
+if TYPE_CHECKING:
+    from service.api.exchange import Exchange
+
+SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+"""Upper edges of the histograms of durations: a row takes tenths of a millisecond, the largest batch a second."""
+
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""Variable that names the folder in which the processes of a supervisor put their metrics together."""
+
+
+class Metrics:
+    """The metrics of a process, and with them those of the others of its supervisor.
+
+    The label `route` is the template of a path, never what was sent; "" where nothing lives at the path.
+    """
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.requests = Counter("http_requests", "Requests answered.", ("method", "route", "status"), registry=registry)
+        self.durations = Histogram(
+            "http_request_duration_seconds",
+            "From the headers of a request to the last byte of its reply, handed to the socket.",
+            ("route",),
+            registry=registry,
+            buckets=SECONDS,
+        )
+        self.in_flight = Gauge(
+            "http_requests_in_flight", "Requests being answered.", registry=registry, multiprocess_mode="livesum"
+        )
+        self.body_bytes = Counter(
+            "http_body_bytes", "Bytes of bodies, by direction: in or out.", ("route", "direction"), registry=registry
+        )
+        self.elements = Counter("softmax_elements", "Logits worked on.", ("operation",), registry=registry)
+        self.stages = Histogram(
+            "softmax_stage_duration_seconds",
+            "Time of the stages decode, compute and encode.",
+            ("operation", "stage"),
+            registry=registry,
+            buckets=SECONDS,
+        )
+        self.shed = Counter(
+            "softmax_requests_shed",
+            "Operations answered 503: overloaded or draining.",
+            ("operation",),
+            registry=registry,
+        )
+        self.bytes_in_flight = Gauge(
+            "softmax_bytes_in_flight",
+            "Bytes of bodies and output tensors being worked on.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        build = Gauge(
+            "softmax_build_info",
+            "1, of the version in its label.",
+            ("version",),
+            registry=registry,
+            multiprocess_mode="max",
+        )
+        build.labels(__version__).set(1)
+        if SHARED not in os.environ:
+            process_collector.ProcessCollector(registry=registry)
+            platform_collector.PlatformCollector(registry=registry)
+        # looking a child up by its labels costs more than counting does
+        self._elements = lru_cache(self.elements.labels)
+        self._request = lru_cache(self.requests.labels)
+        self._duration = lru_cache(self.durations.labels)
+        self._bytes = lru_cache(self.body_bytes.labels)
+        self._stage = lru_cache(self.stages.labels)
+
+    def count(self, exchange: Exchange, seconds: float) -> None:
+        """Counts a request that is answered."""
+        route = exchange.route
+        self._request(exchange.method, route, exchange.status).inc()
+        self._duration(route).observe(seconds)
+        if exchange.bytes_in:
+            self._bytes(route, "in").inc(exchange.bytes_in)
+        if exchange.operation and exchange.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            self.shed.labels(exchange.operation).inc()
+        self._bytes(route, "out").inc(exchange.bytes_out)
+        if exchange.elements:
+            self._elements(exchange.operation).inc(exchange.elements)
+        for stage, duration in exchange.stages.items():
+            self._stage(exchange.operation, stage).observe(duration)
+
+
+def metrics_router(metrics: Metrics) -> APIRouter:
+    """GET /metrics."""
+    router = APIRouter(tags=["service"])
+
+    @router.get(
+        "/metrics",
+        operation_id="metrics",
+        summary="Metrics for Prometheus",
+        response_class=Response,
+        responses={
+            200: {
+                "description": "The metrics of all processes.",
+                "content": {"text/plain": {"schema": {"type": "string"}}},
+            }
+        },
+    )
+    async def scrape(request: Request) -> Response:
+        registry = metrics.registry
+        if SHARED in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)
+        write, media_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(write(registry), media_type=media_type)
+
+    return router

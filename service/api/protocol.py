@@ -1,0 +1,108 @@
+"""uvicorn's HTTP protocol, which in addition waits for no client for ever and reads no endless header."""
+
+from __future__ import annotations
+
+import os
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from service.api import problems
+from service.errors import MalformedHeader
+
+if TYPE_CHECKING:
+    import asyncio
+    from asyncio import TimerHandle
+
+LONGEST_HEAD = 2**16
+"""Bytes of the longest head of a request: its first line and its headers."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Closes a connection that for `timeout_keep_alive` sends no request, or takes nothing of a reply.
+
+    uvicorn itself does so only between two requests. The time of a body is `service.api.exchange`'s business.
+    """
+
+    patience: TimerHandle | None = None
+    head_bytes: int | None = None
+    """Bytes of the head that is being read, None outside of one."""
+    sending = False
+    """Is the client in the middle of a request?"""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Waits for the first request."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Waits for nothing any more."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Reads on, and waits for the rest of what does not hold a whole request."""
+        if self.head_bytes is not None:
+            self.head_bytes += len(data)
+            if self.head_bytes > LONGEST_HEAD:
+                self.send_400_response("")
+                return
+        super().data_received(data)
+        self._look()
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        super().on_message_begin()
+        self.sending, self.head_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        """It ends."""
+        self.head_bytes = None
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The request ends."""
+        self.sending = False
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """Waits for the client to take what it was sent."""
+        super().pause_writing()
+        self._look()
+
+    def resume_writing(self) -> None:
+        """It was taken."""
+        super().resume_writing()
+        self._look()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuses what is not HTTP, or too much of it, as any other mistake is refused."""
+        del msg
+        error = MalformedHeader(LONGEST_HEAD)
+        kind = problems.KINDS[MalformedHeader]
+        request_id = os.urandom(16).hex()
+        content = problems.problem(kind, kind.status, error.detail, request_id)
+        head = (
+            f"content-type: {problems.MEDIA_TYPE}\r\ncontent-length: {len(content)}\r\n"
+            f"x-request-id: {request_id}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(STATUS_LINE[HTTPStatus.BAD_REQUEST] + head.encode() + content)
+        self.transport.close()
+
+    def _look(self) -> None:
+        """Is it the client's turn?"""
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if self.flow.write_paused or (self.sending and not answering):
+            self._wait()
+        else:
+            self._stop_waiting()
+
+    def _wait(self) -> None:
+        if self.patience is None:
+            self.patience = self.loop.call_later(self.timeout_keep_alive, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
+        if self.patience is not None:
+            self.patience.cancel()
+            self.patience = None

@@ -1,0 +1,79 @@
+"""What all requests of a process share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+from typing import TYPE_CHECKING, TypeVar
+
+from service.api import logs
+from service.api.admission import Admission
+from service.api.exchange import Disconnected
+from service.api.keys import Keys
+from service.api.lifecycle import Lifecycle
+from service.api.metrics import Metrics
+from service.errors import Overloaded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from service.api.exchange import Exchange
+    from service.settings import Settings
+
+T = TypeVar("T")
+
+
+class Runtime:
+    """The limits, counters and threads of a process.
+
+    threads: as many as there are cores; more would not be faster, but hold more memory.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.admission = Admission(settings, self.metrics.bytes_in_flight)
+        self.keys = Keys(settings.keys)
+        self.lifecycle = Lifecycle(settings)
+        self.threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="softmax")
+
+    def begin(self) -> None:
+        """Notes that an operation is being asked for."""
+        self.lifecycle.begin()
+        self.metrics.in_flight.inc()
+
+    def end(self, exchange: Exchange) -> None:
+        """Notes that it is answered."""
+        self.lifecycle.end()
+        self.metrics.in_flight.dec()
+        self.record(exchange)
+
+    def record(self, exchange: Exchange) -> None:
+        """Counts and logs a request that is answered."""
+        seconds = perf_counter() - exchange.started
+        self.metrics.count(exchange, seconds)
+        if logs.requests.isEnabledFor(logging.INFO):
+            logs.requests.info(logs.line(exchange, seconds))
+
+    async def in_thread(self, exchange: Exchange, work: Callable[[], T]) -> T:
+        """The result of work that a thread does; it is not begun if the client leaves first.
+
+        Raises Overloaded if no thread is free within `max_wait_seconds`, Disconnected, and what work raises.
+        """
+        future = self.threads.submit(work)
+        # this, too, cancels nothing that has begun
+        patience = asyncio.get_running_loop().call_later(self.settings.max_wait_seconds, future.cancel)
+        leaving = asyncio.create_task(exchange.disconnected())
+        leaving.add_done_callback(lambda _: future.cancel())
+        try:
+            return await asyncio.shield(asyncio.wrap_future(future))
+        except asyncio.CancelledError:
+            if not future.cancelled():
+                raise
+            raise (Disconnected if exchange.gone else Overloaded) from None
+        finally:
+            patience.cancel()
+            leaving.cancel()
