@@ -14,7 +14,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from examples import calibrate, train_digits
+from examples import calibrate, compare, train_digits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +106,22 @@ def test_calibration_tells_what_it_found_and_draws(
     assert list(drawn(tmp_path)) == ["calibration.svg"]
 
 
-@pytest.mark.parametrize("name", ["train_digits.py", "calibrate.py"])
+def test_the_comparison_times_every_way_at_every_size(server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    compare.main(["--url", server, "--seconds", "0.01"])
+    head, _, *rows = capsys.readouterr().out.splitlines()
+    assert [row.split(" | ")[0] for row in rows] == [f"| {rows} x {classes}" for rows, classes in compare.SIZES]
+    for row in rows:
+        times = [float(cell) for cell in row.strip("| ").split(" | ")[1:]]
+        assert len(times) == head.count(" | ") == 4
+        assert all(time > 0 for time in times)
+
+
+def test_the_comparison_does_not_time_a_way_that_is_wrong() -> None:
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        compare.milliseconds(lambda logits: compare.three_lines(2 * logits), np.eye(3), 0.01)
+
+
+@pytest.mark.parametrize("name", ["train_digits.py", "calibrate.py", "compare.py"])
 def test_an_example_tells_how_to_use_it(name: str) -> None:
     asked = subprocess.run(
         [sys.executable, ROOT / "examples" / name, "--help"], capture_output=True, text=True, timeout=60, check=True
