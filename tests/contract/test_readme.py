@@ -38,8 +38,9 @@ def commands() -> list[tuple[str, str]]:
     for language, block in BLOCKS:
         if language == "console":
             pieces = re.split(r"^\$ ", block.replace("\\\n", " "), flags=re.MULTILINE)[1:]
-            shown += [tuple(piece.split("\n", 1)) for piece in pieces if piece.startswith("curl")]
-    return [(command, answer.strip()) for command, answer in shown]
+            # an answer is one line, the last
+            shown += [tuple(piece.rstrip().rsplit("\n", 1)) for piece in pieces if piece.startswith("curl")]
+    return shown
 
 
 @pytest.mark.parametrize(("command", "answer"), commands())
