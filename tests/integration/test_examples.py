@@ -106,7 +106,11 @@ def test_calibration_tells_what_it_found_and_draws(
     assert list(drawn(tmp_path)) == ["calibration.svg"]
 
 
-def test_the_comparison_times_every_way_at_every_size(server: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_comparison_times_every_way_at_every_size(
+    server: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # the largest takes seconds, most of them for text
+    monkeypatch.setattr(compare, "SIZES", compare.SIZES[:2])
     compare.main(["--url", server, "--seconds", "0.01"])
     head, _, *rows = capsys.readouterr().out.splitlines()
     assert [row.split(" | ")[0] for row in rows] == [f"| {rows} x {classes}" for rows, classes in compare.SIZES]
