@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import scipy.special
 
+from examples import compare
 from service.operations import OPERATIONS
 from service.settings import Settings
 from tests.contract.document import same
@@ -21,7 +22,13 @@ from tests.contract.document import same
 if TYPE_CHECKING:
     import httpx
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROSE = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
+LINKS = re.findall(r"\]\(([^)\s]+)\)", PROSE)
+LARGEST_PICTURE = 150_000
+"""Bytes of a picture that a reader need not wait for."""
+
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
@@ -31,8 +38,9 @@ def commands() -> list[tuple[str, str]]:
     for language, block in BLOCKS:
         if language == "console":
             pieces = re.split(r"^\$ ", block.replace("\\\n", " "), flags=re.MULTILINE)[1:]
-            shown += [tuple(piece.split("\n", 1)) for piece in pieces if piece.startswith("curl")]
-    return [(command, answer.strip()) for command, answer in shown]
+            # an answer is one line, the last
+            shown += [tuple(piece.rstrip().rsplit("\n", 1)) for piece in pieces if piece.startswith("curl")]
+    return shown
 
 
 @pytest.mark.parametrize(("command", "answer"), commands())
@@ -73,7 +81,7 @@ def test_every_command_on_files_writes_the_answer(server: str, command: str, tmp
 
 
 def test_the_javascript_shown_is_the_example_that_is_run() -> None:
-    example = Path(__file__).parents[2] / "examples" / "javascript" / "softmax.mjs"
+    example = ROOT / "examples" / "javascript" / "learn.mjs"
     assert [block for language, block in BLOCKS if language == "js"] == [example.read_text(encoding="utf-8")]
 
 
@@ -97,3 +105,34 @@ def test_every_input_parameter_and_output_is_named() -> None:
 def test_every_path_is_named() -> None:
     for path in ("/livez", "/readyz", "/info", "/docs", "/openapi.json", "/metrics"):
         assert path in README
+
+
+def anchors() -> set[str]:
+    """What the headings are called in links to them."""
+    titles = re.findall(r"^##+ (.+)$", PROSE, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_link_within_the_readme_leads_to_a_heading() -> None:
+    within = {link.removeprefix("#") for link in LINKS if link.startswith("#")}
+    assert within
+    assert within <= anchors()
+
+
+def test_every_link_to_a_file_leads_to_one() -> None:
+    files = [link for link in LINKS if not link.startswith(("#", "http"))]
+    assert files
+    assert [file for file in files if not (ROOT / file).is_file()] == []
+
+
+def test_every_picture_is_shown_and_small() -> None:
+    for picture in (ROOT / "docs").iterdir():
+        assert f"](docs/{picture.name})" in README
+        assert picture.stat().st_size < LARGEST_PICTURE
+
+
+def test_the_times_are_those_of_every_way_that_the_example_compares() -> None:
+    columns = "three lines of NumPy | SciPy | this service, .npy | this service, JSON"
+    assert f"| logits, ms | {columns} |" in README
+    for rows, classes in compare.SIZES:
+        assert re.search(rf"^\| {rows} x {classes} \| [\d.]+ \| [\d.]+ \| [\d.]+ \| [\d.]+ \|$", README, re.MULTILINE)

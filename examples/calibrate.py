@@ -1,0 +1,109 @@
+"""A classifier that is too sure of itself, calibrated by POST /gradient: python examples/calibrate.py
+
+You will see a temperature that the service finds on held-out digits, the calibration error before and after it, and find
+calibration.svg: two reliability diagrams, in which the bars of a classifier that knows what it knows end on the diagonal.
+
+The service must be running (`make run`); `make install` brings httpx, matplotlib, NumPy, scikit-learn and SciPy.
+
+.. [1] Guo, Pleiss, Sun & Weinberger (2017), On calibration of modern neural networks.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from matplotlib.figure import Figure
+from scipy.optimize import brentq
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+
+Array = Any
+
+LEARNED = 150
+BINS = 10
+COOLEST, HOTTEST = 0.05, 50.0
+
+
+def overfitted() -> list[tuple[Array, Array]]:
+    """Logits and labels of digits in two halves, by a classifier that learned 150 others by heart."""
+    images, labels = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(labels))
+    learned, held_out = order[:LEARNED], order[LEARNED:]
+    model = LogisticRegression(C=1e5, max_iter=10_000).fit(images[learned] / 16, labels[learned])
+    logits = model.decision_function(images / 16)
+    return [(logits[half], labels[half]) for half in np.array_split(held_out, 2)]
+
+
+def fit(client: httpx.Client, logits: Array, labels: Array) -> float:
+    """The temperature of the least loss, where the derivative of the loss by it changes its sign."""
+    request = {"logits": logits.tolist(), "targets": labels.tolist(), "outputs": ["temperature_gradient"]}
+
+    def slope(temperature: float) -> float:
+        reply = client.post("/gradient", json={**request, "temperature": temperature}).raise_for_status()
+        return float(reply.json()["temperature_gradient"])
+
+    return float(brentq(slope, COOLEST, HOTTEST, xtol=1e-9))
+
+
+def probabilities(client: httpx.Client, logits: Array, temperature: float) -> Array:
+    """Softmax at a temperature."""
+    request = {"logits": logits.tolist(), "temperature": temperature, "outputs": ["probabilities"]}
+    return np.array(client.post("/softmax", json=request).raise_for_status().json()["probabilities"])
+
+
+def reliability(predicted: Array, labels: Array) -> tuple[Array, Array, Array]:
+    """Of the digits in each bin of confidence: how many there are, their mean confidence, the share that is right."""
+    confidence, right = predicted.max(axis=1), predicted.argmax(axis=1) == labels
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    counts = np.bincount(bins, minlength=BINS)
+    sure, accurate = (np.bincount(bins, each, BINS) / np.maximum(counts, 1) for each in (confidence, right))
+    return counts, sure, accurate
+
+
+def calibration_error(counts: Array, sure: Array, accurate: Array) -> float:
+    """The expected calibration error: how far confidence is from accuracy, averaged over the digits."""
+    return float(np.average(np.abs(sure - accurate), weights=counts))
+
+
+def picture(diagrams: dict[str, tuple[Array, Array, Array]]) -> Figure:
+    """The reliability diagrams by title, side by side."""
+    figure = Figure(figsize=(10, 5), layout="constrained")
+    middles = (np.arange(BINS) + 0.5) / BINS
+    for panel, (title, (counts, sure, accurate)) in zip(
+        figure.subplots(1, 2, sharey=True), diagrams.items(), strict=True
+    ):
+        panel.plot([0, 1], [0, 1], color="#59636e", linestyle="--", linewidth=1)
+        panel.bar(middles, accurate, width=0.09, color="#0072b2", label="share that is right")
+        panel.scatter(sure[counts > 0], sure[counts > 0], color="#d55e00", zorder=3, label="confidence")
+        for middle, count in zip(middles, counts, strict=True):
+            panel.text(middle, 0.01, str(count or ""), ha="center", color="white", fontsize=9)
+        panel.set(title=title, xlabel="confidence", xlim=(0, 1), ylim=(0, 1.02), aspect="equal")
+        panel.spines[["top", "right"]].set_visible(False)
+    panel.legend(frameon=False, loc="upper left")
+    return figure
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Fits, tells what became better, and draws."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--url", default="http://localhost:8000", help="where the service is")
+    parser.add_argument("--pictures", type=Path, default=Path("build"), help="folder to draw in")
+    options = parser.parse_args(arguments)
+    (logits, labels), (unseen, truth) = overfitted()
+    diagrams = {}
+    with httpx.Client(base_url=options.url) as client:
+        for temperature in (1.0, fit(client, logits, labels)):
+            diagram = reliability(probabilities(client, unseen, temperature), truth)
+            title = f"temperature {temperature:.3f}, calibration error {calibration_error(*diagram):.2%}"
+            print(title)
+            diagrams[title] = diagram
+    options.pictures.mkdir(parents=True, exist_ok=True)
+    picture(diagrams).savefig(options.pictures / "calibration.svg")
+
+
+if __name__ == "__main__":
+    main()

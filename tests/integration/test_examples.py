@@ -1,0 +1,134 @@
+"""The programs in examples/ do what they say they do."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from examples import calibrate, compare, train_digits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+ROOT = Path(__file__).parents[2]
+STEPS = 60
+
+
+@pytest.fixture(scope="module")
+def losses(http: httpx.Client) -> Any:
+    """What a short training loses at each step."""
+    losses, _ = train_digits.train(http, *train_digits.digits(), STEPS)
+    return losses
+
+
+@pytest.fixture(scope="module")
+def temperature(http: httpx.Client) -> float:
+    """The temperature that is found through the service."""
+    fitted, _ = calibrate.overfitted()
+    return calibrate.fit(http, *fitted)
+
+
+def drawn(folder: Path) -> Iterator[str]:
+    """The names of the pictures in a folder, each of which is SVG."""
+    for picture in folder.iterdir():
+        assert ET.parse(picture).getroot().tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314 - it is ours
+        yield picture.name
+
+
+def test_training_starts_from_no_knowledge(losses: Any) -> None:
+    assert losses["batch"][0] == pytest.approx(np.log(10), rel=1e-14)
+    assert losses["held out"][0] == pytest.approx(np.log(10), rel=1e-14)
+
+
+def test_training_lowers_the_loss_of_what_it_sees_and_of_what_it_does_not(losses: Any) -> None:
+    for values in losses.values():
+        tenths = np.mean(np.reshape(values, (10, -1)), axis=1)
+        assert all(np.diff(tenths[:5]) < 0)
+        assert tenths[-1] < tenths[0] / 3
+
+
+def test_training_recognises_nine_digits_of_ten_and_draws(
+    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train_digits.main(["--url", server, "--steps", str(STEPS), "--pictures", str(tmp_path)])
+    (accuracy,) = re.findall(r"([\d.]+)% of 450 held-out digits", capsys.readouterr().out)
+    assert float(accuracy) > 90
+    assert list(drawn(tmp_path)) == ["digits.svg"]
+
+
+def test_the_temperature_is_the_one_that_an_optimiser_finds_without_the_service(temperature: float) -> None:
+    (logits, labels), _ = calibrate.overfitted()
+
+    def loss(temperature: float) -> float:
+        return float(-log_softmax(logits / temperature, axis=1)[np.arange(len(labels)), labels].mean())
+
+    found = minimize_scalar(loss, bounds=(0.1, 20), method="bounded", options={"xatol": 1e-8})
+    assert temperature > 2
+    assert temperature == pytest.approx(found.x, abs=1e-3)
+
+
+def test_the_temperature_halves_the_calibration_error_of_digits_it_was_not_fitted_to(
+    http: httpx.Client, temperature: float
+) -> None:
+    _, (unseen, labels) = calibrate.overfitted()
+    before, after = (
+        calibrate.calibration_error(*calibrate.reliability(calibrate.probabilities(http, unseen, each), labels))
+        for each in (1.0, temperature)
+    )
+    assert after < before / 2
+
+
+def test_the_calibration_error_is_how_far_confidence_is_from_accuracy_on_average() -> None:
+    predicted = np.array([[0.95, 0.05], [0.91, 0.09], [0.35, 0.65], [0.26, 0.74]])
+    error = calibrate.calibration_error(*calibrate.reliability(predicted, np.array([0, 1, 1, 0])))
+    # two are 0.93 sure and half right, one is 0.65 sure and right, one is 0.74 sure and wrong
+    assert error == pytest.approx((2 * (0.93 - 0.5) + (1 - 0.65) + 0.74) / 4)
+
+
+def test_calibration_tells_what_it_found_and_draws(
+    server: str, temperature: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calibrate.main(["--url", server, "--pictures", str(tmp_path)])
+    before, after = capsys.readouterr().out.splitlines()
+    assert before.startswith("temperature 1.000, calibration error ")
+    assert after.startswith(f"temperature {temperature:.3f}, calibration error ")
+    assert list(drawn(tmp_path)) == ["calibration.svg"]
+
+
+def test_the_comparison_times_every_way_at_every_size(
+    server: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # the largest takes seconds, most of them for text
+    monkeypatch.setattr(compare, "SIZES", compare.SIZES[:2])
+    compare.main(["--url", server, "--seconds", "0.01"])
+    head, _, *rows = capsys.readouterr().out.splitlines()
+    assert [row.split(" | ")[0] for row in rows] == [f"| {rows} x {classes}" for rows, classes in compare.SIZES]
+    for row in rows:
+        times = [float(cell) for cell in row.strip("| ").split(" | ")[1:]]
+        assert len(times) == head.count(" | ") == 4
+        assert all(time > 0 for time in times)
+
+
+def test_the_comparison_does_not_time_a_way_that_is_wrong() -> None:
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        compare.milliseconds(lambda logits: compare.three_lines(2 * logits), np.eye(3), 0.01)
+
+
+@pytest.mark.parametrize("name", ["train_digits.py", "calibrate.py", "compare.py"])
+def test_an_example_tells_how_to_use_it(name: str) -> None:
+    asked = subprocess.run(
+        [sys.executable, ROOT / "examples" / name, "--help"], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert f"python examples/{name}" in asked.stdout
+    assert "--url" in asked.stdout
