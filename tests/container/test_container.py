@@ -1,0 +1,126 @@
+"""A running container: locked down as far as it goes, it answers, stays within its memory, and ends when it is told to."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import httpx
+import numpy as np
+import orjson
+import pytest
+
+from deploy.capacity import memory_bytes
+from service.settings import Settings
+from tests.container.containers import Container, run, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SMALL = 256 * 2**20
+"""Bytes of memory that default settings get along with, under everyday load."""
+
+
+@pytest.fixture(scope="module")
+def container() -> Iterator[Container]:
+    """A container that the tests of this file share."""
+    with running(SMALL) as container:
+        yield container
+
+
+def test_softmax_is_right(container: Container) -> None:
+    answer = httpx.post(f"{container.address}/softmax", json={"logits": [3, 1, -3]}).json()
+    exponentials = np.exp([3, 1, -3])
+    np.testing.assert_allclose(answer["probabilities"], exponentials / exponentials.sum(), rtol=1e-15)
+    assert answer["predictions"] == 0
+
+
+def test_the_gradient_is_right(container: Container) -> None:
+    answer = httpx.post(f"{container.address}/gradient", json={"logits": [[2, 3, 4]], "targets": [1]}).json()
+    np.testing.assert_allclose(answer["logits_gradient"], [[0.0900306, 0.2447285 - 1, 0.6652410]], atol=1e-7)
+    np.testing.assert_allclose(answer["loss"], np.log(np.exp([2, 3, 4]).sum()) - 3, rtol=1e-15)
+
+
+def test_it_runs_as_nobody_with_no_privilege(container: Container) -> None:
+    assert container.status("Uid").split() == ["65532"] * 4
+    assert container.status("NoNewPrivs") == "1"
+    assert {int(container.status(f"Cap{each}"), 16) for each in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {0}
+
+
+def test_nothing_can_be_written(container: Container) -> None:
+    for folder in ("/", "/opt/softmax/app", "/tmp"):  # noqa: S108 - a folder of the container
+        written = container.execute("touch", f"{folder}/file")
+        assert "Read-only file system" in written.stderr, folder
+
+
+def test_one_process_keeps_to_one_core(container: Container) -> None:
+    # with a layer, the answer goes through BLAS
+    layer = {"inputs": [[1.0] * 500] * 500, "weights": [[1.0] * 500] * 500}
+    httpx.post(f"{container.address}/softmax", json=layer, timeout=60).raise_for_status()
+    assert container.execute("printenv", "OPENBLAS_NUM_THREADS").stdout.strip() == "1"
+
+
+def test_the_health_check_knows_the_port_and_a_service_that_hangs(container: Container) -> None:
+    kind, *check = container.inspect()["Config"]["Healthcheck"]["Test"]
+    assert kind == "CMD"
+    assert container.execute(*check).returncode == 0
+    container.signal("STOP")
+    try:
+        assert container.execute(*check).returncode != 0
+    finally:
+        container.signal("CONT")
+    assert container.execute(*check).returncode == 0
+
+
+def test_everyday_load_fits_into_256_megabytes(container: Container) -> None:
+    statuses = load(container, clients=8, requests=5, rows=50)
+    assert statuses == {200}
+    assert survived(container)
+    assert int(container.status("VmHWM").split()[0]) * 1024 < SMALL
+
+
+def test_the_most_that_is_let_in_fits_into_the_memory_that_the_readme_gives_it() -> None:
+    in_flight = Settings.model_fields["max_bytes_in_flight"].default
+    limit = memory_bytes(in_flight)
+    rows = 1000
+    clients = 2 * -(-in_flight // len(body(rows)))
+    with running(limit) as container:
+        # what is too much is refused, and nothing else
+        assert {200} <= load(container, clients=clients, requests=2, rows=rows) <= {200, 503}
+        assert survived(container)
+        assert int(container.status("VmHWM").split()[0]) * 1024 < limit
+
+
+def body(rows: int) -> bytes:
+    """JSON of a batch of a thousand classes: about 20 kB a row."""
+    logits = np.random.default_rng(0).normal(size=(rows, 1000))
+    return orjson.dumps({"logits": logits, "targets": [0] * rows}, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def load(container: Container, clients: int, requests: int, rows: int) -> set[int]:
+    """Sends gradients to compute from several clients at once; the statuses that came back."""
+    content = body(rows)
+
+    def send(_: int) -> list[int]:
+        with httpx.Client(base_url=container.address, timeout=60) as client:
+            headers = {"Content-Type": "application/json"}
+            return [client.post("/gradient", content=content, headers=headers).status_code for _ in range(requests)]
+
+    with ThreadPoolExecutor(clients) as pool:
+        return {status for statuses in pool.map(send, range(clients)) for status in statuses}
+
+
+def survived(container: Container) -> bool:
+    """Whether it still runs, and was never out of memory."""
+    state = container.inspect()["State"]
+    return bool(state["Running"]) and not state["OOMKilled"] and httpx.get(f"{container.address}/livez").is_success
+
+
+def test_it_ends_in_time_and_in_good_order_when_told_to() -> None:
+    with running(SMALL) as container:
+        httpx.get(f"{container.address}/livez").raise_for_status()
+        start = time.monotonic()
+        container.signal("TERM")
+        assert run("wait", container.name).stdout.strip() == "0"
+        assert time.monotonic() - start < 10
