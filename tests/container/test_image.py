@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from service import __version__
-from tests.container.containers import IMAGE, run
+from tests.container.containers import IMAGE, LIMITS, run
 
 ROOT = Path(__file__).parents[2]
 MOST_MEGABYTES = 80
@@ -18,7 +18,7 @@ MOST_MEGABYTES = 80
 
 def said(*command: str) -> str:
     """What a command says in a container of its own."""
-    return run("run", "--rm", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=512:512", IMAGE, *command).stdout
+    return run("run", "--rm", "--network", "none", *LIMITS, IMAGE, *command).stdout
 
 
 def test_the_dockerfile_has_no_lint() -> None:
