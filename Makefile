@@ -67,20 +67,20 @@ image: .venv-deploy/done ## build the container image, a list of what is in it b
 		--pyproject pyproject.toml --mc-type application --output-reproducible --output-file build/image.cdx.json
 VERSION = $(shell sed -n 's/__version__ = "\(.*\)"/\1/p' service/__init__.py)
 
-# Debian's package of a command, if the command is missing
-need = command -v $(1) > /dev/null || apt-get install --yes --no-install-recommends $(2)
-
 .PHONY: test-image
-test-image: image ## lint, run and measure the image
+test-image: ## lint the Dockerfile, build, run and measure the image
+	@docker info > /dev/null 2>&1 || command -v podman > /dev/null || apt-get install --yes podman
+	$(MAKE) image
 	IMAGE=$(IMAGE) .venv-deploy/bin/python -m pytest tests/container
 
 .PHONY: test-kubernetes
 test-kubernetes: .venv-deploy/done ## render the manifests and validate them
+	@command -v kubectl > /dev/null || test -x .venv-deploy/bin/kubectl || sh tests/kubernetes/kubectl.sh .venv-deploy/bin
 	.venv-deploy/bin/python -m pytest tests/kubernetes
 
 .PHONY: test-nginx
 test-nginx: .venv-deploy/done ## restart both replicas behind nginx under load
-	@$(call need,nginx,nginx-light)
+	@command -v nginx > /dev/null || RUNLEVEL=1 apt-get install --yes --no-install-recommends nginx-light
 	.venv-deploy/bin/python -m pytest tests/nginx
 
 .PHONY: lock
