@@ -127,9 +127,9 @@ def main() -> None:
     node = Node(asked.cores, asked.memory_bytes, asked.network_bits_per_second / 8)
     found = plan(load, node, asked.max_bytes_in_flight)
     sys.stdout.write(
-        f"{found.replicas} processes of one core, {found.memory_bytes / 1e9:.1f} GB of memory, "
-        f"{8 * found.network_bytes_per_second / 1e9:.2f} Gbit/s each way: "
-        f"{found.nodes} nodes, full of {found.saturates} first\n"
+        f"processes of one core: {found.replicas}, memory: {found.memory_bytes / 1e9:.1f} GB, "
+        f"network: {8 * found.network_bytes_per_second / 1e9:.2f} Gbit/s each way, "
+        f"nodes: {found.nodes}, first full: {found.saturates}\n"
     )
 
 

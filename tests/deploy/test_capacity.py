@@ -15,7 +15,20 @@ from typing import Any
 
 import pytest
 
-from deploy.capacity import MESSAGE_BYTES, PROCESS_BYTES, Load, Node, cpu_seconds, memory_bytes, plan
+from deploy.capacity import (
+    BYTES_PER_BODY_BYTE,
+    BYTES_PER_ELEMENT,
+    MESSAGE_BYTES,
+    OVERHEAD_SECONDS,
+    PROCESS_BYTES,
+    SECONDS_PER_ELEMENT,
+    UTILISATION,
+    Load,
+    Node,
+    cpu_seconds,
+    memory_bytes,
+    plan,
+)
 
 ROOT = Path(__file__).parents[2]
 FACTOR = 2
@@ -108,6 +121,17 @@ def test_every_plan_in_the_readme_is_the_one_that_is_printed() -> None:
         assert printed.stdout.strip() == answer
 
 
-@pytest.mark.parametrize("constant", [f"{PROCESS_BYTES // 10**6} MB", f"{memory_bytes(1) - PROCESS_BYTES} x"])
-def test_the_formula_for_memory_is_in_the_readme(constant: str) -> None:
-    assert constant in (ROOT / "README.md").read_text("utf-8")
+def test_the_rules_in_the_readme_are_those_of_the_model() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    small, large = 10, 1024 * 1000
+    for said in (
+        f"{OVERHEAD_SECONDS * 1e3:.2f} ms",
+        f"{SECONDS_PER_ELEMENT['json'] * 1e9:.0f} ns for each number",
+        f"{SECONDS_PER_ELEMENT['binary'] * 1e9:.0f} ns in a binary",
+        f"{round(1 / cpu_seconds(small, 'json'), -2):,.0f} requests/s of 1 x 10",
+        f"{1 / cpu_seconds(large, 'json'):.0f} of 1024 x 1000 as JSON and {1 / cpu_seconds(large, 'binary'):.0f} as binary",
+        f"{UTILISATION:.0%}".replace("%", " %"),
+        f"{PROCESS_BYTES // 10**6} MB + {BYTES_PER_BODY_BYTE} x `max_bytes_in_flight`",
+        f"{BYTES_PER_ELEMENT['json']:.0f} bytes of JSON or {BYTES_PER_ELEMENT['binary']:.0f} of binary",
+    ):
+        assert said in readme, said
