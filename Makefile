@@ -69,7 +69,7 @@ VERSION = $(shell sed -n 's/__version__ = "\(.*\)"/\1/p' service/__init__.py)
 
 .PHONY: test-image
 test-image: ## lint the Dockerfile, build, run and measure the image
-	@docker info > /dev/null 2>&1 || command -v podman > /dev/null || apt-get install --yes podman
+	@docker info > /dev/null 2>&1 || command -v podman > /dev/null || (apt-get update -q && apt-get install -q -y podman)
 	$(MAKE) image
 	IMAGE=$(IMAGE) .venv-deploy/bin/python -m pytest tests/container
 
@@ -80,7 +80,7 @@ test-kubernetes: .venv-deploy/done ## render the manifests and validate them
 
 .PHONY: test-nginx
 test-nginx: .venv-deploy/done ## restart both replicas behind nginx under load
-	@command -v nginx > /dev/null || RUNLEVEL=1 apt-get install --yes --no-install-recommends nginx-light
+	@command -v nginx > /dev/null || (apt-get update -q && RUNLEVEL=1 apt-get install -q -y --no-install-recommends nginx-light)
 	.venv-deploy/bin/python -m pytest tests/nginx
 
 .PHONY: lock

@@ -13,7 +13,7 @@ What that assumes:
 - A process is one core. Its limits, the memory among them, hold for it alone.
 - Requests come when they like, so a core that is to answer without queueing is planned to be busy for UTILISATION of its time.
 - The cores are like the one that bench/results.json was measured on; a test holds the model to within a factor of 2 of every
-  point there. Cores that another program, a hyper-thread or a throttling limit takes away are not there.
+  point there, all of them JSON. Cores that another program, a hyper-thread or a throttling limit takes away are not there.
 - The load balancer, TLS and the clients are machines of their own.
 """
 

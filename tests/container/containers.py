@@ -10,6 +10,7 @@ import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -33,6 +34,7 @@ LOCKED_DOWN = [
 ]
 
 
+@cache
 def engine() -> str:
     """The command that runs containers here: docker if its daemon answers, else podman."""
     docker = shutil.which("docker")
@@ -54,7 +56,17 @@ class Container:
     """One that runs."""
 
     name: str
-    address: str
+    port: int
+
+    @property
+    def where(self) -> tuple[str, int]:
+        """Where it listens."""
+        return "127.0.0.1", self.port
+
+    @property
+    def address(self) -> str:
+        """What its paths come after."""
+        return f"http://127.0.0.1:{self.port}"
 
     def execute(self, *command: str) -> subprocess.CompletedProcess[str]:
         """A command inside of it, whatever comes of it."""
@@ -90,7 +102,7 @@ def running(memory_bytes: int) -> Iterator[Container]:
     memory = ["--memory", str(memory_bytes), "--memory-swap", str(memory_bytes)]
     environment = ["--env", "SOFTMAX_HOST=127.0.0.1", "--env", f"SOFTMAX_PORT={port}"]
     name = run("run", "--detach", *LOCKED_DOWN, *memory, *environment, IMAGE).stdout.strip()
-    container = Container(name, f"http://127.0.0.1:{port}")
+    container = Container(name, port)
     try:
         wait_until_it_answers(container)
         yield container

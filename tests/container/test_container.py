@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -101,13 +102,20 @@ def load(container: Container, clients: int, requests: int, rows: int) -> set[in
     """Sends gradients to compute from several clients at once; the statuses that came back."""
     content = body(rows)
 
-    def send(_: int) -> list[int]:
-        with httpx.Client(base_url=container.address, timeout=60) as client:
-            headers = {"Content-Type": "application/json"}
-            return [client.post("/gradient", content=content, headers=headers).status_code for _ in range(requests)]
+    def send(client: httpx.Client) -> int:
+        try:
+            return client.post("/gradient", content=content).status_code
+        except httpx.TransportError:
+            # refused before it had sent all of it, and too busy sending to hear why
+            return 503
+
+    def send_all(_: int) -> set[int]:
+        headers = {"Content-Type": "application/json"}
+        with httpx.Client(base_url=container.address, headers=headers, timeout=60) as client:
+            return {send(client) for _ in range(requests)}
 
     with ThreadPoolExecutor(clients) as pool:
-        return {status for statuses in pool.map(send, range(clients)) for status in statuses}
+        return set().union(*pool.map(send_all, range(clients)))
 
 
 def survived(container: Container) -> bool:
@@ -123,3 +131,18 @@ def test_it_ends_in_time_and_in_good_order_when_told_to() -> None:
         container.signal("TERM")
         assert run("wait", container.name).stdout.strip() == "0"
         assert time.monotonic() - start < 10
+
+
+def test_what_it_has_begun_to_read_when_told_to_end_is_answered() -> None:
+    content = b'{"logits": [2, 3, 4]}'
+    head = f"POST /softmax HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    with running(SMALL) as container, socket.create_connection(container.where, timeout=10) as connection:
+        connection.sendall(head.encode() + content[:10])
+        # a request that is answered after that one was read is proof that it was
+        httpx.get(f"{container.address}/livez").raise_for_status()
+        container.signal("TERM")
+        time.sleep(0.5)
+        connection.sendall(content[10:])
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+        connection.close()
+        assert run("wait", container.name).stdout.strip() == "0"
