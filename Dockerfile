@@ -27,12 +27,13 @@ ENV PATH=/opt/softmax/bin:$PATH \
     SOFTMAX_HOST=0.0.0.0
 WORKDIR /opt/softmax/app
 COPY --from=build /opt/softmax /opt/softmax
+COPY deploy/container/healthcheck.py /opt/softmax/
 COPY service/ service/
 RUN ["python", "-m", "compileall", "-q", "service"]
 USER 65532:65532
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
-    CMD ["python", "-c", "import http.client, os, sys; service = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('SOFTMAX_PORT', 8000)), timeout=2); service.request('GET', '/livez'); sys.exit(service.getresponse().status != 200)"]
+    CMD ["python", "/opt/softmax/healthcheck.py"]
 CMD ["python", "-m", "service"]
 ARG VERSION=unknown
 ARG REVISION=unknown

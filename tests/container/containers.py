@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -96,12 +94,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(memory_bytes: int) -> Iterator[Container]:
+def running(memory_bytes: int, *arguments: str) -> Iterator[Container]:
     """A container of the image with that much memory, which answers, and which is gone after the block."""
     port = free_port()
     memory = ["--memory", str(memory_bytes), "--memory-swap", str(memory_bytes)]
     environment = ["--env", "SOFTMAX_HOST=127.0.0.1", "--env", f"SOFTMAX_PORT={port}"]
-    name = run("run", "--detach", *LOCKED_DOWN, *memory, *environment, IMAGE).stdout.strip()
+    name = run("run", "--detach", *LOCKED_DOWN, *memory, *environment, *arguments, IMAGE).stdout.strip()
     container = Container(name, port)
     try:
         wait_until_it_answers(container)
@@ -115,9 +113,8 @@ def wait_until_it_answers(container: Container) -> None:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:
-            httpx.get(f"{container.address}/readyz").raise_for_status()
-        except httpx.HTTPError:
+            with socket.create_connection(container.where):
+                return
+        except OSError:
             time.sleep(0.05)
-        else:
-            return
     raise AssertionError(run("logs", container.name).stderr)

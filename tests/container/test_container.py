@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from tests.container.containers import Container, run, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 SMALL = 256 * 2**20
 """Bytes of memory that default settings get along with, under everyday load."""
@@ -71,6 +73,24 @@ def test_the_health_check_knows_the_port_and_a_service_that_hangs(container: Con
     finally:
         container.signal("CONT")
     assert container.execute(*check).returncode == 0
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A folder with a certificate that signed itself, for all to read."""
+    key, chain = tmp_path / "key.pem", tmp_path / "chain.pem"
+    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=softmax.example", "-days", "1"]
+    subprocess.run([*request, "-keyout", key, "-out", chain], check=True, capture_output=True)
+    for path, mode in ((key, 0o644), (tmp_path, 0o755)):
+        path.chmod(mode)
+    return tmp_path
+
+
+def test_the_health_check_speaks_tls_when_the_service_does(certificate: Path) -> None:
+    variables = ["--env", "SOFTMAX_TLS_CERTIFICATE_FILE=/tls/chain.pem", "--env", "SOFTMAX_TLS_KEY_FILE=/tls/key.pem"]
+    with running(SMALL, *variables, "--volume", f"{certificate}:/tls:ro") as container:
+        _, *check = container.inspect()["Config"]["Healthcheck"]["Test"]
+        assert container.execute(*check).returncode == 0
 
 
 def test_everyday_load_fits_into_256_megabytes(container: Container) -> None:

@@ -29,6 +29,7 @@ from deploy.capacity import (
     memory_bytes,
     plan,
 )
+from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 FACTOR = 2
@@ -132,6 +133,7 @@ def test_the_rules_in_the_readme_are_those_of_the_model() -> None:
         f"{1 / cpu_seconds(large, 'json'):.0f} of 1024 x 1000 as JSON and {1 / cpu_seconds(large, 'binary'):.0f} as binary",
         f"{UTILISATION:.0%}".replace("%", " %"),
         f"{PROCESS_BYTES // 10**6} MB + {BYTES_PER_BODY_BYTE} x `max_bytes_in_flight`",
+        f"{memory_bytes(Settings.model_fields['max_bytes_in_flight'].default) / 1e6:.0f} MB as it is set by default",
         f"{BYTES_PER_ELEMENT['json']:.0f} bytes of JSON or {BYTES_PER_ELEMENT['binary']:.0f} of binary",
     ):
         assert said in readme, said

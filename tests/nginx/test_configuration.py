@@ -112,6 +112,11 @@ def test_it_is_as_patient_with_a_body_as_the_service() -> None:
     assert int(seconds) == Settings.model_fields["body_timeout_seconds"].default
 
 
+def test_an_idle_connection_is_closed_by_nginx_before_the_service_does() -> None:
+    (seconds,) = re.findall(r"keepalive_timeout (\d+)s;", CONFIGURATION.read_text("utf-8"))
+    assert int(seconds) < Settings.model_fields["keep_alive_seconds"].default
+
+
 def test_metrics_are_not_for_the_public(tmp_path: Path) -> None:
     with listening(Echo) as port, nginx(tmp_path, port, port) as address:
         assert httpx.get(f"{address}/metrics").status_code == 404
