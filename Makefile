@@ -50,9 +50,43 @@ bench: .venv/dev ## measure this service and its peers, about 20 minutes
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.report
 
+.venv-deploy/done: requirements/deploy.txt
+	$(PYTHON) -m venv .venv-deploy
+	.venv-deploy/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/deploy.txt
+	@touch $@
+
+# a command that is given a folder, a tag and the arguments of a build
+IMAGE_BUILDER ?= deploy/container/build.sh
+IMAGE ?= localhost/softmax-service:latest
+
+.PHONY: image
+image: .venv-deploy/done ## build the container image, a list of what is in it beside it
+	$(IMAGE_BUILDER) . $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git describe --always --dirty --abbrev=40)
+	mkdir -p build
+	.venv-deploy/bin/python -m deploy.container.locked | .venv-deploy/bin/cyclonedx-py requirements - \
+		--pyproject pyproject.toml --mc-type application --output-reproducible --output-file build/image.cdx.json
+VERSION = $(shell sed -n 's/__version__ = "\(.*\)"/\1/p' service/__init__.py)
+
+.PHONY: test-image
+test-image: ## lint the Dockerfile, build, run and measure the image
+	@docker info > /dev/null 2>&1 || command -v podman > /dev/null || (apt-get update -q && apt-get install -q -y podman)
+	$(MAKE) image
+	IMAGE=$(IMAGE) .venv-deploy/bin/python -m pytest tests/container
+
+.PHONY: test-kubernetes
+test-kubernetes: .venv-deploy/done ## render the manifests and validate them
+	@command -v kubectl > /dev/null || test -x .venv-deploy/bin/kubectl || sh tests/kubernetes/kubectl.sh .venv-deploy/bin
+	.venv-deploy/bin/python -m pytest tests/kubernetes
+
+.PHONY: test-nginx
+test-nginx: .venv-deploy/done ## restart both replicas behind nginx under load
+	@command -v nginx > /dev/null || (apt-get update -q && RUNLEVEL=1 apt-get install -q -y --no-install-recommends nginx-light)
+	.venv-deploy/bin/python -m pytest tests/nginx
+
 .PHONY: lock
 lock: .venv/dev ## pin the dependencies anew, with hashes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --extra dev $(LOCK) -o requirements/dev.txt
+	$(BIN)/uv pip compile pyproject.toml --extra deploy -c requirements/run.txt $(LOCK) -o requirements/deploy.txt
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet

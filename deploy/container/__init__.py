@@ -1,0 +1,1 @@
+"""The image: how it is built, and what is in it."""

@@ -1,0 +1,120 @@
+"""Containers of the image, locked down, on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+IMAGE = os.environ.get("IMAGE", "localhost/softmax-service:latest")
+PATIENCE = 30
+"""Seconds that a container has to start or to end."""
+
+# below what any machine allows, so that no privilege is needed to set them
+LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=512:512"]
+
+LOCKED_DOWN = [
+    *LIMITS,
+    *("--network", "host"),  # the tests reach it without a bridge; it listens on loopback only
+    "--read-only",
+    *("--cap-drop", "all"),
+    *("--security-opt", "no-new-privileges"),
+]
+
+
+@cache
+def engine() -> str:
+    """The command that runs containers here: docker if its daemon answers, else podman."""
+    docker = shutil.which("docker")
+    if docker and subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0:
+        return docker
+    podman = shutil.which("podman")
+    assert podman is not None, "these tests need docker or podman"
+    return podman
+
+
+def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """A command of the engine, and what it says."""
+    command = [engine(), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=check)
+
+
+@dataclass(frozen=True)
+class Container:
+    """One that runs."""
+
+    name: str
+    port: int
+
+    @property
+    def where(self) -> tuple[str, int]:
+        """Where it listens."""
+        return "127.0.0.1", self.port
+
+    @property
+    def address(self) -> str:
+        """What its paths come after."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def execute(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """A command inside of it, whatever comes of it."""
+        return run("exec", self.name, *command, check=False)
+
+    def inspect(self) -> Any:
+        """All that the engine knows of it."""
+        (known,) = json.loads(run("inspect", self.name).stdout)
+        return known
+
+    def signal(self, name: str) -> None:
+        """Sends a signal to its first process."""
+        run("kill", "--signal", name, self.name)
+
+    def status(self, field: str) -> str:
+        """A line of what the kernel says of its first process."""
+        lines = self.execute("cat", "/proc/1/status").stdout.splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith(f"{field}:"))
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(memory_bytes: int, *arguments: str) -> Iterator[Container]:
+    """A container of the image with that much memory, which answers, and which is gone after the block."""
+    port = free_port()
+    memory = ["--memory", str(memory_bytes), "--memory-swap", str(memory_bytes)]
+    environment = ["--env", "SOFTMAX_HOST=127.0.0.1", "--env", f"SOFTMAX_PORT={port}"]
+    name = run("run", "--detach", *LOCKED_DOWN, *memory, *environment, *arguments, IMAGE).stdout.strip()
+    container = Container(name, port)
+    try:
+        wait_until_it_answers(container)
+        yield container
+    finally:
+        run("rm", "--force", name)
+
+
+def wait_until_it_answers(container: Container) -> None:
+    """Returns as soon as /readyz does."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            with socket.create_connection(container.where):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(run("logs", container.name).stderr)

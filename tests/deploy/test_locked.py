@@ -1,0 +1,45 @@
+"""The packages of the image, out of a lock that holds for every Python and system."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deploy.container.locked import environment, locked
+
+ROOT = Path(__file__).parents[2]
+IMAGE = environment((ROOT / "Dockerfile").read_text("utf-8"))
+
+LOCK = """\
+everywhere==1.0 \\
+    --hash=sha256:aa \\
+    --hash=sha256:bb
+    # via somebody
+old==1.0 ; python_full_version < '3.12' \\
+    --hash=sha256:cc
+windows==1.0 ; sys_platform == 'win32' \\
+    --hash=sha256:dd
+linux==1.0 ; sys_platform != 'win32' and implementation_name == 'cpython' \\
+    --hash=sha256:ee
+"""
+
+
+def test_what_holds_for_the_image_is_kept_with_its_hashes() -> None:
+    assert locked(LOCK, IMAGE) == [
+        "everywhere==1.0 --hash=sha256:aa --hash=sha256:bb",
+        "linux==1.0 --hash=sha256:ee",
+    ]
+
+
+def test_no_package_of_the_image_has_two_versions_or_no_hash() -> None:
+    lines = locked((ROOT / "requirements/run.txt").read_text("utf-8"), IMAGE)
+    names = [line.partition("==")[0] for line in lines]
+    assert len(names) == len(set(names))
+    assert {"numpy", "fastapi", "uvicorn"} <= set(names)
+    assert all("--hash=sha256:" in line for line in lines)
+
+
+def test_an_image_that_does_not_start_from_python_is_not_guessed_at() -> None:
+    with pytest.raises(ValueError, match="Python"):
+        environment("FROM debian:trixie-slim")

@@ -1,0 +1,89 @@
+"""The manifests as a cluster gets them, and what a cluster would say to them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import kubernetes_validate
+import yaml
+
+FOLDER = Path(__file__).parents[2] / "deploy/kubernetes"
+SCHEMAS = Path(__file__).parent / "schemas"
+
+VERSIONS = ("1.34", "1.37")
+"""Of Kubernetes: the oldest that is maintained, and the newest."""
+
+OF_POD = {
+    "containers",
+    "automountServiceAccountToken",
+    "enableServiceLinks",
+    "terminationGracePeriodSeconds",
+    "securityContext",
+}
+"""What a predictor of KServe has from the pods it is made into."""
+
+Manifest = dict[str, Any]
+
+
+def render(folder: Path) -> list[Manifest]:
+    """The manifests of a kustomization."""
+    near = Path(sys.executable).parent
+    kubectl = shutil.which("kubectl", path=str(near)) or shutil.which("kubectl")
+    assert kubectl is not None, "these tests need kubectl"
+    rendered = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True, check=False)
+    assert rendered.returncode == 0, rendered.stderr
+    assert rendered.stderr == ""
+    return list(yaml.safe_load_all(rendered.stdout))
+
+
+@cache
+def overlay(name: str) -> dict[str, Manifest]:
+    """The manifests of a folder here, by kind; there is one of each."""
+    manifests = render(FOLDER / name)
+    kinds = {each["kind"]: each for each in manifests}
+    assert len(kinds) == len(manifests)
+    return kinds
+
+
+def validate(manifest: Manifest) -> None:
+    """Raises unless a manifest has nothing but fields of its kind, of their types.
+
+    Kubernetes has strict schemas of its own kinds; for those of others, schemas/ holds what is used of them here.
+    """
+    schema = SCHEMAS / f"{manifest['kind']}.json"
+    if schema.exists():
+        jsonschema.validate(manifest, json.loads(schema.read_text("utf-8")), jsonschema.Draft202012Validator)
+    if manifest["kind"] == "InferenceService":
+        manifest = pod_of(manifest)
+    elif schema.exists():
+        return
+    for version in VERSIONS:
+        kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def pod_of(service: Manifest) -> Manifest:
+    """The pod that an InferenceService is made into."""
+    spec = {name: value for name, value in service["spec"]["predictor"].items() if name in OF_POD}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": service["metadata"], "spec": spec}
+
+
+def pod_spec(manifest: Manifest) -> Manifest:
+    """How the pods of a Deployment or of an InferenceService are to be."""
+    spec = manifest["spec"]
+    pods: Manifest = spec["predictor"] if "predictor" in spec else spec["template"]["spec"]
+    return pods
+
+
+def quantity(text: str) -> float:
+    """The number that a quantity of Kubernetes means."""
+    for suffix, factor in {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9}.items():
+        if text.endswith(suffix):
+            return float(text.removesuffix(suffix)) * factor
+    return float(text)

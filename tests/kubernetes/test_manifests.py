@@ -1,0 +1,200 @@
+"""The manifests are valid, and agree with the service they run."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import kubernetes_validate
+import pytest
+import yaml
+
+from deploy.capacity import UTILISATION, memory_bytes
+from service import __version__
+from service.app import create_app
+from service.settings import Settings
+from tests.kubernetes.manifests import FOLDER, Manifest, overlay, pod_spec, quantity, render, validate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import httpx
+
+OVERLAYS = ("overlays/small", "overlays/production", "kserve")
+MANIFESTS = [(name, kind) for name in OVERLAYS for kind in overlay(name)]
+WORKLOADS = [(name, kind) for name, kind in MANIFESTS if kind in ("Deployment", "InferenceService")]
+
+
+def container_of(name: str, kind: str) -> Manifest:
+    """The one container of a workload."""
+    (container,) = pod_spec(overlay(name)[kind])["containers"]
+    return dict(container)
+
+
+def setting(name: str, kind: str, field: str) -> Any:
+    """A setting of the service as a workload sets it, else its default."""
+    variables = {each["name"]: each["value"] for each in container_of(name, kind).get("env", [])}
+    value = variables.get(f"SOFTMAX_{field.upper()}", Settings.model_fields[field].default)
+    return type(Settings.model_fields[field].default)(value)
+
+
+@pytest.mark.parametrize(("name", "kind"), MANIFESTS)
+def test_every_manifest_is_valid(name: str, kind: str) -> None:
+    validate(overlay(name)[kind])
+
+
+@pytest.mark.parametrize(("name", "kind"), MANIFESTS)
+def test_a_field_that_its_kind_does_not_have_is_found(name: str, kind: str) -> None:
+    manifest = copy.deepcopy(overlay(name)[kind])
+    manifest["spec"]["replica"] = 3
+    with pytest.raises((jsonschema.ValidationError, kubernetes_validate.ValidationError)):
+        validate(manifest)
+
+
+@pytest.mark.parametrize(("name", "kind"), WORKLOADS)
+def test_a_field_that_a_container_does_not_have_is_found(name: str, kind: str) -> None:
+    manifest = copy.deepcopy(overlay(name)[kind])
+    pod_spec(manifest)["containers"][0]["livenesProbe"] = {}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        validate(manifest)
+
+
+def test_keda_takes_the_place_of_the_autoscaler(tmp_path: Path) -> None:
+    # kustomize knows folders by relative paths only
+    up = "../" * len(tmp_path.resolve().parts)
+    here = {
+        "resources": [f"{up}{FOLDER}/overlays/production"],
+        "components": [f"{up}{FOLDER}/components/keda"],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(here), "utf-8")
+    kinds = {each["kind"]: each for each in render(tmp_path)}
+    assert "HorizontalPodAutoscaler" not in kinds
+    scaled = kinds["ScaledObject"]
+    validate(scaled)
+    assert scaled["spec"]["scaleTargetRef"]["name"] == kinds["Deployment"]["metadata"]["name"]
+    (trigger,) = scaled["spec"]["triggers"]
+    assert float(trigger["metadata"]["threshold"]) == UTILISATION
+
+
+@pytest.mark.parametrize(("name", "kind"), WORKLOADS)
+def test_memory_is_what_the_formula_gives_and_little_more(name: str, kind: str) -> None:
+    resources = container_of(name, kind)["resources"]
+    limit = quantity(resources["limits"]["memory"])
+    assert quantity(resources["requests"]["memory"]) == limit
+    assert 1 <= limit / memory_bytes(setting(name, kind, "max_bytes_in_flight")) < 1.25
+
+
+@pytest.mark.parametrize(("name", "kind"), WORKLOADS)
+def test_the_longest_body_may_be_in_flight(name: str, kind: str) -> None:
+    assert setting(name, kind, "max_body_bytes") <= setting(name, kind, "max_bytes_in_flight")
+
+
+@pytest.mark.parametrize(("name", "kind"), WORKLOADS)
+def test_one_process_has_one_core_and_may_have_more_for_a_moment(name: str, kind: str) -> None:
+    resources = container_of(name, kind)["resources"]
+    cores = quantity(resources["requests"]["cpu"])
+    assert cores <= 1 if name == "overlays/small" else cores == 1
+    assert setting(name, kind, "workers") == 1
+    assert "cpu" not in resources["limits"]
+
+
+@pytest.mark.parametrize(("name", "kind"), WORKLOADS)
+def test_there_is_time_to_end_in_good_order(name: str, kind: str) -> None:
+    grace = pod_spec(overlay(name)[kind])["terminationGracePeriodSeconds"]
+    wait = container_of(name, kind)["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert wait + setting(name, kind, "graceful_shutdown_seconds") < grace
+
+
+@pytest.mark.parametrize(("name", "kind"), WORKLOADS)
+def test_what_waits_before_it_ends_is_out_of_every_load_balancer(name: str, kind: str) -> None:
+    container = container_of(name, kind)
+    probe = container["readinessProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] <= container["lifecycle"]["preStop"]["sleep"]["seconds"]
+
+
+@pytest.mark.parametrize(("name", "kind"), WORKLOADS)
+def test_every_probe_asks_a_path_that_the_service_has(name: str, kind: str) -> None:
+    paths = create_app(Settings()).openapi()["paths"]
+    container = container_of(name, kind)
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        asked = container[probe]["httpGet"]
+        assert asked["port"] == "http"
+        assert "get" in paths[asked["path"]], probe
+
+
+@pytest.mark.parametrize(("name", "kind"), WORKLOADS)
+def test_the_port_is_the_one_that_the_service_listens_on(name: str, kind: str) -> None:
+    (port,) = container_of(name, kind)["ports"]
+    assert (port["name"], port["containerPort"]) == ("http", setting(name, kind, "port"))
+
+
+@pytest.mark.parametrize(("name", "kind"), WORKLOADS)
+def test_a_service_of_a_like_name_sets_no_setting(name: str, kind: str) -> None:
+    # SOFTMAX_PORT=tcp://10.0.0.1:80 would end the start
+    assert pod_spec(overlay(name)[kind])["enableServiceLinks"] is False
+
+
+@pytest.mark.parametrize(("name", "kind"), WORKLOADS)
+def test_every_variable_is_a_setting_or_for_kserve(name: str, kind: str) -> None:
+    names = {each["name"] for each in container_of(name, kind).get("env", [])}
+    settings = {f"SOFTMAX_{field.upper()}" for field in Settings.model_fields}
+    assert names <= settings | ({"PROTOCOL"} if kind == "InferenceService" else set())
+
+
+@pytest.mark.parametrize(("name", "kind"), WORKLOADS)
+def test_the_strictest_pod_security_standard_lets_it_in(name: str, kind: str) -> None:
+    pods = pod_spec(overlay(name)[kind])
+    assert pods["automountServiceAccountToken"] is False
+    context = pods["securityContext"]
+    assert context["runAsNonRoot"] is True
+    assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container_of(name, kind)["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+
+
+@pytest.mark.parametrize(("name", "kind"), WORKLOADS)
+def test_the_user_and_the_version_are_those_of_the_image(name: str, kind: str) -> None:
+    context = pod_spec(overlay(name)[kind])["securityContext"]
+    dockerfile = (FOLDER.parents[1] / "Dockerfile").read_text("utf-8")
+    assert f"USER {context['runAsUser']}:{context['runAsGroup']}\n" in dockerfile
+    assert container_of(name, kind)["image"] == f"softmax-service:{__version__}"
+
+
+@pytest.mark.parametrize("name", ["overlays/small", "overlays/production"])
+def test_all_speak_of_the_same_pods(name: str) -> None:
+    kinds = overlay(name)
+    labels = kinds["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert labels == kinds["Deployment"]["spec"]["selector"]["matchLabels"]
+    assert labels == kinds["Service"]["spec"]["selector"]
+    # an empty selector here would cut off everything else in the namespace
+    assert labels == kinds["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"]
+    if name == "overlays/production":
+        assert labels == kinds["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"]
+        assert labels == kinds["ServiceMonitor"]["spec"]["selector"]["matchLabels"]
+        assert labels.items() <= kinds["Service"]["metadata"]["labels"].items()
+        for spread in pod_spec(kinds["Deployment"])["topologySpreadConstraints"]:
+            assert spread["labelSelector"]["matchLabels"] == labels
+
+
+def test_the_autoscaler_keeps_cores_as_busy_as_the_capacity_model_has_them() -> None:
+    kinds = overlay("overlays/production")
+    spec = kinds["HorizontalPodAutoscaler"]["spec"]
+    assert spec["scaleTargetRef"]["name"] == kinds["Deployment"]["metadata"]["name"]
+    (metric,) = spec["metrics"]
+    assert metric["resource"]["target"]["averageUtilization"] == round(100 * UTILISATION)
+    # a number here would undo what the autoscaler did
+    assert "replicas" not in kinds["Deployment"]["spec"]
+    assert overlay("kserve")["InferenceService"]["spec"]["predictor"]["scaleTarget"] == round(100 * UTILISATION)
+
+
+async def test_metrics_are_scraped_where_the_service_has_them(client: httpx.AsyncClient) -> None:
+    kinds = overlay("overlays/production")
+    (endpoint,) = kinds["ServiceMonitor"]["spec"]["endpoints"]
+    assert endpoint["port"] in {port["name"] for port in kinds["Service"]["spec"]["ports"]}
+    answer = await client.get(endpoint["path"])
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith(("text/plain", "application/openmetrics-text"))
