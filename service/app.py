@@ -16,6 +16,7 @@ from service.api.open_inference import open_inference_endpoints
 from service.api.open_inference import router as open_inference_router
 from service.api.openapi import document
 from service.api.plain import plain_routes
+from service.api.playground import add_playground
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(health_router(settings))
     app.include_router(open_inference_router)
     add_docs(app)
+    add_playground(app)
     app.add_middleware(Envelope)
     app.add_exception_handler(HTTPException, problems.refuse_route)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, problems.apologize)
