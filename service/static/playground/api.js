@@ -15,23 +15,36 @@ export class Refusal extends Error {
   }
 }
 
-/** Sends a body and reads the JSON of the answer. Throws Refusal, or an Error if there is no answer at all. */
-export async function post(url, body, contentType, signal) {
+/**
+ * Sends a body and reads the JSON of the answer: { reply, timing, size }. `received(done, total)` hears of every part.
+ *
+ * Throws Refusal, or an Error if there is no answer at all.
+ */
+export async function post(url, body, contentType, received) {
   let response;
   try {
-    response = await fetch(url, {
-      method: "POST",
-      headers: { "Content-Type": contentType, Accept: "application/json" },
-      body,
-      signal,
-    });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
+    const headers = { "Content-Type": contentType, Accept: "application/json" };
+    response = await fetch(url, { method: "POST", headers, body });
+  } catch {
     throw new Error("The service does not answer. Is it still running?");
   }
   if (!response.ok) throw new Refusal(await problem(response));
-  const timing = response.headers.get("Server-Timing") ?? "";
-  return { reply: await response.json(), timing };
+  const content = await download(response, received);
+  return { reply: JSON.parse(await content.text()), timing: response.headers.get("Server-Timing") ?? "", size: content.size };
+}
+
+async function download(response, received) {
+  if (!received) return response.blob();
+  const total = Number(response.headers.get("Content-Length"));
+  const reader = response.body.getReader();
+  const parts = [];
+  let done = 0;
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    parts.push(part.value);
+    done += part.value.length;
+    received(done, total);
+  }
+  return new Blob(parts);
 }
 
 async function problem(response) {
@@ -43,7 +56,7 @@ async function problem(response) {
 }
 
 /** Sends a JSON request to an operation. */
-export const ask = (url, request, signal) => post(url, JSON.stringify(request), "application/json", signal);
+export const ask = (url, request) => post(url, JSON.stringify(request), "application/json");
 
 /**
  * A door for one at a time: `work` runs with the newest argument; those that came while it was busy are passed over,

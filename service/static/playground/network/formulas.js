@@ -32,7 +32,7 @@ const title = (name, text = "") => html("h3", {}, pretty(name), text);
 function explainInput({ state, result }, k) {
   const present = CLASSES.filter((i) => !state.masked[i]);
   const law = present.map((i) => `∂L/∂${pretty(logit(i))} ${pretty(weight(i, k))}`).join(" + ");
-  const numbers = present.map((i) => `${prob(result.logits_gradient[i])}·${put(state.weights[i][k])}`).join(" + ");
+  const numbers = present.map((i) => `${prob(result.logits_gradient[i])} · ${put(state.weights[i][k])}`).join(" + ");
   return [
     title(input(k), ", an output of the layer in front"),
     words("It feeds every score, so the blame of every score comes back to it, each by its weight."),
@@ -47,14 +47,14 @@ function explainWeight({ state, result }, i, k) {
     title(weight(i, k), `, the weight from ${o} to ${z}`),
     line(
       `∂L/∂${name} = ∂L/∂${z} · ${o}`,
-      `${prob(result.logits_gradient[i])}·${put(state.inputs[k])}`,
+      `${prob(result.logits_gradient[i])} · ${put(state.inputs[k])}`,
       `weights_gradient.${result.at[i]}.${k}`,
       gradient,
     ),
     words("A step of gradient descent goes against it:"),
     line(
       `${name} − η · ∂L/∂${name}`,
-      `${put(state.weights[i][k])} − ${put(state.rate)}·${prob(gradient)}`,
+      `${put(state.weights[i][k])} − ${put(state.rate)} · ${prob(gradient)}`,
       `updated_weights.${result.at[i]}.${k}`,
       result.updated_weights[i][k],
     ),
@@ -66,7 +66,7 @@ function explainLogit({ state, result }, i) {
   const lines = [title(logit(i), ", the score of a class")];
   if (state.source === "layer") {
     const law = INPUTS.map((k) => pretty(weight(i, k)) + pretty(input(k))).join(" + ");
-    const numbers = INPUTS.map((k) => `${put(state.weights[i][k])}·${put(state.inputs[k])}`).join(" + ");
+    const numbers = INPUTS.map((k) => `${put(state.weights[i][k])} · ${put(state.inputs[k])}`).join(" + ");
     const output = `logits.${result.at[i]}`;
     lines.push(line(`${z} = ${law} + ${pretty(bias(i))}`, `${numbers} + ${put(state.bias[i])}`, output, result.logits[i]));
   }
@@ -102,7 +102,7 @@ function derivative(state, result, j, i) {
   const over = state.temperature === 1 ? "" : " / T";
   const divided = state.temperature === 1 ? "" : ` / ${short(state.temperature)}`;
   const law = i === j ? `${aj}(1 − ${aj})${over}` : `−${aj}${ai}${over}`;
-  const numbers = i === j ? `${pj}·(1 − ${pj})${divided}` : `−${pj}·${pi}${divided}`;
+  const numbers = i === j ? `${pj} · (1 − ${pj})${divided}` : `−${pj} · ${pi}${divided}`;
   const output = `jacobian.${result.at[j]}.${result.at[i]}`;
   return line(`∂${aj}/∂${pretty(logit(i))} = ${law}`, numbers, output, result.jacobian[j][i]);
 }
@@ -122,7 +122,7 @@ function gradientLine(state, result, i) {
 
 function explainLoss({ state, result }) {
   const counted = CLASSES.filter((i) => targets(state)[i] > 0);
-  const factor = (i) => (targets(state)[i] === 1 ? "" : `${short(targets(state)[i])}·`);
+  const factor = (i) => (targets(state)[i] === 1 ? "" : `${short(targets(state)[i])} · `);
   const law = counted.map((i) => `${targets(state)[i] === 1 ? "" : `${pretty(`t${i + 4}`)} `}ln ${pretty(probability(i))}`).join(" + ");
   const numbers = counted.map((i) => `${factor(i)}ln ${number(result.probabilities[i])}`).join(" + ");
   const several = counted.length > 1;

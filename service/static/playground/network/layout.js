@@ -4,7 +4,7 @@ const WIDE = {
   width: 820,
   height: 420,
   rows: [76, 210, 344],
-  radius: 33,
+  radius: 36,
   inputX: 52,
   logitX: 350,
   bar: { x: 478, width: 196, height: 58 },

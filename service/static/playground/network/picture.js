@@ -3,7 +3,7 @@
 import { svg } from "../dom.js";
 import { number, pretty, short, show } from "../format.js";
 import { along, curve, layoutFor, toLoss } from "./layout.js";
-import { CLASSES, INPUTS, input, logit, probability, weight } from "./model.js";
+import { CLASSES, INPUTS, input, logit, probability, targets, weight } from "./model.js";
 
 const WIDEST = 8;
 const SMALLEST_SCALE = { weights: 1, gradient: 0.25, jacobian: 0.25 };
@@ -81,7 +81,7 @@ function weightEdge(layout, i, k, button) {
   const to = { x: layout.logitX - layout.radius, y: layout.rows[i] };
   const d = curve(from, to);
   const line = svg("path", { class: "line", d });
-  const label = svg("text", { class: "edge-label", "aria-hidden": "true", ...along(from, to, 0.63) });
+  const label = svg("text", { class: "edge-label", "aria-hidden": "true", ...along(from, to, 0.7) });
   if (!layout.withLabels) label.setAttribute("display", "none");
   const group = button(weight(i, k), "edge", svg("path", { class: "hit", d }), line, svg("path", { class: "flow", d }));
   return { group, line, label };
@@ -188,7 +188,8 @@ function barValue({ group, title, value, filled, badge, share }, i, state, resul
   group.classList.toggle("absent", state.masked[i]);
   const words = [chosen && "chosen", right && "right", state.masked[i] && "masked"].filter(Boolean);
   badge.textContent = layout.withLabels ? words.join(" and ") : words.map((word) => ({ chosen: "●", right: "✓" })[word] ?? word).join(" ");
-  share.textContent = right ? "target" : "";
+  const target = targets(state)[i];
+  share.textContent = layout.withLabels && target > 0 ? `target ${short(target)}` : "";
   describe(group, probability(i), [number(a), ...words].join(", "));
 }
 

@@ -1,0 +1,47 @@
+// The reliability diagram, and the button that fits the temperature.
+
+import { html, svg, table } from "../dom.js";
+import { number, percent } from "../format.js";
+import { bins, calibrationError, drawReliability } from "./reliability.js";
+
+/** The card of some results; `fit` is a promise of the results at the best temperature, undefined if that fails. */
+export function reliabilityCard(results, fit) {
+  const picture = svg("svg", { class: "reliability", role: "img" });
+  const said = html("div", { role: "status" });
+  const before = { kind: "before", name: "T = 1", results, found: bins(results) };
+  const button = html("button", { type: "button", class: "primary", click: run }, "Fit the temperature");
+
+  async function run() {
+    button.disabled = true;
+    const fitted = await fit();
+    button.disabled = false;
+    if (!fitted) return;
+    const after = { kind: "after", name: `T = ${number(fitted.temperature)}`, results: fitted, found: bins(fitted) };
+    drawReliability(picture, [before, after]);
+    said.replaceChildren(comparison([before, after]));
+  }
+
+  drawReliability(picture, [before]);
+  said.append(comparison([before]));
+  return html(
+    "section",
+    { class: "card" },
+    html("h3", {}, "Reliability"),
+    html("p", { class: "quiet" }, "On the line it is right as often as it is sure; below, it is too sure. The larger a dot, the more rows."),
+    picture,
+    said,
+    html("div", { class: "bar buttons" }, button),
+  );
+}
+
+const comparison = (series) =>
+  table(
+    "",
+    ["temperature", "loss", "accuracy", "calibration error"],
+    series.map(({ kind, name, results, found }) => [
+      html("span", { class: `key ${kind}` }, name),
+      number(results.loss),
+      percent(results.accuracy),
+      percent(calibrationError(found)),
+    ]),
+  );
