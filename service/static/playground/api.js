@@ -16,21 +16,26 @@ export class Refusal extends Error {
 }
 
 /**
- * Sends a body and reads the JSON of the answer: { reply, timing, size }. `received(done, total)` hears of every part.
+ * Sends a body and reads the JSON of the answer: { reply, timing, size }. `received(done, total)` hears of every part,
+ * `signal` ends it.
  *
  * Throws Refusal, or an Error if there is no answer at all.
  */
-export async function post(url, body, contentType, received) {
+export async function post(url, body, contentType, { received, signal } = {}) {
   let response;
   try {
     const headers = { "Content-Type": contentType, Accept: "application/json" };
-    response = await fetch(url, { method: "POST", headers, body });
+    response = await fetch(url, { method: "POST", headers, body, signal });
   } catch {
     throw new Error("The service does not answer. Is it still running?");
   }
   if (!response.ok) throw new Refusal(await problem(response));
   const content = await download(response, received);
-  return { reply: JSON.parse(await content.text()), timing: response.headers.get("Server-Timing") ?? "", size: content.size };
+  return {
+    reply: JSON.parse(await content.text()),
+    timing: response.headers.get("Server-Timing") ?? "",
+    size: content.size,
+  };
 }
 
 async function download(response, received) {
@@ -51,12 +56,15 @@ async function problem(response) {
   try {
     return await response.json();
   } catch {
-    return { detail: `The service answered ${response.status} ${response.statusText}.` };
+    return {
+      detail: `The service answered ${response.status} ${response.statusText}.`,
+    };
   }
 }
 
 /** Sends a JSON request to an operation. */
-export const ask = (url, request) => post(url, JSON.stringify(request), "application/json");
+export const ask = (url, request, signal) =>
+  post(url, JSON.stringify(request), "application/json", { signal });
 
 /**
  * A door for one at a time: `work` runs with the newest argument; those that came while it was busy are passed over,

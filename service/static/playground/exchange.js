@@ -39,16 +39,36 @@ export function exchangePanel(root) {
       "div",
       { class: "bar" },
       html("h3", {}, "Request"),
-      html("div", { class: "segments", role: "radiogroup", "aria-label": "Language of the request" }, ...choices),
-      html("button", { type: "button", class: "small", click: () => copy(code, said) }, "Copy request"),
+      html(
+        "div",
+        {
+          class: "segments",
+          role: "radiogroup",
+          "aria-label": "Language of the request",
+        },
+        ...choices,
+      ),
+      html(
+        "button",
+        { type: "button", class: "small", click: () => copy(code, said) },
+        "Copy request",
+      ),
       said,
     ),
-    html("pre", { tabindex: 0, role: "region", "aria-label": "Request as code" }, code),
+    html(
+      "pre",
+      { tabindex: 0, role: "region", "aria-label": "Request as code" },
+      code,
+    ),
     html(
       "div",
       { class: "bar" },
       html("h3", {}, "Reply"),
-      html("button", { type: "button", class: "small", click: () => copy(answer, said) }, "Copy reply"),
+      html(
+        "button",
+        { type: "button", class: "small", click: () => copy(answer, said) },
+        "Copy reply",
+      ),
       note,
     ),
     html("pre", { tabindex: 0, role: "region", "aria-label": "Reply" }, answer),
@@ -69,7 +89,9 @@ const block = (id) => html("code", { id });
 
 /** "decode;dur=0.1, compute;dur=0.2" as words. */
 function spent(timing) {
-  const stages = [...timing.matchAll(/(\w+);dur=([\d.]+)/g)].map(([, stage, duration]) => `${stage} ${duration} ms`);
+  const stages = [...timing.matchAll(/(\w+);dur=([\d.]+)/g)].map(
+    ([, stage, duration]) => `${stage} ${duration} ms`,
+  );
   return stages.length ? `Server: ${stages.join(", ")}` : "";
 }
 

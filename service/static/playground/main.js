@@ -11,8 +11,10 @@ function open() {
   const chosen = VIEWS.includes(wanted) ? wanted : VIEWS[0];
   for (const name of VIEWS) {
     byId(`${name}-view`).hidden = name !== chosen;
-    byId(`${name}-link`).toggleAttribute("aria-current", name === chosen);
-    if (name === chosen) byId(`${name}-link`).setAttribute("aria-current", "page");
+    byId(`${name}-link`).setAttribute(
+      "aria-current",
+      name === chosen ? "page" : "false",
+    );
   }
 }
 

@@ -17,12 +17,16 @@ export function startWorker() {
   return {
     run(task, argument, onProgress) {
       if (!worker) {
-        worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+        worker = new Worker(new URL("worker.js", import.meta.url), {
+          type: "module",
+        });
         worker.addEventListener("message", answer);
       }
       const id = ++last;
       worker.postMessage({ id, task, argument });
-      return new Promise((resolve, reject) => waiting.set(id, { resolve, reject, onProgress }));
+      return new Promise((resolve, reject) =>
+        waiting.set(id, { resolve, reject, onProgress }),
+      );
     },
     stop() {
       worker?.terminate();

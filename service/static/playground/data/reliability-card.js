@@ -1,6 +1,6 @@
 // The reliability diagram, and the button that fits the temperature.
 
-import { html, svg, table } from "../dom.js";
+import { html, scroller, svg, table } from "../dom.js";
 import { number, percent } from "../format.js";
 import { bins, calibrationError, drawReliability } from "./reliability.js";
 
@@ -8,15 +8,29 @@ import { bins, calibrationError, drawReliability } from "./reliability.js";
 export function reliabilityCard(results, fit) {
   const picture = svg("svg", { class: "reliability", role: "img" });
   const said = html("div", { role: "status" });
-  const before = { kind: "before", name: "T = 1", results, found: bins(results) };
-  const button = html("button", { type: "button", class: "primary", click: run }, "Fit the temperature");
+  const before = {
+    kind: "before",
+    name: "T = 1",
+    results,
+    found: bins(results),
+  };
+  const button = html(
+    "button",
+    { type: "button", class: "primary", click: run },
+    "Fit the temperature",
+  );
 
   async function run() {
     button.disabled = true;
     const fitted = await fit();
     button.disabled = false;
     if (!fitted) return;
-    const after = { kind: "after", name: `T = ${number(fitted.temperature)}`, results: fitted, found: bins(fitted) };
+    const after = {
+      kind: "after",
+      name: `T = ${number(fitted.temperature)}`,
+      results: fitted,
+      found: bins(fitted),
+    };
     drawReliability(picture, [before, after]);
     said.replaceChildren(comparison([before, after]));
   }
@@ -27,7 +41,11 @@ export function reliabilityCard(results, fit) {
     "section",
     { class: "card" },
     html("h3", {}, "Reliability"),
-    html("p", { class: "quiet" }, "On the line it is right as often as it is sure; below, it is too sure. The larger a dot, the more rows."),
+    html(
+      "p",
+      { class: "quiet" },
+      "On the line it is right as often as it is sure; below, it is too sure. The larger a dot, the more rows.",
+    ),
     picture,
     said,
     html("div", { class: "bar buttons" }, button),
@@ -35,13 +53,16 @@ export function reliabilityCard(results, fit) {
 }
 
 const comparison = (series) =>
-  table(
-    "",
-    ["temperature", "loss", "accuracy", "calibration error"],
-    series.map(({ kind, name, results, found }) => [
-      html("span", { class: `key ${kind}` }, name),
-      number(results.loss),
-      percent(results.accuracy),
-      percent(calibrationError(found)),
-    ]),
+  scroller(
+    "Before and after",
+    table(
+      "",
+      ["temperature", "loss", "accuracy", "calibration error"],
+      series.map(({ kind, name, results, found }) => [
+        html("span", { class: `key ${kind}` }, name),
+        number(results.loss),
+        percent(results.accuracy),
+        percent(calibrationError(found)),
+      ]),
+    ),
   );

@@ -12,7 +12,9 @@ export function sourceField(name) {
 
   function choose(next) {
     chosen = next;
-    byId(`${name}-name`).textContent = next ? `${next.name}, ${bytes(next.size)}` : "";
+    byId(`${name}-name`).textContent = next
+      ? `${next.name}, ${bytes(next.size)}`
+      : "";
     if (next) text.value = "";
   }
 
@@ -31,5 +33,11 @@ export function sourceField(name) {
     area.classList.remove("over");
     if (event.dataTransfer.files.length) choose(event.dataTransfer.files[0]);
   });
-  return { get: () => chosen ?? (text.value.trim() || name === "logits" ? new Blob([text.value]) : undefined) };
+  return {
+    get: () =>
+      chosen ??
+      (text.value.trim() || name === "logits"
+        ? new Blob([text.value])
+        : undefined),
+  };
 }

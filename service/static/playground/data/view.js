@@ -1,7 +1,7 @@
 // The second view: one's own rows go to the service in one request, its reply is drawn in four ways.
 
 import { fileSamples } from "../code.js";
-import { byId, download, html, table } from "../dom.js";
+import { byId, download, html, scroller, table } from "../dom.js";
 import { exchangePanel } from "../exchange.js";
 import { bytes, count, message, number, percent, show } from "../format.js";
 import { startWorker } from "./client.js";
@@ -12,13 +12,25 @@ import { sourceField } from "./source.js";
 
 const WORST = 10;
 const BASE = document.baseURI;
-const FIELDS = { logits: "problem-data-logits", targets: "problem-data-labels", labels: "problem-data-labels" };
+const FIELDS = {
+  logits: "problem-data-logits",
+  targets: "problem-data-labels",
+  labels: "problem-data-labels",
+};
 
 /** Wires the view up. */
 export function startData() {
   const worker = startWorker();
   const panel = exchangePanel(byId("data-exchange"));
-  const sources = { logits: sourceField("logits"), labels: sourceField("labels") };
+  const sources = {
+    logits: sourceField("logits"),
+    labels: sourceField("labels"),
+  };
+
+  let heatMap;
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
+    heatMap?.draw(),
+  );
 
   async function load(argument) {
     worker.stop();
@@ -44,11 +56,17 @@ export function startData() {
   function display(results) {
     const { url, contentType, file } = results.request;
     panel.request(fileSamples(url, file, contentType));
-    panel.reply(`${message(results.names)}`, results.timing);
-    const heatMap = heatMapCard(results);
+    panel.reply(message(results.names), results.timing);
+    heatMap = heatMapCard(results);
     byId("results").replaceChildren(
-      figures(results),
-      html("div", { class: "results" }, heatMap.root, worstCard(results, heatMap.look), ...labelled(results), saveCard(file)),
+      figures(results, saveButtons(file)),
+      html(
+        "div",
+        { class: "results" },
+        heatMap.root,
+        worstCard(results, heatMap.look),
+        ...labelled(results),
+      ),
     );
     heatMap.draw();
     byId("results").hidden = false;
@@ -59,56 +77,112 @@ export function startData() {
   function labelled(results) {
     if (!results.labels) return [];
     const fit = () => work("fit");
-    return [card("Confusion", "Labels down, predictions across.", scroller("Confusion matrix", confusionTable(results))), reliabilityCard(results, fit)];
+    return [
+      card(
+        "Confusion",
+        "Labels down, predictions across.",
+        scroller("Confusion matrix", confusionTable(results)),
+      ),
+      reliabilityCard(results, fit),
+    ];
   }
 
-  function saveCard(file) {
+  function saveButtons(file) {
     const save = (name, task, format) => async () => {
       const blob = await work(task, format);
       if (blob) download(name, blob);
     };
-    return card(
-      "Take it with you",
-      "Every row with its prediction and all its digits.",
+    return html(
+      "div",
+      { class: "bar save" },
       html(
-        "div",
-        { class: "bar" },
-        html("button", { type: "button", click: save("results.csv", "write", "csv") }, "Results as CSV"),
-        html("button", { type: "button", click: save("results.json", "write", "json") }, "Results as JSON"),
-        html("button", { type: "button", click: save(file, "body") }, "Body of the request"),
+        "button",
+        { type: "button", click: save("results.csv", "write", "csv") },
+        "Results as CSV",
+      ),
+      html(
+        "button",
+        { type: "button", click: save("results.json", "write", "json") },
+        "Results as JSON",
+      ),
+      html(
+        "button",
+        { type: "button", click: save(file, "body") },
+        "Body of the request",
       ),
     );
   }
 
-  byId("show").addEventListener("click", () => load({ logits: sources.logits.get(), labels: sources.labels.get(), base: BASE }));
+  byId("show").addEventListener("click", () =>
+    load({
+      logits: sources.logits.get(),
+      labels: sources.labels.get(),
+      base: BASE,
+    }),
+  );
   byId("sample").addEventListener("click", () => load({ base: BASE }));
   byId("cancel").addEventListener("click", () => worker.stop());
 }
 
-function figures({ rows, classes, loss, accuracy, size, timing }) {
-  const figure = (name, value) => html("p", { class: "figure" }, html("span", {}, name), " ", value);
+function figures({ rows, classes, loss, accuracy, size, timing }, buttons) {
+  const figure = (name, value) =>
+    html("p", { class: "figure" }, html("span", {}, name), " ", value);
   const output = (name, value, form) => show(html("output"), name, value, form);
   const compute = timing.match(/compute;dur=([\d.]+)/)?.[1];
   return html(
     "div",
     { class: "card figures" },
     figure("Rows", html("output", {}, `${count(rows)} × ${count(classes)}`)),
-    ...(loss === undefined ? [] : [figure("Loss", output("loss", loss, number)), figure("Accuracy", output("accuracy", accuracy, percent))]),
+    ...(loss === undefined
+      ? []
+      : [
+          figure("Loss", output("loss", loss, number)),
+          figure("Accuracy", output("accuracy", accuracy, percent)),
+        ]),
     figure("Reply", html("output", {}, bytes(size))),
-    ...(compute ? [figure("Computed in", html("output", {}, `${Number(compute).toFixed(1)} ms`))] : []),
+    ...(compute
+      ? [
+          figure(
+            "Computed in",
+            html("output", {}, `${Number(compute).toFixed(1)} ms`),
+          ),
+        ]
+      : []),
+    buttons,
   );
 }
 
 /** The rows of the largest loss, or of the largest entropy where there are no labels. */
-function worstCard({ measure, measured, predictions, labels, probabilities, classes }, look) {
-  const rows = Array.from(measure.keys()).sort((a, b) => measure[b] - measure[a] || a - b);
+function worstCard(
+  { measure, measured, predictions, labels, probabilities, classes },
+  look,
+) {
+  const rows = Array.from(measure.keys()).sort(
+    (a, b) => measure[b] - measure[a] || a - b,
+  );
   const lines = rows.slice(0, WORST).map((row) => {
-    const link = html("button", { type: "button", class: "small", click: () => look(row) }, `row ${count(row)}`);
+    const link = html(
+      "button",
+      { type: "button", class: "small", click: () => look(row) },
+      count(row),
+    );
     const own = (i) => number(probabilities[row * classes + i]);
     const label = labels ? [String(labels[row]), own(labels[row])] : [];
-    return [link, number(measure[row]), ...label, String(predictions[row]), own(predictions[row])];
+    return [
+      link,
+      number(measure[row]),
+      ...label,
+      String(predictions[row]),
+      own(predictions[row]),
+    ];
   });
-  const heads = ["", measured, ...(labels ? ["label", "its p"] : []), "prediction", "its p"];
+  const heads = [
+    "row",
+    measured,
+    ...(labels ? ["label", "its p"] : []),
+    "prediction",
+    "its p",
+  ];
   const [title, text] = labels
     ? ["Worst rows", "Where the loss is largest."]
     : ["Least certain rows", "Where the entropy is largest."];
@@ -116,10 +190,13 @@ function worstCard({ measure, measured, predictions, labels, probabilities, clas
 }
 
 const card = (title, text, ...children) =>
-  html("section", { class: "card" }, html("h3", {}, title), html("p", { class: "quiet" }, text), ...children);
-
-const scroller = (name, child) =>
-  html("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": name }, child);
+  html(
+    "section",
+    { class: "card" },
+    html("h3", {}, title),
+    html("p", { class: "quiet" }, text),
+    ...children,
+  );
 
 /** Shows how far the work is; without an argument, that it is over. */
 function progress(state) {
@@ -127,13 +204,18 @@ function progress(state) {
   byId("cancel").hidden = !state;
   if (!state) return;
   byId("progress-text").textContent = state.text;
-  if (state.total) Object.assign(byId("progress"), { max: state.total, value: Math.min(state.done, state.total) });
+  if (state.total)
+    Object.assign(byId("progress"), {
+      max: state.total,
+      value: Math.min(state.done, state.total),
+    });
   else byId("progress").removeAttribute("value");
 }
 
 /** Shows a refusal beside the input that it speaks of; without an error, none. */
 function complain(error) {
-  for (const place of document.querySelectorAll("#data-view .problem")) place.textContent = "";
+  for (const place of document.querySelectorAll("#data-view .problem"))
+    place.textContent = "";
   if (!error?.message) return;
   byId(FIELDS[error.field] ?? "problem-data").textContent = error.message;
 }

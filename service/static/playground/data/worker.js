@@ -38,24 +38,49 @@ async function load({ logits, labels, base }, tell) {
 }
 
 async function evaluate(next, temperature, tell) {
-  const [operation, outputs] = next.labels ? ["loss", EVALUATION] : ["softmax", PREDICTION];
-  const request = requestFor(next, operation, parameters(next, temperature, outputs), next.base);
+  const [operation, outputs] = next.labels
+    ? ["loss", EVALUATION]
+    : ["softmax", PREDICTION];
+  const request = requestFor(
+    next,
+    operation,
+    parameters(next, temperature, outputs),
+    next.base,
+  );
   tell({ text: "Waiting for the service" });
-  const { reply, timing, size } = await post(request.url, request.body, request.contentType, (done, total) =>
-    tell({ text: "Receiving", done, total }),
+  const { reply, timing, size } = await post(
+    request.url,
+    request.body,
+    request.contentType,
+    {
+      received: (done, total) => tell({ text: "Receiving", done, total }),
+    },
   );
   tell({ text: "Drawing" });
   const { url, contentType, file } = request;
-  const names = Object.fromEntries(Object.entries(reply).map(([name, value]) => [name, shape(value)]));
-  return { ...flatten(reply, next), temperature, timing, size, names, request: { url, contentType, file } };
+  const names = Object.fromEntries(
+    Object.entries(reply).map(([name, value]) => [name, shape(value)]),
+  );
+  return {
+    ...flatten(reply, next),
+    temperature,
+    timing,
+    size,
+    names,
+    request: { url, contentType, file },
+  };
 }
 
 /** Parameters as the format has them: a list of outputs in JSON, commas in a query string. */
-const parameters = (next, temperature, outputs) => ({ temperature, outputs: next.npy ? outputs : outputs.split(",") });
+const parameters = (next, temperature, outputs) => ({
+  temperature,
+  outputs: next.npy ? outputs : outputs.split(","),
+});
 
 function shape(value) {
   const sizes = [];
-  for (let inside = value; Array.isArray(inside); inside = inside[0]) sizes.push(inside.length);
+  for (let inside = value; Array.isArray(inside); inside = inside[0])
+    sizes.push(inside.length);
   return sizes.length ? `shape (${sizes.join(", ")})` : value;
 }
 
@@ -64,17 +89,33 @@ async function fit(_, tell) {
   let asked = 0;
   const temperature = await fitTemperature(async (at) => {
     asked += 1;
-    tell({ text: `Fitting: request ${asked}, T = ${at.toFixed(4)}`, done: asked, total: 20 });
-    const request = requestFor(data, "gradient", parameters(data, at, "temperature_gradient"), data.base);
-    return Number((await post(request.url, request.body, request.contentType)).reply.temperature_gradient);
+    tell({
+      text: `Fitting: request ${asked}, T = ${at.toFixed(4)}`,
+      done: asked,
+      total: 20,
+    });
+    const request = requestFor(
+      data,
+      "gradient",
+      parameters(data, at, "temperature_gradient"),
+      data.base,
+    );
+    return Number(
+      (await post(request.url, request.body, request.contentType)).reply
+        .temperature_gradient,
+    );
   });
   return evaluate(data, temperature, tell);
 }
 
 /** The body of the request, to be sent from elsewhere. */
 function body() {
-  const [operation, outputs] = data.labels ? ["loss", EVALUATION] : ["softmax", PREDICTION];
-  return new Blob([requestFor(data, operation, parameters(data, 1, outputs), data.base).body]);
+  const [operation, outputs] = data.labels
+    ? ["loss", EVALUATION]
+    : ["softmax", PREDICTION];
+  return new Blob([
+    requestFor(data, operation, parameters(data, 1, outputs), data.base).body,
+  ]);
 }
 
 /** The results as a file. */

@@ -2,7 +2,15 @@
 
 import { html } from "../dom.js";
 import { pretty } from "../format.js";
-import { CLASSES, INPUTS, bias, input, logit, probability, weight } from "./model.js";
+import {
+  CLASSES,
+  INPUTS,
+  bias,
+  input,
+  logit,
+  probability,
+  weight,
+} from "./model.js";
 
 const RANGES = {
   inputs: { min: -3, max: 3, step: 0.1 },
@@ -16,8 +24,19 @@ const RANGES = {
 
 /** A number with its slider; what cannot be read as a number goes to the service as null, which says so. */
 function field(name, range, label, changed) {
-  const typed = html("input", { type: "number", step: "any", id: `field-${name}`, "aria-label": label, inputmode: "decimal" });
-  const slider = html("input", { type: "range", ...range, tabindex: -1, "aria-hidden": "true" });
+  const typed = html("input", {
+    type: "number",
+    step: "any",
+    id: `field-${name}`,
+    "aria-label": label,
+    inputmode: "decimal",
+  });
+  const slider = html("input", {
+    type: "range",
+    ...range,
+    tabindex: -1,
+    "aria-hidden": "true",
+  });
   typed.addEventListener("input", () => {
     slider.value = typed.value;
     changed(typed.value === "" ? null : typed.valueAsNumber);
@@ -27,7 +46,8 @@ function field(name, range, label, changed) {
     changed(slider.valueAsNumber);
   });
   const set = (value) => {
-    if (document.activeElement !== typed || typed.valueAsNumber !== value) typed.value = value === null ? "" : round(value);
+    if (document.activeElement !== typed || typed.valueAsNumber !== value)
+      typed.value = value === null ? "" : round(value);
     slider.value = value;
   };
   return { root: html("div", { class: "number" }, typed, slider), typed, set };
@@ -40,22 +60,51 @@ const round = (value) => String(Number(value.toPrecision(6)));
 export function networkControls(roots, getState, change) {
   const setters = [];
   const cell = (name, range, label, read, write) => {
-    const made = field(name, range, label, (value) => change(write(structuredClone(getState()), value)));
+    const made = field(name, range, label, (value) =>
+      change(write(structuredClone(getState()), value)),
+    );
     setters.push((state) => made.set(read(state)));
     return made.root;
   };
   const entry = (key, path, name) =>
-    cell(name, RANGES[key], name, (state) => at(state[key], path), (state, value) => put(state, key, path, value));
+    cell(
+      name,
+      RANGES[key],
+      name,
+      (state) => at(state[key], path),
+      (state, value) => put(state, key, path, value),
+    );
 
   roots.layer.append(layerGrid(entry));
   roots.logits.append(
-    ...CLASSES.map((i) => html("div", { class: "row" }, html("span", { "aria-hidden": "true" }, pretty(logit(i))), entry("logits", [i], logit(i)))),
+    ...CLASSES.map((i) =>
+      html(
+        "div",
+        { class: "row" },
+        html("span", { "aria-hidden": "true" }, pretty(logit(i))),
+        entry("logits", [i], logit(i)),
+      ),
+    ),
   );
   for (const key of ["temperature", "smoothing", "rate"]) {
-    const label = { temperature: "temperature T", smoothing: "label smoothing ε", rate: "learning rate η" }[key];
-    roots[key].append(cell(key, RANGES[key], label, (state) => state[key], (state, value) => ({ ...state, [key]: value })));
+    const label = {
+      temperature: "temperature T",
+      smoothing: "label smoothing ε",
+      rate: "learning rate η",
+    }[key];
+    roots[key].append(
+      cell(
+        key,
+        RANGES[key],
+        label,
+        (state) => state[key],
+        (state, value) => ({ ...state, [key]: value }),
+      ),
+    );
   }
-  const targets = classChoices(roots.targets, "radio", "is right", (i) => change({ ...getState(), target: i }));
+  const targets = classChoices(roots.targets, "radio", "is right", (i) =>
+    change({ ...getState(), target: i }),
+  );
   const masks = classChoices(roots.masks, "checkbox", "is masked", (i, on) => {
     const masked = getState().masked.map((was, j) => (i === j ? on : was));
     change({ ...getState(), masked });
@@ -64,7 +113,8 @@ export function networkControls(roots, getState, change) {
     for (const setter of setters) setter(state);
     roots.layer.hidden = state.source !== "layer";
     roots.logits.hidden = state.source === "layer";
-    for (const radio of roots.sources) radio.checked = radio.value === state.source;
+    for (const radio of roots.sources)
+      radio.checked = radio.value === state.source;
     CLASSES.forEach((i) => {
       targets[i].checked = state.target === i;
       targets[i].disabled = state.masked[i];
@@ -74,7 +124,8 @@ export function networkControls(roots, getState, change) {
   };
 }
 
-const at = (values, path) => path.reduce((inside, index) => inside[index], values);
+const at = (values, path) =>
+  path.reduce((inside, index) => inside[index], values);
 
 function put(state, key, path, value) {
   const last = path.at(-1);
@@ -84,7 +135,8 @@ function put(state, key, path, value) {
 
 /** The layer as a table: a row for the outputs in front, then one for each score. */
 function layerGrid(entry) {
-  const head = (text) => html("span", { class: "head", "aria-hidden": "true" }, text);
+  const head = (text) =>
+    html("span", { class: "head", "aria-hidden": "true" }, text);
   const inputs = INPUTS.map((k) => entry("inputs", [k], input(k)));
   const rows = CLASSES.flatMap((i) => [
     head(pretty(logit(i))),
@@ -93,9 +145,17 @@ function layerGrid(entry) {
   ]);
   return html(
     "div",
-    { class: "grid", role: "group", "aria-label": "The layer: its inputs, weights and biases" },
-    head(""), ...INPUTS.map((k) => head(pretty(input(k)))), head("bias"),
-    head("o"), ...inputs, head(""),
+    {
+      class: "grid",
+      role: "group",
+      "aria-label": "The layer: its inputs, weights and biases",
+    },
+    head(""),
+    ...INPUTS.map((k) => head(pretty(input(k)))),
+    head("bias"),
+    head("o"),
+    ...inputs,
+    head(""),
     ...rows,
   );
 }
@@ -109,6 +169,10 @@ function classChoices(root, type, label, chosen) {
       change: (event) => chosen(i, event.target.checked),
     }),
   );
-  root.append(...boxes.map((box, i) => html("label", {}, box, html("span", {}, pretty(probability(i))))));
+  root.append(
+    ...boxes.map((box, i) =>
+      html("label", {}, box, html("span", {}, pretty(probability(i)))),
+    ),
+  );
   return boxes;
 }

@@ -29,15 +29,36 @@ const ARTICLE = {
 
 export const PRESETS = {
   article: { title: "The article: a layer that gives 2, 3, 4", state: ARTICLE },
-  scores: { title: "Scores by hand: 2, 3, 4", state: { ...ARTICLE, source: "logits" } },
-  small: { title: "Scores by hand: 3, 1, −3", state: { ...ARTICLE, source: "logits", logits: [3, 1, -3], target: 0 } },
+  scores: {
+    title: "Scores by hand: 2, 3, 4",
+    state: { ...ARTICLE, source: "logits" },
+  },
+  small: {
+    title: "Scores by hand: 3, 1, −3",
+    state: { ...ARTICLE, source: "logits", logits: [3, 1, -3], target: 0 },
+  },
   blank: {
     title: "Nothing learned yet: every weight 0",
-    state: { ...ARTICLE, weights: [[0, 0, 0], [0, 0, 0], [0, 0, 0]] },
+    state: {
+      ...ARTICLE,
+      weights: [
+        [0, 0, 0],
+        [0, 0, 0],
+        [0, 0, 0],
+      ],
+    },
   },
   wrong: {
     title: "Sure, and wrong",
-    state: { ...ARTICLE, weights: [[2, 2, 2], [-1, -2, 0.5], [0.5, -1, 0]], target: 1 },
+    state: {
+      ...ARTICLE,
+      weights: [
+        [2, 2, 2],
+        [-1, -2, 0.5],
+        [0.5, -1, 0],
+      ],
+      target: 1,
+    },
   },
   confident: {
     title: "A gap of 40: tiny, but not 0",
@@ -52,16 +73,34 @@ export const PRESETS = {
 /** A copy of a preset's numbers, free to be changed. */
 export const preset = (name) => structuredClone(PRESETS[name].state);
 
-const FORWARD = ["logits", "probabilities", "predictions", "loss", "jacobian", "logits_gradient"];
-const LAYER = ["weights_gradient", "bias_gradient", "inputs_gradient", "updated_weights", "updated_bias"];
+const FORWARD = [
+  "logits",
+  "probabilities",
+  "predictions",
+  "loss",
+  "jacobian",
+  "logits_gradient",
+];
+const LAYER = [
+  "weights_gradient",
+  "bias_gradient",
+  "inputs_gradient",
+  "updated_weights",
+  "updated_bias",
+];
 
 const kept = (state) => CLASSES.filter((i) => !state.masked[i]);
 
 /** The request. A masked class is "-Infinity" among logits; of a layer its row is left out, as its weights must be finite. */
 export function request(state) {
-  const common = { temperature: state.temperature, label_smoothing: state.smoothing };
+  const common = {
+    temperature: state.temperature,
+    label_smoothing: state.smoothing,
+  };
   if (state.source === "logits") {
-    const logits = state.logits.map((value, i) => (state.masked[i] ? "-Infinity" : value));
+    const logits = state.logits.map((value, i) =>
+      state.masked[i] ? "-Infinity" : value,
+    );
     return { logits, targets: state.target, ...common, outputs: FORWARD };
   }
   const rows = kept(state);
@@ -83,7 +122,8 @@ export function request(state) {
 export function byClass(state, reply) {
   const rows = state.source === "logits" ? CLASSES : kept(state);
   const at = CLASSES.map((i) => rows.indexOf(i));
-  const spread = (values, absent = null) => values && at.map((place) => (place < 0 ? absent : values[place]));
+  const spread = (values, absent = null) =>
+    values && at.map((place) => (place < 0 ? absent : values[place]));
   const none = [null, null, null];
   return {
     at,
@@ -91,7 +131,10 @@ export function byClass(state, reply) {
     prediction: rows[reply.predictions],
     logits: spread(reply.logits),
     probabilities: spread(reply.probabilities),
-    jacobian: spread(reply.jacobian.map((row) => spread(row)), none),
+    jacobian: spread(
+      reply.jacobian.map((row) => spread(row)),
+      none,
+    ),
     logits_gradient: spread(reply.logits_gradient),
     weights_gradient: spread(reply.weights_gradient, none),
     bias_gradient: spread(reply.bias_gradient),
@@ -105,8 +148,12 @@ export function byClass(state, reply) {
 export function stepped(state, result) {
   return {
     ...state,
-    weights: state.weights.map((row, i) => (state.masked[i] ? row : result.updated_weights[i])),
-    bias: state.bias.map((value, i) => (state.masked[i] ? value : result.updated_bias[i])),
+    weights: state.weights.map((row, i) =>
+      state.masked[i] ? row : result.updated_weights[i],
+    ),
+    bias: state.bias.map((value, i) =>
+      state.masked[i] ? value : result.updated_bias[i],
+    ),
   };
 }
 
@@ -114,5 +161,9 @@ export function stepped(state, result) {
 export function targets(state) {
   const rows = state.source === "logits" ? CLASSES : kept(state);
   const spread = state.smoothing / rows.length;
-  return CLASSES.map((i) => (rows.includes(i) ? (1 - state.smoothing) * (i === state.target) + spread : 0));
+  return CLASSES.map((i) =>
+    rows.includes(i)
+      ? (1 - state.smoothing) * (i === state.target) + spread
+      : 0,
+  );
 }

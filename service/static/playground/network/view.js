@@ -8,7 +8,14 @@ import { message, number, pretty, show } from "../format.js";
 import { networkControls } from "./controls.js";
 import { drawCurve } from "./curve.js";
 import { explain } from "./formulas.js";
-import { byClass, preset, PRESETS, probability, request, stepped } from "./model.js";
+import {
+  byClass,
+  preset,
+  PRESETS,
+  probability,
+  request,
+  stepped,
+} from "./model.js";
 import { drawNumbers } from "./numbers.js";
 import { networkPicture } from "./picture.js";
 
@@ -17,7 +24,13 @@ const URL_OF_GRADIENT = new URL("gradient", document.baseURI).href;
 const SETTLED = 700;
 
 /** Where a field of the request is on the page. */
-const PLACES = { label_smoothing: "smoothing", learning_rate: "rate", bias: "weights", logits: "weights", inputs: "weights" };
+const PLACES = {
+  label_smoothing: "smoothing",
+  learning_rate: "rate",
+  bias: "weights",
+  logits: "weights",
+  inputs: "weights",
+};
 
 /** Wires the view up and asks the service for the first time. */
 export function startNetwork() {
@@ -26,7 +39,7 @@ export function startNetwork() {
   let selected = "z5";
   let flow = "forward";
   let losses = [];
-  let stop;
+  let running;
 
   const panel = exchangePanel(byId("network-exchange"));
   const picture = networkPicture(byId("picture"), (name) => {
@@ -34,29 +47,29 @@ export function startNetwork() {
     render();
   });
 
-  /** Asks the service about a state and shows what it says; false if it refused. */
-  async function update(asked, first = false) {
+  /** Asks the service about a state and shows what it says; false if it refused. A signal belongs to a step of descent. */
+  async function update(asked, signal) {
     const sent = request(asked);
     panel.request(jsonSamples(URL_OF_GRADIENT, sent));
     try {
-      const { reply, timing } = await ask(URL_OF_GRADIENT, sent);
+      const { reply, timing } = await ask(URL_OF_GRADIENT, sent, signal);
       result = { state: asked, ...byClass(asked, reply) };
       panel.reply(message(reply), timing);
       complain();
-      if (first) losses = [Number(reply.loss)];
-      else losses.push(Number(reply.loss));
+      losses = signal ? [...losses, Number(reply.loss)] : [Number(reply.loss)];
       render();
       return true;
     } catch (error) {
+      if (signal?.aborted) return false;
       panel.reply(error.problem ? message(error.problem) : "", "");
       complain(error);
       return false;
     }
   }
-  const refresh = latest((asked) => update(asked, true));
+  const refresh = latest((asked) => update(asked));
 
   function change(next) {
-    stop?.abort();
+    halt();
     state = next;
     setControls(state);
     refresh(state);
@@ -73,20 +86,34 @@ export function startNetwork() {
   }
 
   async function descend(steps) {
-    stop?.abort();
-    const { signal } = (stop = new AbortController());
+    halt();
+    if (!result) return;
+    const own = new AbortController();
+    running = own;
     byId("stop").disabled = false;
-    for (let step = 0; step < steps && !signal.aborted && result; step++) {
-      state = stepped(state, result);
+    for (let step = 0; step < steps && running === own; step++) {
+      state = stepped(result.state, result);
       setControls(state);
-      if (!(await update(state))) break;
+      if (!(await update(state, own.signal))) break;
       await new Promise(requestAnimationFrame);
     }
-    if (!signal.aborted || steps === 1) byId("stop").disabled = true;
+    if (running === own) halt();
     picture.pulse();
   }
 
-  const setControls = networkControls(controlRoots(), () => state, change);
+  function halt() {
+    running?.abort();
+    running = undefined;
+    byId("stop").disabled = true;
+  }
+
+  const setFields = networkControls(controlRoots(), () => state, change);
+  const setControls = (next) => {
+    setFields(next);
+    const byHand = next.source === "logits";
+    byId("no-layer").hidden = !byHand;
+    for (const id of ["step", "run"]) byId(id).disabled = byHand;
+  };
   setControls(state);
   wire({
     preset: (name) => change(preset(name)),
@@ -98,37 +125,51 @@ export function startNetwork() {
     },
     step: () => descend(1),
     run: () => descend(STEPS),
-    stop() {
-      stop?.abort();
-      byId("stop").disabled = true;
-    },
+    stop: halt,
   });
   refresh(state);
 }
 
 function controlRoots() {
-  const ids = ["layer", "logits", "temperature", "smoothing", "rate", "targets", "masks"];
+  const ids = [
+    "layer",
+    "logits",
+    "temperature",
+    "smoothing",
+    "rate",
+    "targets",
+    "masks",
+  ];
   const roots = Object.fromEntries(ids.map((id) => [id, byId(id)]));
   return { ...roots, sources: [...document.getElementsByName("source")] };
 }
 
 function wire(actions) {
   const presets = byId("preset");
-  presets.append(...Object.entries(PRESETS).map(([name, { title }]) => html("option", { value: name }, title)));
+  presets.append(
+    ...Object.entries(PRESETS).map(([name, { title }]) =>
+      html("option", { value: name }, title),
+    ),
+  );
   presets.addEventListener("change", () => actions.preset(presets.value));
   for (const name of ["source", "flow"]) {
     for (const radio of document.getElementsByName(name)) {
       radio.addEventListener("change", () => actions[name](radio.value));
     }
   }
-  for (const name of ["step", "run", "stop"]) byId(name).addEventListener("click", actions[name]);
+  for (const name of ["step", "run", "stop"])
+    byId(name).addEventListener("click", actions[name]);
   byId("reset").addEventListener("click", () => actions.preset(presets.value));
 }
 
 /** The large figures, and the same as one sentence that is read out once the numbers rest. */
 function summarize({ state, result }) {
   const { prediction, loss, probabilities, at } = result;
-  const sure = show(html("strong"), `probabilities.${at[prediction]}`, probabilities[prediction]);
+  const sure = show(
+    html("strong"),
+    `probabilities.${at[prediction]}`,
+    probabilities[prediction],
+  );
   show(byId("loss"), "loss", loss);
   const right = prediction === state.target;
   byId("verdict").classList.toggle("right", right);
@@ -138,11 +179,14 @@ function summarize({ state, result }) {
     " with a probability of ",
     sure,
     right ? ", and that is right." : ", but ",
-    ...(right ? [] : [html("strong", {}, pretty(probability(state.target))), " is right."]),
+    ...(right
+      ? []
+      : [html("strong", {}, pretty(probability(state.target))), " is right."]),
   );
   clearTimeout(summarize.timer);
   summarize.timer = setTimeout(() => {
-    byId("spoken").textContent = `${byId("verdict").textContent} The loss is ${number(loss)}.`;
+    byId("spoken").textContent =
+      `${byId("verdict").textContent} The loss is ${number(loss)}.`;
   }, SETTLED);
 }
 
