@@ -1,4 +1,4 @@
-// Elements without innerHTML: a text stays a text, and the content security policy has nothing to refuse.
+// Elements made of their parts: a text stays a text, and the content security policy has nothing to refuse.
 
 const SVG = "http://www.w3.org/2000/svg";
 

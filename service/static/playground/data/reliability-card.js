@@ -39,16 +39,26 @@ export function reliabilityCard(results, fit) {
   said.append(comparison([before]));
   return html(
     "section",
-    { class: "card" },
-    html("h3", {}, "Reliability"),
-    html(
-      "p",
-      { class: "quiet" },
-      "On the line it is right as often as it is sure; below, it is too sure. The larger a dot, the more rows.",
-    ),
+    { class: "card whole" },
     picture,
-    said,
-    html("div", { class: "bar buttons" }, button),
+    html(
+      "div",
+      {},
+      html("h3", {}, "Reliability"),
+      html(
+        "p",
+        { class: "quiet" },
+        "On the line it is right as often as it is sure; below, it is too sure. The larger a dot, the more rows.",
+      ),
+      said,
+      html(
+        "p",
+        { class: "quiet" },
+        "One temperature for all rows changes how sure it is, but no prediction. The best one is where the derivative of ",
+        "the loss by the temperature, an output of the service, is 0.",
+      ),
+      html("div", { class: "bar buttons" }, button),
+    ),
   );
 }
 

@@ -94,21 +94,22 @@ export function startData() {
     };
     return html(
       "div",
-      { class: "bar save" },
+      { class: "bar save", role: "group", "aria-label": "Download" },
+      html("span", { class: "quiet" }, "Download"),
       html(
         "button",
         { type: "button", click: save("results.csv", "write", "csv") },
-        "Results as CSV",
+        "CSV",
       ),
       html(
         "button",
         { type: "button", click: save("results.json", "write", "json") },
-        "Results as JSON",
+        "JSON",
       ),
       html(
         "button",
         { type: "button", click: save(file, "body") },
-        "Body of the request",
+        "Request body",
       ),
     );
   }
