@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-import httpx
 import pytest
 
 from service.api.playground import FILES
 from tests.api.clients import connect
 from tests.api.test_health import Links
+
+if TYPE_CHECKING:
+    import httpx
 
 LARGEST = 200_000
 PAGE = "/playground"

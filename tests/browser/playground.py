@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from playwright.sync_api import expect
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -33,7 +34,7 @@ DIGITS = re.compile(r"−?\d+\.\d{4}|−?\d\.\d\de[+−]\d+|∞|–")
 def open_page(page: Page, server: str, view: str = "network") -> None:
     """The page, once it shows the answer to its first request."""
     page.goto(f"{server}/playground#{view}")
-    page.wait_for_function("document.getElementById('loss').textContent !== '–'")
+    expect(page.locator("#loss")).not_to_have_text("–")
 
 
 def drop(page: Page, field: str, name: str, content: bytes) -> None:

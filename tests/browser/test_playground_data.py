@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,8 @@ from playwright.sync_api import expect
 from tests.browser.playground import drop, npy, open_page, show, written
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import httpx
     import numpy.typing as npt
     from playwright.sync_api import Page
@@ -64,7 +65,7 @@ def test_a_dropped_npy_of_2000_rows_is_shown_with_its_labels(data: Page, http: h
     assert shown == answer["probabilities"][worst]
 
     hits = data.locator(".confusion .hit").all_inner_texts()
-    right = np.bincount(LABELS[LABELS == answer["predictions"]], minlength=10)
+    right = np.bincount(LABELS[np.equal(LABELS, answer["predictions"])], minlength=10)
     assert [int(hit.replace(",", "")) for hit in hits] == right.tolist()
     data.screenshot(path=screenshots / "playground-data.png", full_page=True)
 

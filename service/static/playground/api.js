@@ -63,8 +63,7 @@ async function problem(response) {
 }
 
 /** Sends a JSON request to an operation. */
-export const ask = (url, request, signal) =>
-  post(url, JSON.stringify(request), "application/json", { signal });
+export const ask = (url, request, signal) => post(url, JSON.stringify(request), "application/json", { signal });
 
 /**
  * A door for one at a time: `work` runs with the newest argument; those that came while it was busy are passed over,

@@ -6,16 +6,14 @@ function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") element.addEventListener(name, value);
     else if (value === true) element.setAttribute(name, "");
-    else if (value !== false && value !== undefined)
-      element.setAttribute(name, value);
+    else if (value !== false && value !== undefined) element.setAttribute(name, value);
   }
   element.append(...children);
   return element;
 }
 
 /** An HTML element; an attribute that is a function listens to the event of its name. */
-export const html = (tag, attributes = {}, ...children) =>
-  fill(document.createElement(tag), attributes, children);
+export const html = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
 
 /** An SVG element. */
 export const svg = (tag, attributes = {}, ...children) =>
@@ -30,25 +28,12 @@ export function table(caption, heads, rows) {
     "table",
     {},
     ...(caption ? [html("caption", {}, caption)] : []),
-    html(
-      "thead",
-      {},
-      html(
-        "tr",
-        {},
-        ...heads.map((head) => html("th", { scope: "col" }, head)),
-      ),
-    ),
+    html("thead", {}, html("tr", {}, ...heads.map((head) => html("th", { scope: "col" }, head)))),
     html(
       "tbody",
       {},
       ...rows.map(([head, ...cells]) =>
-        html(
-          "tr",
-          {},
-          html("th", { scope: "row" }, head),
-          ...cells.map((cell) => html("td", {}, cell)),
-        ),
+        html("tr", {}, html("th", { scope: "row" }, head), ...cells.map((cell) => html("td", {}, cell))),
       ),
     ),
   );
@@ -56,11 +41,7 @@ export function table(caption, heads, rows) {
 
 /** A box that scrolls sideways, by keyboard too. */
 export const scroller = (name, child) =>
-  html(
-    "div",
-    { class: "scroller", tabindex: 0, role: "region", "aria-label": name },
-    child,
-  );
+  html("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": name }, child);
 
 /** Gives a file to the person who looks at the page. */
 export function download(name, blob) {

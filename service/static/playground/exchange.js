@@ -48,27 +48,15 @@ export function exchangePanel(root) {
         },
         ...choices,
       ),
-      html(
-        "button",
-        { type: "button", class: "small", click: () => copy(code, said) },
-        "Copy request",
-      ),
+      html("button", { type: "button", class: "small", click: () => copy(code, said) }, "Copy request"),
       said,
     ),
-    html(
-      "pre",
-      { tabindex: 0, role: "region", "aria-label": "Request as code" },
-      code,
-    ),
+    html("pre", { tabindex: 0, role: "region", "aria-label": "Request as code" }, code),
     html(
       "div",
       { class: "bar" },
       html("h3", {}, "Reply"),
-      html(
-        "button",
-        { type: "button", class: "small", click: () => copy(answer, said) },
-        "Copy reply",
-      ),
+      html("button", { type: "button", class: "small", click: () => copy(answer, said) }, "Copy reply"),
       note,
     ),
     html("pre", { tabindex: 0, role: "region", "aria-label": "Reply" }, answer),
@@ -89,9 +77,7 @@ const block = (id) => html("code", { id });
 
 /** "decode;dur=0.1, compute;dur=0.2" as words. */
 function spent(timing) {
-  const stages = [...timing.matchAll(/(\w+);dur=([\d.]+)/g)].map(
-    ([, stage, duration]) => `${stage} ${duration} ms`,
-  );
+  const stages = [...timing.matchAll(/(\w+);dur=([\d.]+)/g)].map(([, stage, duration]) => `${stage} ${duration} ms`);
   return stages.length ? `Server: ${stages.join(", ")}` : "";
 }
 

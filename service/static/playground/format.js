@@ -3,8 +3,7 @@
 const SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉";
 
 /** w41 as w₄₁. */
-export const pretty = (name) =>
-  name.replace(/\d/g, (digit) => SUBSCRIPTS[digit]);
+export const pretty = (name) => name.replace(/\d/g, (digit) => SUBSCRIPTS[digit]);
 
 const minus = (text) => text.replace("-", "−");
 
@@ -14,8 +13,7 @@ export function number(value) {
   const size = Math.abs(Number(value));
   if (Number.isNaN(size)) return "not a number";
   if (size === Infinity) return Number(value) > 0 ? "∞" : "−∞";
-  if (size !== 0 && (size < 1e-4 || size >= 1e5))
-    return minus(Number(value).toExponential(2));
+  if (size !== 0 && (size < 1e-4 || size >= 1e5)) return minus(Number(value).toExponential(2));
   return minus(Number(value).toFixed(4));
 }
 
@@ -31,9 +29,7 @@ export const percent = (share) => `${(share * 100).toFixed(1)} %`;
 /** A number of bytes. */
 export function bytes(size) {
   if (size < 1000) return `${size} bytes`;
-  return size < 1e6
-    ? `${(size / 1e3).toFixed(1)} kB`
-    : `${(size / 1e6).toFixed(1)} MB`;
+  return size < 1e6 ? `${(size / 1e3).toFixed(1)} kB` : `${(size / 1e6).toFixed(1)} MB`;
 }
 
 /** A count with its thousands apart. */
@@ -47,22 +43,16 @@ export function show(element, output, value, form = number) {
   return element;
 }
 
-const isFlat = (value) =>
-  !Array.isArray(value) || value.every((item) => !Array.isArray(item));
+const isFlat = (value) => !Array.isArray(value) || value.every((item) => !Array.isArray(item));
 
 /** JSON of a message of tensors: a line for each field, and one for each row of a matrix. */
 export function message(value, indent = "") {
   if (Array.isArray(value) && !isFlat(value)) {
-    const rows = value.map(
-      (row) => `${indent}  ${message(row, `${indent}  `)}`,
-    );
+    const rows = value.map((row) => `${indent}  ${message(row, `${indent}  `)}`);
     return `[\n${rows.join(",\n")}\n${indent}]`;
   }
-  if (Array.isArray(value))
-    return `[${value.map((item) => JSON.stringify(item)).join(", ")}]`;
+  if (Array.isArray(value)) return `[${value.map((item) => JSON.stringify(item)).join(", ")}]`;
   if (value === null || typeof value !== "object") return JSON.stringify(value);
-  const fields = Object.entries(value).map(
-    ([name, field]) => `${indent}  "${name}": ${message(field, `${indent}  `)}`,
-  );
+  const fields = Object.entries(value).map(([name, field]) => `${indent}  "${name}": ${message(field, `${indent}  `)}`);
   return `{\n${fields.join(",\n")}\n${indent}}`;
 }

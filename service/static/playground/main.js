@@ -11,10 +11,7 @@ function open() {
   const chosen = VIEWS.includes(wanted) ? wanted : VIEWS[0];
   for (const name of VIEWS) {
     byId(`${name}-view`).hidden = name !== chosen;
-    byId(`${name}-link`).setAttribute(
-      "aria-current",
-      name === chosen ? "page" : "false",
-    );
+    byId(`${name}-link`).setAttribute("aria-current", name === chosen ? "page" : "false");
   }
 }
 

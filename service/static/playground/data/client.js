@@ -24,9 +24,7 @@ export function startWorker() {
       }
       const id = ++last;
       worker.postMessage({ id, task, argument });
-      return new Promise((resolve, reject) =>
-        waiting.set(id, { resolve, reject, onProgress }),
-      );
+      return new Promise((resolve, reject) => waiting.set(id, { resolve, reject, onProgress }));
     },
     stop() {
       worker?.terminate();

@@ -19,27 +19,16 @@ export function confusion({ labels, predictions, classes }) {
 /** The matrix as a table; of many classes only the pairs that are confused most. */
 export function confusionTable(results) {
   const counts = confusion(results);
-  return results.classes <= MOST_CLASSES
-    ? matrix(counts, results)
-    : pairs(counts, results);
+  return results.classes <= MOST_CLASSES ? matrix(counts, results) : pairs(counts, results);
 }
 
 function matrix(counts, { labels, classes }) {
   const names = Array.from({ length: classes }, (_, i) => i);
-  const totals = names.map((label) =>
-    labels.reduce((sum, each) => sum + (each === label), 0),
-  );
+  const totals = names.map((label) => labels.reduce((sum, each) => sum + (each === label), 0));
   const cell = (label, prediction) => {
     const found = counts.get(label * classes + prediction) ?? 0;
-    const made = html(
-      "td",
-      { class: label === prediction ? "cell hit" : "cell" },
-      found ? count(found) : "·",
-    );
-    made.style.setProperty(
-      "--share",
-      totals[label] ? (found / totals[label]).toFixed(3) : 0,
-    );
+    const made = html("td", { class: label === prediction ? "cell hit" : "cell" }, found ? count(found) : "·");
+    made.style.setProperty("--share", totals[label] ? (found / totals[label]).toFixed(3) : 0);
     return made;
   };
   return html(
@@ -49,12 +38,7 @@ function matrix(counts, { labels, classes }) {
     html(
       "thead",
       {},
-      html(
-        "tr",
-        {},
-        html("td", {}),
-        ...names.map((name) => html("th", { scope: "col" }, String(name))),
-      ),
+      html("tr", {}, html("td", {}), ...names.map((name) => html("th", { scope: "col" }, String(name)))),
     ),
     html(
       "tbody",
@@ -72,15 +56,9 @@ function matrix(counts, { labels, classes }) {
 }
 
 function pairs(counts, { classes }) {
-  const wrong = [...counts].filter(
-    ([key]) => Math.floor(key / classes) !== key % classes,
-  );
+  const wrong = [...counts].filter(([key]) => Math.floor(key / classes) !== key % classes);
   const most = wrong.sort((a, b) => b[1] - a[1]).slice(0, MOST_PAIRS);
   const item = ([key, found]) =>
-    html(
-      "li",
-      {},
-      `${Math.floor(key / classes)} taken for ${key % classes}: ${count(found)}`,
-    );
+    html("li", {}, `${Math.floor(key / classes)} taken for ${key % classes}: ${count(found)}`);
   return html("ol", { class: "pairs" }, ...most.map(item));
 }

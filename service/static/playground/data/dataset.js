@@ -15,8 +15,7 @@ export function requestFor(data, operation, parameters, base) {
       file: "request.json",
     };
   }
-  for (const [name, value] of Object.entries(parameters))
-    url.searchParams.set(name, value);
+  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
   // commas between outputs need no escaping, and read better without
   const href = url.href.replaceAll("%2C", ",");
   if (!data.labels)
@@ -51,10 +50,7 @@ export function flatten(reply, data) {
     probabilities: Float64Array.from(flat(reply.probabilities), Number),
     predictions,
     // class probabilities as targets have no one right class
-    labels:
-      labels?.length === predictions.length
-        ? Int32Array.from(labels)
-        : undefined,
+    labels: labels?.length === predictions.length ? Int32Array.from(labels) : undefined,
     measure: Float64Array.from(flat(reply.row_losses ?? reply.entropy), Number),
     measured: reply.row_losses ? "loss" : "entropy",
     loss: reply.loss,
@@ -69,17 +65,12 @@ export function madeUp(rows, classes) {
     seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
     return seed / 2 ** 32;
   };
-  const normal = () =>
-    Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-  const labels = Array.from({ length: rows }, () =>
-    Math.floor(random() * classes),
-  );
+  const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+  const labels = Array.from({ length: rows }, () => Math.floor(random() * classes));
   const logits = labels.map((label) =>
     Array.from({ length: classes }, (_, i) => {
       const neighbour = i === (label + 1) % classes ? 1.2 : 0;
-      return Number(
-        (3 * (normal() + neighbour + (i === label ? 2.4 : 0))).toFixed(3),
-      );
+      return Number((3 * (normal() + neighbour + (i === label ? 2.4 : 0))).toFixed(3));
     }),
   );
   return { rows: logits, labels };

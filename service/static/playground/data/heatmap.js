@@ -42,9 +42,7 @@ export const ORDERS = {
 
 /** The rows in an order. */
 export const ordered = (results, name) =>
-  Int32Array.from({ length: results.rows }, (_, row) => row).sort(
-    ORDERS[name].compare(results),
-  );
+  Int32Array.from({ length: results.rows }, (_, row) => row).sort(ORDERS[name].compare(results));
 
 /** Draws rows in their order. More than fit share a line, which shows their mean. */
 export function drawHeatMap(canvas, results, order) {
@@ -57,8 +55,7 @@ export function drawHeatMap(canvas, results, order) {
   const colours = palette();
   for (let y = 0; y < canvas.height; y++) {
     const means = lineMeans(results, order, y, canvas);
-    for (let x = 0; x < canvas.width; x++)
-      pixels[y * canvas.width + x] = colours[Math.round(255 * means[x])];
+    for (let x = 0; x < canvas.width; x++) pixels[y * canvas.width + x] = colours[Math.round(255 * means[x])];
   }
   context.putImageData(image, 0, 0);
 }
@@ -67,19 +64,11 @@ export function drawHeatMap(canvas, results, order) {
 export function span(y, rows, lines) {
   return [
     Math.floor((y * rows) / lines),
-    Math.max(
-      Math.floor(((y + 1) * rows) / lines),
-      Math.floor((y * rows) / lines) + 1,
-    ),
+    Math.max(Math.floor(((y + 1) * rows) / lines), Math.floor((y * rows) / lines) + 1),
   ];
 }
 
-function lineMeans(
-  { probabilities, rows, classes },
-  order,
-  y,
-  { width, height },
-) {
+function lineMeans({ probabilities, rows, classes }, order, y, { width, height }) {
   const means = new Float64Array(width);
   const counts = new Float64Array(width);
   const [from, to] = span(y, rows, height);
@@ -95,16 +84,11 @@ function lineMeans(
 
 /** 256 colours from 0 to 1, as the pixels of a canvas have them. */
 function palette() {
-  const [low, middle, high] = matchMedia("(prefers-color-scheme: dark)").matches
-    ? DARK
-    : LIGHT;
+  const [low, middle, high] = matchMedia("(prefers-color-scheme: dark)").matches ? DARK : LIGHT;
   return Uint32Array.from({ length: 256 }, (_, level) => {
     const share = (level / 255) * 2;
-    const [from, to, rest] =
-      share < 1 ? [low, middle, share] : [middle, high, share - 1];
-    const [red, green, blue] = from.map((start, channel) =>
-      Math.round(start + (to[channel] - start) * rest),
-    );
+    const [from, to, rest] = share < 1 ? [low, middle, share] : [middle, high, share - 1];
+    const [red, green, blue] = from.map((start, channel) => Math.round(start + (to[channel] - start) * rest));
     return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
   });
 }

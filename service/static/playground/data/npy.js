@@ -18,11 +18,7 @@ const READERS = {
 
 /** Do these bytes start like a .npy file? */
 export function isNpy(buffer) {
-  const start = new Uint8Array(
-    buffer,
-    0,
-    Math.min(MAGIC.length, buffer.byteLength),
-  );
+  const start = new Uint8Array(buffer, 0, Math.min(MAGIC.length, buffer.byteLength));
   return String.fromCharCode(...start) === MAGIC;
 }
 
@@ -30,12 +26,8 @@ export function isNpy(buffer) {
 export function readVector(buffer) {
   const view = new DataView(buffer);
   const wide = view.getUint8(6) > 1;
-  const start =
-    (wide ? 12 : 10) +
-    (wide ? view.getUint32(8, true) : view.getUint16(8, true));
-  const header = new TextDecoder("latin1").decode(
-    new Uint8Array(buffer, 10, start - 10),
-  );
+  const start = (wide ? 12 : 10) + (wide ? view.getUint32(8, true) : view.getUint16(8, true));
+  const header = new TextDecoder("latin1").decode(new Uint8Array(buffer, 10, start - 10));
   const [, order, kind] = header.match(/'descr'\s*:\s*'([<>=|])?(\w\d)'/) ?? [];
   const shape = header
     .match(/'shape'\s*:\s*\(([^)]*)\)/)?.[1]
@@ -43,18 +35,12 @@ export function readVector(buffer) {
     .map((size) => size.trim())
     .filter(Boolean);
   const read = READERS[kind];
-  if (!read || !shape || !(read in view))
-    throw new Error("The .npy file of the labels does not hold numbers.");
+  if (!read || !shape || !(read in view)) throw new Error("The .npy file of the labels does not hold numbers.");
   if (shape.length !== 1)
-    throw new Error(
-      `The labels must have one axis, a label for each row; the .npy file has ${shape.length}.`,
-    );
+    throw new Error(`The labels must have one axis, a label for each row; the .npy file has ${shape.length}.`);
   const size = Number(kind[1]);
-  if (start + size * shape[0] !== buffer.byteLength)
-    throw new Error("The .npy file of the labels is cut off.");
-  return Array.from({ length: shape[0] }, (_, row) =>
-    Number(view[read](start + size * row, order !== ">")),
-  );
+  if (start + size * shape[0] !== buffer.byteLength) throw new Error("The .npy file of the labels is cut off.");
+  return Array.from({ length: shape[0] }, (_, row) => Number(view[read](start + size * row, order !== ">")));
 }
 
 /** Numbers of one axis as a .npy file of float64. */
@@ -66,8 +52,6 @@ export function writeVector(values) {
   for (let i = 0; i < length; i++) bytes[i] = text.charCodeAt(i);
   const view = new DataView(bytes.buffer);
   view.setUint16(8, length - 10, true);
-  values.forEach((value, row) =>
-    view.setFloat64(length + 8 * row, value, true),
-  );
+  values.forEach((value, row) => view.setFloat64(length + 8 * row, value, true));
   return bytes.buffer;
 }

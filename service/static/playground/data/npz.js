@@ -2,8 +2,7 @@
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let value = byte;
-  for (let bit = 0; bit < 8; bit++)
-    value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
+  for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
   return value;
 });
 
@@ -15,9 +14,7 @@ function crc32(bytes) {
 
 /** Little-endian fields: pairs of a width in bytes and a value. */
 function record(...fields) {
-  const view = new DataView(
-    new ArrayBuffer(fields.reduce((sum, [width]) => sum + width, 0)),
-  );
+  const view = new DataView(new ArrayBuffer(fields.reduce((sum, [width]) => sum + width, 0)));
   let place = 0;
   for (const [width, value] of fields) {
     if (width === 2) view.setUint16(place, value, true);
@@ -52,32 +49,11 @@ export function writeArchive(members) {
     const fields = common(name, bytes, crc32(bytes));
     const head = record([4, 0x04034b50], ...fields);
     parts.push(head, name, bytes);
-    directory.push(
-      record(
-        [4, 0x02014b50],
-        [2, 20],
-        ...fields,
-        [2, 0],
-        [2, 0],
-        [2, 0],
-        [4, 0],
-        [4, place],
-      ),
-      name,
-    );
+    directory.push(record([4, 0x02014b50], [2, 20], ...fields, [2, 0], [2, 0], [2, 0], [4, 0], [4, place]), name);
     place += head.byteLength + name.length + bytes.length;
   }
   const size = new Blob(directory).size;
   const entries = directory.length / 2;
-  const end = record(
-    [4, 0x06054b50],
-    [2, 0],
-    [2, 0],
-    [2, entries],
-    [2, entries],
-    [4, size],
-    [4, place],
-    [2, 0],
-  );
+  const end = record([4, 0x06054b50], [2, 0], [2, 0], [2, entries], [2, entries], [4, size], [4, place], [2, 0]);
   return new Blob([...parts, ...directory, end]);
 }

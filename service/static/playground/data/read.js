@@ -21,8 +21,7 @@ export async function readLogits(source) {
   if (!/^[[{]/.test(text)) return readCsv(text);
   const value = readJson("logits", text);
   const { logits, targets } = Array.isArray(value) ? { logits: value } : value;
-  const single =
-    Array.isArray(logits) && logits.length > 0 && !logits.some(Array.isArray);
+  const single = Array.isArray(logits) && logits.length > 0 && !logits.some(Array.isArray);
   return {
     rows: single ? [logits] : logits,
     labels: single && targets !== undefined ? [targets].flat() : targets,
@@ -44,8 +43,7 @@ export async function readLabels(source) {
   const cells = text.split(/[\s,;]+/).filter(Boolean);
   if (LABELS.test(cells[0])) cells.shift();
   const bad = cells.findIndex((cell) => Number.isNaN(Number(cell)));
-  if (bad >= 0)
-    throw new Unreadable("labels", `Label ${bad + 1} is not a number.`);
+  if (bad >= 0) throw new Unreadable("labels", `Label ${bad + 1} is not a number.`);
   return cells.length ? cells.map(Number) : undefined;
 }
 
@@ -60,21 +58,14 @@ function readJson(field, text) {
 /** Rows of a CSV text; a first line of names may name a column of labels. */
 function readCsv(text) {
   const lines = text.split(/\r?\n/).filter((line) => line.trim());
-  if (!lines.length)
-    throw new Unreadable(
-      "logits",
-      "There are no logits yet: paste some, or drop a file.",
-    );
-  const separator =
-    [",", ";", "\t"].find((mark) => lines[0].includes(mark)) ?? /\s+/;
+  if (!lines.length) throw new Unreadable("logits", "There are no logits yet: paste some, or drop a file.");
+  const separator = [",", ";", "\t"].find((mark) => lines[0].includes(mark)) ?? /\s+/;
   const split = (line) =>
     line
       .trim()
       .split(separator)
       .map((cell) => cell.trim());
-  const names = split(lines[0]).every((cell) => Number.isNaN(toNumber(cell)))
-    ? split(lines.shift())
-    : undefined;
+  const names = split(lines[0]).every((cell) => Number.isNaN(toNumber(cell))) ? split(lines.shift()) : undefined;
   const column = names ? names.findIndex((name) => LABELS.test(name)) : -1;
   const first = names ? 2 : 1;
   const rows = lines.map((line, at) => readLine(split(line), at + first));
@@ -85,17 +76,12 @@ function readCsv(text) {
   };
 }
 
-const toNumber = (cell) =>
-  EXCLUDED.test(cell) ? -Infinity : cell === "" ? NaN : Number(cell);
+const toNumber = (cell) => (EXCLUDED.test(cell) ? -Infinity : cell === "" ? NaN : Number(cell));
 
 function readLine(cells, line) {
   return cells.map((cell, column) => {
     const value = toNumber(cell);
-    if (Number.isNaN(value))
-      throw new Unreadable(
-        "logits",
-        `Line ${line}, column ${column + 1} is not a number.`,
-      );
+    if (Number.isNaN(value)) throw new Unreadable("logits", `Line ${line}, column ${column + 1} is not a number.`);
     return value === -Infinity ? "-Infinity" : value;
   });
 }

@@ -14,11 +14,7 @@ export function reliabilityCard(results, fit) {
     results,
     found: bins(results),
   };
-  const button = html(
-    "button",
-    { type: "button", class: "primary", click: run },
-    "Fit the temperature",
-  );
+  const button = html("button", { type: "button", class: "primary", click: run }, "Fit the temperature");
 
   async function run() {
     button.disabled = true;

@@ -12,9 +12,7 @@ export function sourceField(name) {
 
   function choose(next) {
     chosen = next;
-    byId(`${name}-name`).textContent = next
-      ? `${next.name}, ${bytes(next.size)}`
-      : "";
+    byId(`${name}-name`).textContent = next ? `${next.name}, ${bytes(next.size)}` : "";
     if (next) text.value = "";
   }
 
@@ -34,10 +32,6 @@ export function sourceField(name) {
     if (event.dataTransfer.files.length) choose(event.dataTransfer.files[0]);
   });
   return {
-    get: () =>
-      chosen ??
-      (text.value.trim() || name === "logits"
-        ? new Blob([text.value])
-        : undefined),
+    get: () => chosen ?? (text.value.trim() || name === "logits" ? new Blob([text.value]) : undefined),
   };
 }

@@ -28,9 +28,7 @@ export function startData() {
   };
 
   let heatMap;
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
-    heatMap?.draw(),
-  );
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => heatMap?.draw());
 
   async function load(argument) {
     worker.stop();
@@ -60,13 +58,7 @@ export function startData() {
     heatMap = heatMapCard(results);
     byId("results").replaceChildren(
       figures(results, saveButtons(file)),
-      html(
-        "div",
-        { class: "results" },
-        heatMap.root,
-        worstCard(results, heatMap.look),
-        ...labelled(results),
-      ),
+      html("div", { class: "results" }, heatMap.root, worstCard(results, heatMap.look), ...labelled(results)),
     );
     heatMap.draw();
     byId("results").hidden = false;
@@ -78,11 +70,7 @@ export function startData() {
     if (!results.labels) return [];
     const fit = () => work("fit");
     return [
-      card(
-        "Confusion",
-        "Labels down, predictions across.",
-        scroller("Confusion matrix", confusionTable(results)),
-      ),
+      card("Confusion", "Labels down, predictions across.", scroller("Confusion matrix", confusionTable(results))),
       reliabilityCard(results, fit),
     ];
   }
@@ -96,21 +84,9 @@ export function startData() {
       "div",
       { class: "bar save", role: "group", "aria-label": "Download" },
       html("span", { class: "quiet" }, "Download"),
-      html(
-        "button",
-        { type: "button", click: save("results.csv", "write", "csv") },
-        "CSV",
-      ),
-      html(
-        "button",
-        { type: "button", click: save("results.json", "write", "json") },
-        "JSON",
-      ),
-      html(
-        "button",
-        { type: "button", click: save(file, "body") },
-        "Request body",
-      ),
+      html("button", { type: "button", click: save("results.csv", "write", "csv") }, "CSV"),
+      html("button", { type: "button", click: save("results.json", "write", "json") }, "JSON"),
+      html("button", { type: "button", click: save(file, "body") }, "Request body"),
     );
   }
 
@@ -126,8 +102,7 @@ export function startData() {
 }
 
 function figures({ rows, classes, loss, accuracy, size, timing }, buttons) {
-  const figure = (name, value) =>
-    html("p", { class: "figure" }, html("span", {}, name), " ", value);
+  const figure = (name, value) => html("p", { class: "figure" }, html("span", {}, name), " ", value);
   const output = (name, value, form) => show(html("output"), name, value, form);
   const compute = timing.match(/compute;dur=([\d.]+)/)?.[1];
   return html(
@@ -136,54 +111,23 @@ function figures({ rows, classes, loss, accuracy, size, timing }, buttons) {
     figure("Rows", html("output", {}, `${count(rows)} × ${count(classes)}`)),
     ...(loss === undefined
       ? []
-      : [
-          figure("Loss", output("loss", loss, number)),
-          figure("Accuracy", output("accuracy", accuracy, percent)),
-        ]),
+      : [figure("Loss", output("loss", loss, number)), figure("Accuracy", output("accuracy", accuracy, percent))]),
     figure("Reply", html("output", {}, bytes(size))),
-    ...(compute
-      ? [
-          figure(
-            "Computed in",
-            html("output", {}, `${Number(compute).toFixed(1)} ms`),
-          ),
-        ]
-      : []),
+    ...(compute ? [figure("Computed in", html("output", {}, `${Number(compute).toFixed(1)} ms`))] : []),
     buttons,
   );
 }
 
 /** The rows of the largest loss, or of the largest entropy where there are no labels. */
-function worstCard(
-  { measure, measured, predictions, labels, probabilities, classes },
-  look,
-) {
-  const rows = Array.from(measure.keys()).sort(
-    (a, b) => measure[b] - measure[a] || a - b,
-  );
+function worstCard({ measure, measured, predictions, labels, probabilities, classes }, look) {
+  const rows = Array.from(measure.keys()).sort((a, b) => measure[b] - measure[a] || a - b);
   const lines = rows.slice(0, WORST).map((row) => {
-    const link = html(
-      "button",
-      { type: "button", class: "small", click: () => look(row) },
-      count(row),
-    );
+    const link = html("button", { type: "button", class: "small", click: () => look(row) }, count(row));
     const own = (i) => number(probabilities[row * classes + i]);
     const label = labels ? [String(labels[row]), own(labels[row])] : [];
-    return [
-      link,
-      number(measure[row]),
-      ...label,
-      String(predictions[row]),
-      own(predictions[row]),
-    ];
+    return [link, number(measure[row]), ...label, String(predictions[row]), own(predictions[row])];
   });
-  const heads = [
-    "row",
-    measured,
-    ...(labels ? ["label", "its p"] : []),
-    "prediction",
-    "its p",
-  ];
+  const heads = ["row", measured, ...(labels ? ["label", "its p"] : []), "prediction", "its p"];
   const [title, text] = labels
     ? ["Worst rows", "Where the loss is largest."]
     : ["Least certain rows", "Where the entropy is largest."];
@@ -191,13 +135,7 @@ function worstCard(
 }
 
 const card = (title, text, ...children) =>
-  html(
-    "section",
-    { class: "card" },
-    html("h3", {}, title),
-    html("p", { class: "quiet" }, text),
-    ...children,
-  );
+  html("section", { class: "card" }, html("h3", {}, title), html("p", { class: "quiet" }, text), ...children);
 
 /** Shows how far the work is; without an argument, that it is over. */
 function progress(state) {
@@ -213,10 +151,10 @@ function progress(state) {
   else byId("progress").removeAttribute("value");
 }
 
-/** Shows a refusal beside the input that it speaks of; without an error, none. */
+/** Shows a refusal beside the input that it speaks of, by its place or by its first word; without an error, none. */
 function complain(error) {
-  for (const place of document.querySelectorAll("#data-view .problem"))
-    place.textContent = "";
+  for (const place of document.querySelectorAll("#data-view .problem")) place.textContent = "";
   if (!error?.message) return;
-  byId(FIELDS[error.field] ?? "problem-data").textContent = error.message;
+  const field = error.field ?? error.message.split(" ")[0];
+  byId(FIELDS[field] ?? "problem-data").textContent = error.message;
 }

@@ -38,29 +38,15 @@ async function load({ logits, labels, base }, tell) {
 }
 
 async function evaluate(next, temperature, tell) {
-  const [operation, outputs] = next.labels
-    ? ["loss", EVALUATION]
-    : ["softmax", PREDICTION];
-  const request = requestFor(
-    next,
-    operation,
-    parameters(next, temperature, outputs),
-    next.base,
-  );
+  const [operation, outputs] = next.labels ? ["loss", EVALUATION] : ["softmax", PREDICTION];
+  const request = requestFor(next, operation, parameters(next, temperature, outputs), next.base);
   tell({ text: "Waiting for the service" });
-  const { reply, timing, size } = await post(
-    request.url,
-    request.body,
-    request.contentType,
-    {
-      received: (done, total) => tell({ text: "Receiving", done, total }),
-    },
-  );
+  const { reply, timing, size } = await post(request.url, request.body, request.contentType, {
+    received: (done, total) => tell({ text: "Receiving", done, total }),
+  });
   tell({ text: "Drawing" });
   const { url, contentType, file } = request;
-  const names = Object.fromEntries(
-    Object.entries(reply).map(([name, value]) => [name, shape(value)]),
-  );
+  const names = Object.fromEntries(Object.entries(reply).map(([name, value]) => [name, shape(value)]));
   return {
     ...flatten(reply, next),
     temperature,
@@ -79,8 +65,7 @@ const parameters = (next, temperature, outputs) => ({
 
 function shape(value) {
   const sizes = [];
-  for (let inside = value; Array.isArray(inside); inside = inside[0])
-    sizes.push(inside.length);
+  for (let inside = value; Array.isArray(inside); inside = inside[0]) sizes.push(inside.length);
   return sizes.length ? `shape (${sizes.join(", ")})` : value;
 }
 
@@ -94,28 +79,16 @@ async function fit(_, tell) {
       done: asked,
       total: 20,
     });
-    const request = requestFor(
-      data,
-      "gradient",
-      parameters(data, at, "temperature_gradient"),
-      data.base,
-    );
-    return Number(
-      (await post(request.url, request.body, request.contentType)).reply
-        .temperature_gradient,
-    );
+    const request = requestFor(data, "gradient", parameters(data, at, "temperature_gradient"), data.base);
+    return Number((await post(request.url, request.body, request.contentType)).reply.temperature_gradient);
   });
   return evaluate(data, temperature, tell);
 }
 
 /** The body of the request, to be sent from elsewhere. */
 function body() {
-  const [operation, outputs] = data.labels
-    ? ["loss", EVALUATION]
-    : ["softmax", PREDICTION];
-  return new Blob([
-    requestFor(data, operation, parameters(data, 1, outputs), data.base).body,
-  ]);
+  const [operation, outputs] = data.labels ? ["loss", EVALUATION] : ["softmax", PREDICTION];
+  return new Blob([requestFor(data, operation, parameters(data, 1, outputs), data.base).body]);
 }
 
 /** The results as a file. */

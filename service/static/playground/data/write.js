@@ -1,41 +1,19 @@
 // Results as files.
 
 /** A row for each sample. */
-export function writeCsv({
-  rows,
-  classes,
-  probabilities,
-  predictions,
-  labels,
-  measure,
-  measured,
-}) {
+export function writeCsv({ rows, classes, probabilities, predictions, labels, measure, measured }) {
   const columns = Array.from({ length: classes }, (_, i) => `p${i}`);
-  const lines = [
-    `row,${labels ? "label," : ""}prediction,${measured},${columns.join(",")}\n`,
-  ];
+  const lines = [`row,${labels ? "label," : ""}prediction,${measured},${columns.join(",")}\n`];
   for (let row = 0; row < rows; row++) {
     const label = labels ? `${labels[row]},` : "";
     const own = probabilities.subarray(row * classes, (row + 1) * classes);
-    lines.push(
-      `${row},${label}${predictions[row]},${measure[row]},${own.join(",")}\n`,
-    );
+    lines.push(`${row},${label}${predictions[row]},${measure[row]},${own.join(",")}\n`);
   }
   return new Blob(lines, { type: "text/csv" });
 }
 
 /** The same by name, in nested arrays. */
-export function writeJson({
-  rows,
-  classes,
-  probabilities,
-  predictions,
-  labels,
-  measure,
-  measured,
-  loss,
-  accuracy,
-}) {
+export function writeJson({ rows, classes, probabilities, predictions, labels, measure, measured, loss, accuracy }) {
   const nested = Array.from({ length: rows }, (_, row) =>
     Array.from(probabilities.subarray(row * classes, (row + 1) * classes)),
   );

@@ -2,15 +2,7 @@
 
 import { html } from "../dom.js";
 import { pretty } from "../format.js";
-import {
-  CLASSES,
-  INPUTS,
-  bias,
-  input,
-  logit,
-  probability,
-  weight,
-} from "./model.js";
+import { CLASSES, INPUTS, bias, input, logit, probability, weight } from "./model.js";
 
 const RANGES = {
   inputs: { min: -3, max: 3, step: 0.1 },
@@ -60,9 +52,7 @@ const round = (value) => String(Number(value.toPrecision(6)));
 export function networkControls(roots, getState, change) {
   const setters = [];
   const cell = (name, range, label, read, write) => {
-    const made = field(name, range, label, (value) =>
-      change(write(structuredClone(getState()), value)),
-    );
+    const made = field(name, range, label, (value) => change(write(structuredClone(getState()), value)));
     setters.push((state) => made.set(read(state)));
     return made.root;
   };
@@ -102,9 +92,7 @@ export function networkControls(roots, getState, change) {
       ),
     );
   }
-  const targets = classChoices(roots.targets, "radio", "is right", (i) =>
-    change({ ...getState(), target: i }),
-  );
+  const targets = classChoices(roots.targets, "radio", "is right", (i) => change({ ...getState(), target: i }));
   const masks = classChoices(roots.masks, "checkbox", "is masked", (i, on) => {
     const masked = getState().masked.map((was, j) => (i === j ? on : was));
     change({ ...getState(), masked });
@@ -113,8 +101,7 @@ export function networkControls(roots, getState, change) {
     for (const setter of setters) setter(state);
     roots.layer.hidden = state.source !== "layer";
     roots.logits.hidden = state.source === "layer";
-    for (const radio of roots.sources)
-      radio.checked = radio.value === state.source;
+    for (const radio of roots.sources) radio.checked = radio.value === state.source;
     CLASSES.forEach((i) => {
       targets[i].checked = state.target === i;
       targets[i].disabled = state.masked[i];
@@ -124,8 +111,7 @@ export function networkControls(roots, getState, change) {
   };
 }
 
-const at = (values, path) =>
-  path.reduce((inside, index) => inside[index], values);
+const at = (values, path) => path.reduce((inside, index) => inside[index], values);
 
 function put(state, key, path, value) {
   const last = path.at(-1);
@@ -135,8 +121,7 @@ function put(state, key, path, value) {
 
 /** The layer as a table: a row for the outputs in front, then one for each score. */
 function layerGrid(entry) {
-  const head = (text) =>
-    html("span", { class: "head", "aria-hidden": "true" }, text);
+  const head = (text) => html("span", { class: "head", "aria-hidden": "true" }, text);
   const inputs = INPUTS.map((k) => entry("inputs", [k], input(k)));
   const rows = CLASSES.flatMap((i) => [
     head(pretty(logit(i))),
@@ -169,10 +154,6 @@ function classChoices(root, type, label, chosen) {
       change: (event) => chosen(i, event.target.checked),
     }),
   );
-  root.append(
-    ...boxes.map((box, i) =>
-      html("label", {}, box, html("span", {}, pretty(probability(i)))),
-    ),
-  );
+  root.append(...boxes.map((box, i) => html("label", {}, box, html("span", {}, pretty(probability(i))))));
   return boxes;
 }

@@ -11,11 +11,8 @@ export function drawCurve(root, losses) {
   const most = Math.max(...finite, 1e-300);
   const steps = Math.max(losses.length - 1, 10);
   const x = (step) => LEFT + ((WIDTH - LEFT - 10) * step) / steps;
-  const y = (loss) =>
-    TOP + (HEIGHT - TOP - BOTTOM) * (1 - Math.min(loss, most) / most);
-  const points = losses.map(
-    (loss, step) => `${x(step).toFixed(1)},${y(loss).toFixed(1)}`,
-  );
+  const y = (loss) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - Math.min(loss, most) / most);
+  const points = losses.map((loss, step) => `${x(step).toFixed(1)},${y(loss).toFixed(1)}`);
   const text = (content, attributes) => svg("text", attributes, content);
   root.replaceChildren(
     svg("line", {

@@ -43,7 +43,6 @@ export function along(from, to, s) {
 /** The way from a bar to the loss: across on a screen, down the side on a phone. */
 export function toLoss(layout, i) {
   const from = { x: layout.bar.x + layout.bar.width, y: layout.rows[i] };
-  if (layout.withLabels)
-    return curve(from, { x: layout.loss.x - layout.radius, y: layout.loss.y });
+  if (layout.withLabels) return curve(from, { x: layout.loss.x - layout.radius, y: layout.loss.y });
   return `M${from.x},${from.y} h12 V${layout.loss.y} H${layout.loss.x + layout.radius}`;
 }

@@ -73,21 +73,8 @@ export const PRESETS = {
 /** A copy of a preset's numbers, free to be changed. */
 export const preset = (name) => structuredClone(PRESETS[name].state);
 
-const FORWARD = [
-  "logits",
-  "probabilities",
-  "predictions",
-  "loss",
-  "jacobian",
-  "logits_gradient",
-];
-const LAYER = [
-  "weights_gradient",
-  "bias_gradient",
-  "inputs_gradient",
-  "updated_weights",
-  "updated_bias",
-];
+const FORWARD = ["logits", "probabilities", "predictions", "loss", "jacobian", "logits_gradient"];
+const LAYER = ["weights_gradient", "bias_gradient", "inputs_gradient", "updated_weights", "updated_bias"];
 
 const kept = (state) => CLASSES.filter((i) => !state.masked[i]);
 
@@ -98,9 +85,7 @@ export function request(state) {
     label_smoothing: state.smoothing,
   };
   if (state.source === "logits") {
-    const logits = state.logits.map((value, i) =>
-      state.masked[i] ? "-Infinity" : value,
-    );
+    const logits = state.logits.map((value, i) => (state.masked[i] ? "-Infinity" : value));
     return { logits, targets: state.target, ...common, outputs: FORWARD };
   }
   const rows = kept(state);
@@ -122,8 +107,7 @@ export function request(state) {
 export function byClass(state, reply) {
   const rows = state.source === "logits" ? CLASSES : kept(state);
   const at = CLASSES.map((i) => rows.indexOf(i));
-  const spread = (values, absent = null) =>
-    values && at.map((place) => (place < 0 ? absent : values[place]));
+  const spread = (values, absent = null) => values && at.map((place) => (place < 0 ? absent : values[place]));
   const none = [null, null, null];
   return {
     at,
@@ -148,12 +132,8 @@ export function byClass(state, reply) {
 export function stepped(state, result) {
   return {
     ...state,
-    weights: state.weights.map((row, i) =>
-      state.masked[i] ? row : result.updated_weights[i],
-    ),
-    bias: state.bias.map((value, i) =>
-      state.masked[i] ? value : result.updated_bias[i],
-    ),
+    weights: state.weights.map((row, i) => (state.masked[i] ? row : result.updated_weights[i])),
+    bias: state.bias.map((value, i) => (state.masked[i] ? value : result.updated_bias[i])),
   };
 }
 
@@ -161,9 +141,5 @@ export function stepped(state, result) {
 export function targets(state) {
   const rows = state.source === "logits" ? CLASSES : kept(state);
   const spread = state.smoothing / rows.length;
-  return CLASSES.map((i) =>
-    rows.includes(i)
-      ? (1 - state.smoothing) * (i === state.target) + spread
-      : 0,
-  );
+  return CLASSES.map((i) => (rows.includes(i) ? (1 - state.smoothing) * (i === state.target) + spread : 0));
 }

@@ -8,14 +8,7 @@ import { message, number, pretty, show } from "../format.js";
 import { networkControls } from "./controls.js";
 import { drawCurve } from "./curve.js";
 import { explain } from "./formulas.js";
-import {
-  byClass,
-  preset,
-  PRESETS,
-  probability,
-  request,
-  stepped,
-} from "./model.js";
+import { byClass, preset, PRESETS, probability, request, stepped } from "./model.js";
 import { drawNumbers } from "./numbers.js";
 import { networkPicture } from "./picture.js";
 
@@ -131,45 +124,28 @@ export function startNetwork() {
 }
 
 function controlRoots() {
-  const ids = [
-    "layer",
-    "logits",
-    "temperature",
-    "smoothing",
-    "rate",
-    "targets",
-    "masks",
-  ];
+  const ids = ["layer", "logits", "temperature", "smoothing", "rate", "targets", "masks"];
   const roots = Object.fromEntries(ids.map((id) => [id, byId(id)]));
   return { ...roots, sources: [...document.getElementsByName("source")] };
 }
 
 function wire(actions) {
   const presets = byId("preset");
-  presets.append(
-    ...Object.entries(PRESETS).map(([name, { title }]) =>
-      html("option", { value: name }, title),
-    ),
-  );
+  presets.append(...Object.entries(PRESETS).map(([name, { title }]) => html("option", { value: name }, title)));
   presets.addEventListener("change", () => actions.preset(presets.value));
   for (const name of ["source", "flow"]) {
     for (const radio of document.getElementsByName(name)) {
       radio.addEventListener("change", () => actions[name](radio.value));
     }
   }
-  for (const name of ["step", "run", "stop"])
-    byId(name).addEventListener("click", actions[name]);
+  for (const name of ["step", "run", "stop"]) byId(name).addEventListener("click", actions[name]);
   byId("reset").addEventListener("click", () => actions.preset(presets.value));
 }
 
 /** The large figures, and the same as one sentence that is read out once the numbers rest. */
 function summarize({ state, result }) {
   const { prediction, loss, probabilities, at } = result;
-  const sure = show(
-    html("strong"),
-    `probabilities.${at[prediction]}`,
-    probabilities[prediction],
-  );
+  const sure = show(html("strong"), `probabilities.${at[prediction]}`, probabilities[prediction]);
   show(byId("loss"), "loss", loss);
   const right = prediction === state.target;
   byId("verdict").classList.toggle("right", right);
@@ -179,14 +155,11 @@ function summarize({ state, result }) {
     " with a probability of ",
     sure,
     right ? ", and that is right." : ", but ",
-    ...(right
-      ? []
-      : [html("strong", {}, pretty(probability(state.target))), " is right."]),
+    ...(right ? [] : [html("strong", {}, pretty(probability(state.target))), " is right."]),
   );
   clearTimeout(summarize.timer);
   summarize.timer = setTimeout(() => {
-    byId("spoken").textContent =
-      `${byId("verdict").textContent} The loss is ${number(loss)}.`;
+    byId("spoken").textContent = `${byId("verdict").textContent} The loss is ${number(loss)}.`;
   }, SETTLED);
 }
 
