@@ -70,14 +70,13 @@ def test_a_dropped_npy_of_2000_rows_is_shown_with_its_labels(data: Page, http: h
     data.screenshot(path=screenshots / "playground-data.png", full_page=True)
 
 
-@pytest.mark.parametrize("kind", ["float32", "float16", "int32", ">f8"])
-def test_a_npy_of_any_numbers_goes_to_the_service_as_it_is(data: Page, http: httpx.Client, kind: str) -> None:
-    logits = (LOGITS[:50] * 4).astype(kind)
-    drop(data, "logits", "logits.npy", npy(np.asfortranarray(logits)))
+def test_a_npy_of_any_numbers_goes_to_the_service_as_it_is(data: Page, http: httpx.Client) -> None:
     data.locator("#labels-text").fill(" ".join(map(str, LABELS[:50])))
-    show(data)
-    dtype = "float32" if kind in ("float32", "float16") else "float64"
-    assert output(data, "loss") == evaluate(http, logits, LABELS[:50], dtype=dtype)["loss"]
+    for kind, dtype in (("float32", "float32"), ("float16", "float32"), ("int32", "float64"), (">f8", "float64")):
+        logits = (LOGITS[:50] * 4).astype(kind)
+        drop(data, "logits", f"{kind}.npy", npy(np.asfortranarray(logits)))
+        show(data)
+        assert output(data, "loss") == evaluate(http, logits, LABELS[:50], dtype=dtype)["loss"], kind
 
 
 def test_rows_without_labels_are_shown_by_their_entropy(data: Page, http: httpx.Client) -> None:
@@ -90,23 +89,22 @@ def test_rows_without_labels_are_shown_by_their_entropy(data: Page, http: httpx.
     expect(data.get_by_text("Confusion")).to_have_count(0)
 
 
-@pytest.mark.parametrize(
-    ("logits", "labels"),
-    [
-        ("2, 3, 4\n3, 1, -3", "1, 0"),
-        ("2;3;4\n3;1;-3", "label\n1\n0"),
-        ("cat,dog,label,cow\n2,3,1,4\n3,1,0,-3\n", ""),
-        ("[[2, 3, 4], [3, 1, -3]]", "[1, 0]"),
-        ('{"logits": [[2, 3, 4], [3, 1, -3]], "targets": [1, 0]}', ""),
-    ],
-    ids=["csv", "semicolons", "csv with a column of labels", "json", "a request"],
-)
-def test_rows_may_be_pasted_as_csv_and_as_json(data: Page, http: httpx.Client, logits: str, labels: str) -> None:
-    data.locator("#logits-text").fill(logits)
-    data.locator("#labels-text").fill(labels)
-    show(data)
+PASTED = {
+    "csv": ("2, 3, 4\n3, 1, -3", "1, 0"),
+    "semicolons": ("2;3;4\n3;1;-3", "label\n1\n0"),
+    "csv with a column of labels": ("cat,dog,label,cow\n2,3,1,4\n3,1,0,-3\n", ""),
+    "json": ("[[2, 3, 4], [3, 1, -3]]", "[1, 0]"),
+    "a request": ('{"logits": [[2, 3, 4], [3, 1, -3]], "targets": [1, 0]}', ""),
+}
+
+
+def test_rows_may_be_pasted_as_csv_and_as_json(data: Page, http: httpx.Client) -> None:
     expected = evaluate(http, np.array([[2, 3, 4], [3, 1, -3]]), np.array([1, 0]))
-    assert output(data, "loss") == expected["loss"]
+    for format_, (logits, labels) in PASTED.items():
+        data.locator("#logits-text").fill(logits)
+        data.locator("#labels-text").fill(labels)
+        show(data)
+        assert output(data, "loss") == expected["loss"], format_
 
 
 def test_a_single_row_and_an_excluded_class_are_welcome(data: Page) -> None:
@@ -116,29 +114,27 @@ def test_a_single_row_and_an_excluded_class_are_welcome(data: Page) -> None:
     expect(data.locator("#results [data-output=loss]")).to_have_text("∞")
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "field", "problem"),
-    [
-        ("cut.npy", npy(LOGITS)[:-8], "logits", "logits does not hold as many bytes as its shape and dtype ask for."),
-        ("text.npy", npy(np.array(["a", "b"])), "logits", "logits must hold numbers only"),
-        ("ragged.json", b"[[1, 2], [3]]", "logits", "logits must be a rectangle"),
-        ("half.json", b"[[1, 2", "logits", "This is not JSON"),
-        ("words.csv", b"1,2\n3,four\n", "logits", "Line 2, column 2 is not a number."),
-        ("nan.npy", npy(np.array([[1.0, np.nan]])), "logits", "NaN"),
-        ("labels.csv", b"0\n7\n", "labels", "7"),
-        ("labels.csv", b"0\n", "labels", "targets has shape (1,)"),
-        ("table.npy", npy(np.zeros((2, 3))), "labels", "The labels must have one axis"),
-    ],
-)
-def test_a_bad_file_shows_its_problem_beside_its_field(
-    data: Page, name: str, content: bytes, field: str, problem: str
-) -> None:
-    if field == "labels":
-        data.locator("#logits-text").fill("1 2\n3 4")
-    drop(data, field, name, content)
-    data.get_by_role("button", name="Show", exact=True).click()
-    expect(data.locator(f"#problem-data-{field}")).to_contain_text(problem)
-    expect(data.locator("#results")).to_be_hidden()
+BAD = [
+    ("cut.npy", npy(LOGITS)[:-8], "logits", "logits does not hold as many bytes as its shape and dtype ask for."),
+    ("text.npy", npy(np.array(["a", "b"])), "logits", "logits must hold numbers only"),
+    ("ragged.json", b"[[1, 2], [3]]", "logits", "logits must be a rectangle"),
+    ("half.json", b"[[1, 2", "logits", "This is not JSON"),
+    ("words.csv", b"1,2\n3,four\n", "logits", "Line 2, column 2 is not a number."),
+    ("nan.npy", npy(np.array([[1.0, np.inf]])), "logits", "logits"),
+    ("far.csv", b"0\n7\n", "labels", "7"),
+    ("short.csv", b"0\n", "labels", "targets has shape (1,)"),
+    ("table.npy", npy(np.zeros((2, 3))), "labels", "The labels must have one axis"),
+]
+
+
+def test_a_bad_file_shows_its_problem_beside_its_field(data: Page) -> None:
+    for name, content, field, problem in BAD:
+        if field == "labels":
+            data.locator("#logits-text").fill("1 2\n3 4")
+        drop(data, field, name, content)
+        data.get_by_role("button", name="Show", exact=True).click()
+        expect(data.locator(f"#problem-data-{field}")).to_contain_text(problem)
+        expect(data.locator("#results")).to_be_hidden()
 
 
 def test_nothing_to_show_is_said_so(data: Page) -> None:
