@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 ARTICLE = ["0.0900", "0.2447", "0.6652"]
 GRADIENT = ["0.0900", "−0.7553", "0.6652"]
@@ -101,12 +101,12 @@ def test_a_step_takes_over_the_weights_that_the_service_worked_out(page: Page, s
 
 def test_a_run_stops_when_it_is_told_to_and_when_a_number_is_changed(page: Page, server: str) -> None:
     open_page(page, server)
-    for stop in (
-        lambda: page.get_by_role("button", name="Stop").click(),
-        lambda: page.get_by_role("spinbutton", name="temperature T").fill("2"),
-    ):
+    for stop in ("a click", "a change"):
         page.get_by_role("button", name="Fifty steps").click()
-        stop()
+        if stop == "a click":
+            page.get_by_role("button", name="Stop").click()
+        else:
+            page.get_by_role("spinbutton", name="temperature T").fill("2")
         expect(page.get_by_role("button", name="Stop")).to_be_disabled()
         settle(page)
         sent = request(page)
@@ -261,3 +261,25 @@ def test_the_page_works_below_a_root_path(page: Page) -> None:
         page.goto(f"{server}/maths/playground#data")
         page.get_by_role("button", name="made-up").click()
         expect(page.locator("#results")).to_contain_text("2,000 × 10")
+
+
+def test_a_service_that_wants_a_key_is_shown_one(page: Page, server: str) -> None:
+    problem = {"status": 401, "detail": "Show a key.", "errors": []}
+    shown: list[str | None] = []
+
+    def guarded(route: Route) -> None:
+        shown.append(route.request.headers.get("authorization"))
+        if shown[-1] == "Bearer secret":
+            route.continue_()
+        else:
+            route.fulfill(status=401, json=problem)
+
+    page.route("**/gradient", guarded)
+    page.goto(f"{server}/playground")
+    expect(page.locator("#problem-network")).to_have_text("Show a key.")
+    page.get_by_label("Key of this service").fill("secret")
+    page.keyboard.press("Enter")
+    expect(page.locator("#loss")).to_have_text("1.4076")
+    expect(page.locator("#problem-network")).to_be_hidden()
+    expect(page.locator("#network-exchange-request")).to_contain_text("-H 'Authorization: Bearer YOUR_KEY'")
+    assert shown == [None, "Bearer secret"]

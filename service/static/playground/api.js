@@ -1,5 +1,7 @@
 // The service behind this page. Works in the page and in its worker.
 
+import { authorization } from "./key.js";
+
 /** A refusal: the sentence of the service, and the places it speaks of. */
 export class Refusal extends Error {
   constructor(problem) {
@@ -24,7 +26,7 @@ export class Refusal extends Error {
 export async function post(url, body, contentType, { received, signal } = {}) {
   let response;
   try {
-    const headers = { "Content-Type": contentType, Accept: "application/json" };
+    const headers = { "Content-Type": contentType, Accept: "application/json", ...authorization() };
     response = await fetch(url, { method: "POST", headers, body, signal });
   } catch {
     throw new Error("The service does not answer. Is it still running?");

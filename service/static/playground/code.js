@@ -1,46 +1,58 @@
-// A request as code that can be pasted somewhere else.
+// A request as code that can be pasted somewhere else: curl, Python and JavaScript.
 
 import { message } from "./format.js";
+import { getKey } from "./key.js";
 
-const json = (request) => JSON.stringify(request);
-const python = (request) => message(request).replaceAll("null", "None");
+const entries = (headers) => Object.entries(headers);
 
-/** A JSON request as curl, Python and JavaScript. */
-export const jsonSamples = (url, request) => ({
-  curl: `curl -s '${url}' \\\n  -H 'Content-Type: application/json' \\\n  -d '${json(request)}'`,
-  python: `import httpx
+function curl(url, headers, body) {
+  const flags = entries(headers).map(([name, value]) => `-H '${name}: ${value}'`);
+  return [`curl -s '${url}'`, ...flags, body].join(" \\\n  ");
+}
 
-request = ${python(request)}
-reply = httpx.post("${url}", json=request).raise_for_status().json()
-print(reply)`,
-  javascript: `const request = ${message(request)};
+function python(url, headers, imports, setup, body) {
+  const fields = entries(headers).map(([name, value]) => `"${name}": "${value}"`);
+  const named = fields.length ? `headers = {${fields.join(", ")}}\n` : "";
+  const passed = fields.length ? ", headers=headers" : "";
+  return `${imports}import httpx
+
+${setup}${named}reply = httpx.post("${url}", ${body}${passed}).raise_for_status().json()
+print(reply)`;
+}
+
+function javascript(url, headers, setup, body) {
+  const fields = entries(headers).map(([name, value]) => `"${name}": "${value}"`);
+  return `${setup}
 const reply = await fetch("${url}", {
   method: "POST",
-  headers: { "Content-Type": "application/json" },
-  body: JSON.stringify(request),
+  headers: { ${fields.join(", ")} },
+  body: ${body},
 });
 if (!reply.ok) throw new Error((await reply.json()).detail);
-console.log(await reply.json());`,
-});
+console.log(await reply.json());`;
+}
 
-/** A request whose body is a file, as curl, Python and JavaScript. */
-export const fileSamples = (url, name, contentType) => ({
-  curl: `curl -s '${url}' \\\n  -H 'Content-Type: ${contentType}' -H 'Accept: application/json' \\\n  --data-binary @${name}`,
-  python: `from pathlib import Path
+/** A place for the key, if this service wants one; the key itself is not shown. */
+const key = () => (getKey() ? { Authorization: "Bearer YOUR_KEY" } : {});
 
-import httpx
+/** A request in JSON. */
+export function jsonSamples(url, request) {
+  const headers = { "Content-Type": "application/json", ...key() };
+  const setup = `request = ${message(request).replaceAll("null", "None")}\n`;
+  return {
+    curl: curl(url, headers, `-d '${JSON.stringify(request)}'`),
+    python: python(url, key(), "", setup, "json=request"),
+    javascript: javascript(url, headers, `const request = ${message(request)};`, "JSON.stringify(request)"),
+  };
+}
 
-headers = {"Content-Type": "${contentType}", "Accept": "application/json"}
-body = Path("${name}").read_bytes()
-reply = httpx.post("${url}", content=body, headers=headers).raise_for_status().json()
-print(reply.keys())`,
-  javascript: `import { readFile } from "node:fs/promises";
-
-const reply = await fetch("${url}", {
-  method: "POST",
-  headers: { "Content-Type": "${contentType}", Accept: "application/json" },
-  body: await readFile("${name}"),
-});
-if (!reply.ok) throw new Error((await reply.json()).detail);
-console.log(Object.keys(await reply.json()));`,
-});
+/** A request whose body is a file. */
+export function fileSamples(url, name, contentType) {
+  const headers = { "Content-Type": contentType, Accept: "application/json", ...key() };
+  const imports = "from pathlib import Path\n\n";
+  return {
+    curl: curl(url, headers, `--data-binary @${name}`),
+    python: python(url, headers, imports, "", `content=Path("${name}").read_bytes()`),
+    javascript: javascript(url, headers, 'import { readFile } from "node:fs/promises";\n', `await readFile("${name}")`),
+  };
+}

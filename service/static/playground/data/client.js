@@ -1,5 +1,7 @@
 // The page's side of the worker.
 
+import { getKey } from "../key.js";
+
 /** Returns run(task, argument, onProgress), a promise of the result, and stop(), which ends whatever runs. */
 export function startWorker() {
   let worker;
@@ -23,7 +25,7 @@ export function startWorker() {
         worker.addEventListener("message", answer);
       }
       const id = ++last;
-      worker.postMessage({ id, task, argument });
+      worker.postMessage({ id, task, argument, key: getKey() });
       return new Promise((resolve, reject) => waiting.set(id, { resolve, reject, onProgress }));
     },
     stop() {

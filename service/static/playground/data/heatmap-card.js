@@ -19,7 +19,9 @@ export function heatMapCard(results) {
   const choice = html(
     "select",
     { change: () => draw() },
-    ...orders.map(([name, { title }]) => html("option", { value: name }, title)),
+    ...orders.map(([name, { title }]) =>
+      html("option", { value: name, selected: name === (labels ? "label" : "sent") }, title),
+    ),
   );
   const row = html("input", {
     type: "number",

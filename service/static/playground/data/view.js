@@ -3,6 +3,7 @@
 import { fileSamples } from "../code.js";
 import { byId, download, html, scroller, table } from "../dom.js";
 import { exchangePanel } from "../exchange.js";
+import { askForKey } from "../key-field.js";
 import { bytes, count, message, number, percent, show } from "../format.js";
 import { startWorker } from "./client.js";
 import { confusionTable } from "./confusion.js";
@@ -155,6 +156,7 @@ function progress(state) {
 function complain(error) {
   for (const place of document.querySelectorAll("#data-view .problem")) place.textContent = "";
   if (!error?.message) return;
+  askForKey(error);
   const field = error.field ?? error.message.split(" ")[0];
   byId(FIELDS[field] ?? "problem-data").textContent = error.message;
 }

@@ -1,6 +1,7 @@
 // Reading, asking and writing of many rows, beside the page, which stays free to move.
 
 import { post } from "../api.js";
+import { setKey } from "../key.js";
 import { flatten, madeUp, requestFor } from "./dataset.js";
 import { fitTemperature } from "./fit.js";
 import { readLabels, readLogits } from "./read.js";
@@ -15,7 +16,8 @@ let results;
 /** What the page may ask for by name. */
 const tasks = { load, fit, body, write };
 
-onmessage = async ({ data: { id, task, argument } }) => {
+onmessage = async ({ data: { id, task, argument, key } }) => {
+  setKey(key);
   const tell = (progress) => postMessage({ id, progress });
   try {
     postMessage({ id, result: await tasks[task](argument, tell) });

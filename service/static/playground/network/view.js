@@ -4,6 +4,7 @@ import { ask, latest } from "../api.js";
 import { jsonSamples } from "../code.js";
 import { byId, html } from "../dom.js";
 import { exchangePanel } from "../exchange.js";
+import { askForKey, onKey } from "../key-field.js";
 import { message, number, pretty, show } from "../format.js";
 import { networkControls } from "./controls.js";
 import { drawCurve } from "./curve.js";
@@ -120,6 +121,7 @@ export function startNetwork() {
     run: () => descend(STEPS),
     stop: halt,
   });
+  onKey(() => refresh(state));
   refresh(state);
 }
 
@@ -169,6 +171,7 @@ function complain(error) {
     place.textContent = "";
   }
   if (!error) return;
+  askForKey(error);
   const field = PLACES[error.field] ?? error.field;
   const place = byId(`problem-${field}`) ?? byId("problem-network");
   place.textContent = error.message;
