@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import httpx
 
 LARGEST = 200_000
+ROOT = Path(__file__).parents[2]
 PAGE = "/playground"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 NAMES = sorted(str(path.relative_to(FILES)) for path in FILES.rglob("*") if path.is_file())
@@ -112,3 +113,11 @@ async def test_the_page_is_no_operation_of_the_contract(client: httpx.AsyncClien
 )
 async def test_nothing_but_the_files_of_the_page_is_served(client: httpx.AsyncClient, path: str) -> None:
     assert (await client.get(path)).status_code == 404
+
+
+def test_the_readme_shows_the_page_and_says_where_it_is() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    picture = re.search(r"!\[The playground[^]]+\]\(([^)]+)\)", text)
+    assert "http://localhost:8000/playground" in text
+    assert picture
+    assert (ROOT / picture[1]).stat().st_size < LARGEST

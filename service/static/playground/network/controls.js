@@ -45,8 +45,8 @@ function field(name, range, label, changed) {
   return { root: html("div", { class: "number" }, typed, slider), typed, set };
 }
 
-/** As many digits as fit; the number itself stays whole. */
-const round = (value) => String(Number(value.toPrecision(6)));
+/** As many digits as fit; the number that is sent stays whole. */
+const round = (value) => String(Number(value.toPrecision(4)));
 
 /** The grids of numbers and the other knobs. `change(patch)` is called with what is new of the state. */
 export function networkControls(roots, getState, change) {
