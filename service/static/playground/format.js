@@ -5,7 +5,7 @@ const SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉";
 /** w41 as w₄₁. */
 export const pretty = (name) => name.replace(/\d/g, (digit) => SUBSCRIPTS[digit]);
 
-const minus = (text) => text.replace("-", "−");
+const minus = (text) => text.replaceAll("-", "−");
 
 /** Four decimals; powers of ten where those would hide the number; what JSON spells as a string as a sign. */
 export function number(value) {

@@ -8,7 +8,7 @@ const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [420, 190, 46, 24, 12];
 /** Draws losses, one for each step from 0 on. */
 export function drawCurve(root, losses) {
   const finite = losses.filter(Number.isFinite);
-  const most = Math.max(...finite, 1e-300);
+  const most = Math.max(...finite, 0) || 1;
   const steps = Math.max(losses.length - 1, 10);
   const x = (step) => LEFT + ((WIDTH - LEFT - 10) * step) / steps;
   const y = (loss) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - Math.min(loss, most) / most);

@@ -4,6 +4,10 @@ import { html } from "../dom.js";
 import { number, pretty, short, show } from "../format.js";
 import { CLASSES, INPUTS, bias, input, logit, probability, targets, weight } from "./model.js";
 
+const TINY = 1e-4;
+const CLOSE =
+  "Four digits cannot tell that probability from 1. The service adds up the other probabilities instead of taking it from 1, so the loss and its gradient keep all their digits.";
+
 const bracket = (text) => (text.startsWith("−") ? `(${text})` : text);
 const put = (value) => bracket(short(value));
 const prob = (value) => bracket(number(value));
@@ -146,6 +150,7 @@ function explainLoss({ state, result }) {
     words("How surprised the network is by the right class: 0 if it was sure of it, without end if it ruled it out."),
     line(several ? `L = −(${law})` : `L = −${law}`, several ? `−(${numbers})` : `−${numbers}`, "loss", result.loss),
     ...(excluded ? [words("Smoothing gives the masked class a share of the target, and ln 0 has no end.")] : []),
+    ...(Math.abs(Number(result.loss)) < TINY ? [words(CLOSE)] : []),
     words("Going back, each score gets its probability less its target:"),
     ...CLASSES.filter((i) => !state.masked[i]).map((i) => gradientLine(state, result, i)),
   ];

@@ -37,7 +37,7 @@ function root(layout, { edges, nodes, links, lossLinks }) {
       "aria-label": "The network. Arrow keys move between its nodes and weights, Enter explains one.",
     },
     ...links.map((link) => link.line),
-    ...lossLinks,
+    svg("g", {}, ...lossLinks),
     ...Array.from(edges.values(), (edge) => edge.group),
     ...Array.from(edges.values(), (edge) => edge.value),
     ...Array.from(nodes.values(), (node) => node.group),

@@ -71,6 +71,8 @@ function drawLinks({ links, lossLinks }, { state, result, flow, selected }) {
     sign(line, derivative ?? 0, SCALE.jacobian);
   }
   lossLinks.forEach((line, i) => line.classList.toggle("right", i === state.target));
+  const right = lossLinks[state.target];
+  right.parentNode.append(right); // on top of the others
 }
 
 function drawCircles({ nodes }, { state, result, flow }) {
