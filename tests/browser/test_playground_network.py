@@ -292,3 +292,17 @@ def test_a_loss_too_small_for_four_digits_is_shown_all_the_same(page: Page, serv
     page.get_by_role("radio", name="Backward").check()
     assert values(page, ["z4", "z5", "z6"]) == ["4.25e−18", "−8.50e−18", "4.25e−18"]
     assert_all_as_the_service_says(page, http)
+
+
+def test_a_late_answer_does_not_cover_a_newer_one(page: Page, server: str) -> None:
+    open_page(page, server)
+    held: list[Route] = []
+    page.route("**/gradient", lambda route: route.continue_() if held else held.append(route))
+    page.get_by_role("button", name="One step").click()
+    page.get_by_role("spinbutton", name="temperature T").fill("2")
+    expect(page.locator("#loss")).not_to_have_text("1.4076")
+    shown = reply(page)
+    held[0].continue_()
+    page.wait_for_timeout(300)
+    assert reply(page) == shown
+    assert request(page)["temperature"] == 2
