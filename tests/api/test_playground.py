@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LARGEST = 200_000
 ROOT = Path(__file__).parents[2]
 PAGE = "/playground"
-TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 NAMES = sorted(str(path.relative_to(FILES)) for path in FILES.rglob("*") if path.is_file())
 MODULES = [name for name in NAMES if name.endswith(".js")]
 IMPORT = re.compile(r"""(?:from|new URL\()\s*"(\.[^"]+|worker\.js)\"""")

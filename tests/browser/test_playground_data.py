@@ -222,9 +222,21 @@ def test_work_that_takes_long_can_be_cancelled(data: Page) -> None:
     expect(data.locator("#progress-text")).to_have_text("Waiting for the service")
     data.get_by_role("button", name="Cancel").click()
     expect(data.locator("#progress-label")).to_be_hidden()
+    expect(data.locator("#problem-data")).to_be_hidden()
     data.unroute("**/loss")
     data.get_by_role("button", name="made-up").click()
     expect(data.locator("#results")).to_contain_text("2,000 × 10")
+
+
+def test_a_cancelled_fit_can_be_started_again(data: Page) -> None:
+    data.get_by_role("button", name="made-up").click()
+    data.route("**/gradient", lambda _: None)
+    data.get_by_role("button", name="Fit the temperature").click()
+    expect(data.locator("#progress-text")).to_have_text("Fitting: request 1, T = 1.0000")
+    data.get_by_role("button", name="Cancel").click()
+    data.unroute("**/gradient")
+    data.get_by_role("button", name="Fit the temperature").click()
+    expect(data.locator(".whole tbody tr")).to_have_count(2)
 
 
 def test_a_click_on_the_heat_map_shows_the_row_under_it(data: Page) -> None:

@@ -237,6 +237,18 @@ def test_the_picture_can_be_walked_with_the_keyboard_alone(page: Page, server: s
     assert page.locator("[data-name=L]").get_attribute("aria-pressed") == "true"
 
 
+def test_the_views_are_a_link_apart_and_skipping_to_the_content_stays_in_the_view(page: Page, server: str) -> None:
+    open_page(page, server)
+    page.get_by_role("link", name="Your data").click()
+    expect(page.locator("#data-view")).to_be_visible()
+    expect(page.locator("#network-view")).to_be_hidden()
+    page.get_by_role("link", name="Skip to the content").press("Enter")
+    expect(page.locator("#data-view")).to_be_visible()
+    page.go_back()
+    page.go_back()
+    expect(page.locator("#network-view")).to_be_visible()
+
+
 def test_what_changed_is_said_once_when_it_rests(page: Page, server: str) -> None:
     open_page(page, server)
     page.get_by_role("button", name="Fifty steps").click()

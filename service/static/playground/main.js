@@ -6,9 +6,11 @@ import { startNetwork } from "./network/view.js";
 
 const VIEWS = ["network", "data"];
 
+let chosen = VIEWS[0];
+
 function open() {
   const wanted = location.hash.slice(1);
-  const chosen = VIEWS.includes(wanted) ? wanted : VIEWS[0];
+  if (VIEWS.includes(wanted)) chosen = wanted;
   for (const name of VIEWS) {
     byId(`${name}-view`).hidden = name !== chosen;
     byId(`${name}-link`).setAttribute("aria-current", name === chosen ? "page" : "false");

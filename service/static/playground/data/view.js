@@ -21,7 +21,7 @@ const FIELDS = {
 
 /** Wires the view up. */
 export function startData() {
-  const worker = startWorker();
+  const run = startWorker();
   const panel = exchangePanel(byId("data-exchange"));
   const sources = {
     logits: sourceField("logits"),
@@ -32,7 +32,6 @@ export function startData() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => heatMap?.draw());
 
   async function load(argument) {
-    worker.stop();
     complain();
     byId("results").hidden = true;
     const results = await work("load", argument);
@@ -42,7 +41,7 @@ export function startData() {
   /** Runs a task with its progress on the page; undefined if it failed, which is said where it belongs. */
   async function work(task, argument) {
     try {
-      return await worker.run(task, argument, progress);
+      return await run(task, argument, progress);
     } catch (error) {
       complain(error);
       if (error.problem) panel.reply(message(error.problem), "");
@@ -99,7 +98,7 @@ export function startData() {
     }),
   );
   byId("sample").addEventListener("click", () => load({ base: BASE }));
-  byId("cancel").addEventListener("click", () => worker.stop());
+  byId("cancel").addEventListener("click", () => run("cancel"));
 }
 
 function figures({ rows, classes, loss, accuracy, size, timing }, buttons) {

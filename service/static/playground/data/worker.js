@@ -13,38 +13,44 @@ const PREDICTION = "probabilities,predictions,entropy";
 let data;
 let results;
 
-/** What the page may ask for by name. */
-const tasks = { load, fit, body, write };
+let running = new AbortController();
+
+/** What the page may ask for by name. Each ends the one before; to cancel is to do nothing. */
+const tasks = { load, fit, body, write, cancel: () => {} };
 
 onmessage = async ({ data: { id, task, argument, key } }) => {
   setKey(key);
+  running.abort();
+  running = new AbortController();
+  const { signal } = running;
   const tell = (progress) => postMessage({ id, progress });
   try {
-    postMessage({ id, result: await tasks[task](argument, tell) });
+    postMessage({ id, result: await tasks[task](argument, tell, signal) });
   } catch (error) {
     const { message, field, problem } = error;
-    postMessage({ id, error: { message, field, problem } });
+    postMessage({ id, error: signal.aborted ? {} : { message, field, problem } });
   }
 };
 
 /** Reads logits and labels (a File, a Blob, or nothing for rows that are made up) and evaluates them. */
-async function load({ logits, labels, base }, tell) {
+async function load({ logits, labels, base }, tell, signal) {
   tell({ text: "Reading" });
   data = undefined;
   const next = logits ? await readLogits(logits) : madeUp(2000, 10);
   if (labels) next.labels = await readLabels(labels);
   next.base = base;
-  results = await evaluate(next, 1, tell);
+  results = await evaluate(next, 1, tell, signal);
   data = next;
   return results;
 }
 
-async function evaluate(next, temperature, tell) {
+async function evaluate(next, temperature, tell, signal) {
   const [operation, outputs] = next.labels ? ["loss", EVALUATION] : ["softmax", PREDICTION];
   const request = requestFor(next, operation, parameters(next, temperature, outputs), next.base);
   tell({ text: "Waiting for the service" });
   const { reply, timing, size } = await post(request.url, request.body, request.contentType, {
     received: (done, total) => tell({ text: "Receiving", done, total }),
+    signal,
   });
   tell({ text: "Drawing" });
   const { url, contentType, file } = request;
@@ -72,7 +78,7 @@ function shape(value) {
 }
 
 /** Fits the temperature; the results at it. */
-async function fit(_, tell) {
+async function fit(_, tell, signal) {
   let asked = 0;
   const temperature = await fitTemperature(async (at) => {
     asked += 1;
@@ -82,9 +88,9 @@ async function fit(_, tell) {
       total: 20,
     });
     const request = requestFor(data, "gradient", parameters(data, at, "temperature_gradient"), data.base);
-    return Number((await post(request.url, request.body, request.contentType)).reply.temperature_gradient);
+    return Number((await post(request.url, request.body, request.contentType, { signal })).reply.temperature_gradient);
   });
-  return evaluate(data, temperature, tell);
+  return evaluate(data, temperature, tell, signal);
 }
 
 /** The body of the request, to be sent from elsewhere. */

@@ -144,6 +144,8 @@ function wire(actions) {
   byId("reset").addEventListener("click", () => actions.preset(presets.value));
 }
 
+let resting;
+
 /** The large figures, and the same as one sentence that is read out once the numbers rest. */
 function summarize({ state, result }) {
   const { prediction, loss, probabilities, at } = result;
@@ -159,8 +161,8 @@ function summarize({ state, result }) {
     right ? ", and that is right." : ", but ",
     ...(right ? [] : [html("strong", {}, pretty(probability(state.target))), " is right."]),
   );
-  clearTimeout(summarize.timer);
-  summarize.timer = setTimeout(() => {
+  clearTimeout(resting);
+  resting = setTimeout(() => {
     byId("spoken").textContent = `${byId("verdict").textContent} The loss is ${number(loss)}.`;
   }, SETTLED);
 }
