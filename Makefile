@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-12s %s\n", $$1, $$2 }'
 
 .venv/run: requirements/run.txt
 	$(PYTHON) -m venv .venv
@@ -27,6 +27,21 @@ run: .venv/run ## serve on http://127.0.0.1:8000
 .PHONY: test
 test: .venv/dev ## run the tests
 	$(BIN)/python -m pytest
+
+.venv/browser: requirements/browser.txt | .venv/dev
+	command -v chromium >/dev/null || (apt-get update -qq && apt-get install --yes -qq chromium)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/browser.txt
+	@touch $@
+
+tests/browser/node_modules: tests/browser/package-lock.json
+	command -v npm >/dev/null || (apt-get update -qq && apt-get install --yes -qq npm)
+	npm ci --silent --prefix tests/browser
+	@touch $@
+
+.PHONY: test-browser
+test-browser: .venv/browser tests/browser/node_modules ## run the tests of the pages in Chromium
+	npm run --silent --prefix tests/browser check
+	$(BIN)/python -m pytest tests/browser
 
 .PHONY: check
 check: .venv/dev ## all that CI checks: format, lint, types, imports, contract, tests
@@ -89,4 +104,5 @@ lock: .venv/dev ## pin the dependencies anew, with hashes
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --extra dev $(LOCK) -o requirements/dev.txt
 	$(BIN)/uv pip compile pyproject.toml --extra deploy -c requirements/run.txt $(LOCK) -o requirements/deploy.txt
+	$(BIN)/uv pip compile --group browser -c requirements/dev.txt $(LOCK) -o requirements/browser.txt
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet

@@ -19,6 +19,7 @@ from service.api.open_inference import open_inference_routes
 from service.api.open_inference import router as open_inference_router
 from service.api.openapi import document
 from service.api.plain import plain_routes
+from service.api.playground import add_playground
 from service.api.runtime import Runtime
 from service.settings import Settings
 
@@ -91,6 +92,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(metrics_router(runtime.metrics))
     app.include_router(open_inference_router)
     add_docs(app)
+    add_playground(app)
     app.add_exception_handler(HTTPException, problems.refuse_route)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, problems.apologize)
     return app

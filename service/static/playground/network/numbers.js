@@ -1,0 +1,38 @@
+// The picture once more as tables, for those who would rather read it.
+
+import { html, table } from "../dom.js";
+import { pretty, short, show } from "../format.js";
+import { CLASSES, INPUTS, input, logit, probability, weight } from "./model.js";
+
+/** Fills an element with the numbers of a view. */
+export function drawNumbers(root, { state, result }) {
+  const value = (output, found) => show(html("data", { value: found ?? "" }), output, found);
+  const classes = CLASSES.map((i) => {
+    const at = result.at[i];
+    return [
+      `${pretty(logit(i))}, ${pretty(probability(i))}`,
+      value(`logits.${at}`, result.logits[i]),
+      value(`probabilities.${at}`, result.probabilities[i]),
+      value(`logits_gradient.${at}`, result.logits_gradient[i]),
+    ];
+  });
+  const tables = [table("Classes", ["class", "logit z", "probability a", "∂L/∂z"], classes)];
+  if (state.source === "layer") {
+    const rows = CLASSES.flatMap((i) =>
+      INPUTS.map((k) => [
+        pretty(weight(i, k)),
+        short(state.weights[i][k]),
+        value(`weights_gradient.${result.at[i]}.${k}`, result.weights_gradient[i][k]),
+        value(`updated_weights.${result.at[i]}.${k}`, result.updated_weights[i][k]),
+      ]),
+    );
+    tables.push(table("Weights", ["weight", "now", "∂L/∂w", "after a step"], rows));
+    const inputs = INPUTS.map((k) => [
+      pretty(input(k)),
+      short(state.inputs[k]),
+      value(`inputs_gradient.${k}`, result.inputs_gradient[k]),
+    ]);
+    tables.push(table("Outputs of the layer in front", ["output", "now", "∂L/∂o"], inputs));
+  }
+  root.replaceChildren(...tables);
+}
