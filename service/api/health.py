@@ -88,7 +88,13 @@ def health_router(settings: Settings) -> APIRouter:
         if "text/html" in request.headers.get("accept", ""):
             return RedirectResponse("docs")
         links: dict[str, Any] = {each.name: f"POST /{each.name}" for each in OPERATIONS}
-        links |= {"docs": "GET /docs", "openapi": "GET /openapi.json", "info": "GET /info", "metrics": "GET /metrics", "playground": "GET /playground"}
+        links |= {
+            "docs": "GET /docs",
+            "openapi": "GET /openapi.json",
+            "info": "GET /info",
+            "metrics": "GET /metrics",
+            "playground": "GET /playground",
+        }
         return JSONResponse(links)
 
     return router
