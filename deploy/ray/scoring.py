@@ -86,6 +86,9 @@ def ask(job: Job, present: pa.Schema) -> Question:
     for name in (front, *job.keep):
         if name not in present.names:
             raise MissingField(f"The file has no column {name}.")
+    for name in job.outputs:
+        if name not in SOFTMAX.named_outputs and "targets" not in present.names:
+            raise MissingField(f"The file has no column targets, which {name} needs.")
     names = tuple(name for name in (front, "targets", "sample_weights") if name in present.names)
     return Question(names, "float32" if columns.narrow(present.field(front).type) else "float64")
 
