@@ -65,11 +65,13 @@ def score(job: Job, name: str) -> None:
     fingerprint = job.fingerprint(name)
     sums: dict[str, ExactSum] = {}
     rows = 0
-    with pq.ParquetFile(job.source / name) as file, committed(job.destination / name) as path:
+    # pyarrow would keep all of a file that it reads ahead
+    with pq.ParquetFile(job.source / name, pre_buffer=False) as file, committed(job.destination / name) as path:
         question = ask(job, file.schema_arrow)
         group = max(1, GROUP_ELEMENTS // columns.widest(file, question.names))
         batches = file.iter_batches(group, columns=[*question.names, *job.keep], use_threads=False)
-        with pq.ParquetWriter(path, schema(job, file.schema_arrow, question)) as writer:
+        repeating = list(job.keep)  # what is computed hardly ever does
+        with pq.ParquetWriter(path, schema(job, file.schema_arrow, question), use_dictionary=repeating) as writer:
             for batch in batches:
                 kept = [batch.column(each) for each in job.keep]
                 scored = score_rows(job, question, batch, rows, sums)
@@ -120,7 +122,9 @@ def score_rows(
         for name, values in totals.items():
             sums.setdefault(name, ExactSum()).add(values)
     scored = (np.concatenate([piece[name] for piece in pieces]) for name in job.outputs)
-    return [columns.column(each if each.dtype.kind == "i" else each.astype(question.dtype)) for each in scored]
+    return [
+        columns.column(each if each.dtype.kind == "i" else each.astype(question.dtype, copy=False)) for each in scored
+    ]
 
 
 def answer(job: Job, rows: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:

@@ -37,7 +37,7 @@ def write(path: Path, *, row_group_size: int = 1000, **tensors: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: np.asarray(values) for name, values in tensors.items()}
     table = pa.table({name: lists(each) if each.ndim == 2 else each for name, each in arrays.items()})
-    pq.write_table(table, path, row_group_size=row_group_size)
+    pq.write_table(table, path, row_group_size=row_group_size, use_dictionary=False)
 
 
 def logits(seed: int, rows: int) -> Array:

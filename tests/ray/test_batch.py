@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for n in range(FILES):
         rows = {"id": n * ROWS + np.arange(ROWS), "inputs": inputs(n, ROWS), "targets": labels(n, ROWS)}
         write(folder / f"in/part-{n:02}.parquet", **rows, row_group_size=25_000)
-    np.savez(folder / "layer.npz", **layer())
+    np.savez(folder / "layer.npz", allow_pickle=False, **layer())
     return folder
 
 

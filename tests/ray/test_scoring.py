@@ -257,9 +257,7 @@ def peak(folder: Path, name: str) -> float:
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
-    for name, rows in {"short": 1_000, "long": 300_000, "longer": 1_200_000}.items():
-        write(tmp_path / f"in/{name}.parquet", logits=logits(0, rows), targets=labels(0, rows), row_group_size=100_000)
-    short, long, longer = (peak(tmp_path, f"{name}.parquet") for name in ("short", "long", "longer"))
-    sys.stderr.write(f"{short:.0f} MB, {long:.0f} MB, {longer:.0f} MB\n")
-    assert short < long
-    assert longer < long + 30
+    for rows in (640_000, 1_920_000):
+        write(tmp_path / f"in/{rows}.parquet", logits=logits(0, rows), targets=labels(0, rows), row_group_size=100_000)
+    # there are 102 MB more to read, and as many to write
+    assert peak(tmp_path, "1920000.parquet") < peak(tmp_path, "640000.parquet") + 60
