@@ -28,6 +28,15 @@ run: .venv/run ## serve on http://127.0.0.1:8000
 test: .venv/dev ## run the tests
 	$(BIN)/python -m pytest
 
+.venv-ray/ray: requirements/ray.txt
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/ray.txt
+	@touch $@
+
+.PHONY: test-ray
+test-ray: .venv-ray/ray ## run the Ray tests on two nodes of this machine, in .venv-ray
+	.venv-ray/bin/python -m pytest tests/ray
+
 .PHONY: check
 check: .venv/dev ## all that CI checks: format, lint, types, imports, contract, tests
 	$(BIN)/ruff format --check
@@ -55,4 +64,5 @@ lock: .venv/dev ## pin the dependencies anew, with hashes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --extra dev $(LOCK) -o requirements/dev.txt
+	$(BIN)/uv pip compile pyproject.toml --extra ray --group ray-tests -c requirements/dev.txt $(LOCK) -o requirements/ray.txt
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
