@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -73,6 +74,8 @@ class TwoNodes:
 def two_nodes() -> Iterator[TwoNodes]:
     """A cluster of two nodes with one core each; no process of it outlives the block."""
     mark, folder = uuid4().hex, tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    # Ray writes there until this process ends
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**VARIABLES, MARK: mark}.items():
             patch.setenv(name, value)
@@ -84,7 +87,6 @@ def two_nodes() -> Iterator[TwoNodes]:
             end = time.monotonic() + PATIENCE
             while (left := processes(mark)) and time.monotonic() < end:
                 time.sleep(0.1)
-            shutil.rmtree(folder)
             assert left == []
 
 
