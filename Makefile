@@ -43,6 +43,15 @@ test-browser: .venv/browser tests/browser/node_modules ## run the tests of the p
 	npm run --silent --prefix tests/browser check
 	$(BIN)/python -m pytest tests/browser
 
+.venv-ray/ray: requirements/ray.txt
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/ray.txt
+	@touch $@
+
+.PHONY: test-ray
+test-ray: .venv-ray/ray ## run the Ray tests on two nodes of this machine, in .venv-ray
+	.venv-ray/bin/python -m pytest tests/ray
+
 .PHONY: check
 check: .venv/dev ## all that CI checks: format, lint, types, imports, contract, tests
 	$(BIN)/ruff format --check
@@ -105,4 +114,5 @@ lock: .venv/dev ## pin the dependencies anew, with hashes
 	$(BIN)/uv pip compile pyproject.toml --extra dev $(LOCK) -o requirements/dev.txt
 	$(BIN)/uv pip compile pyproject.toml --extra deploy -c requirements/run.txt $(LOCK) -o requirements/deploy.txt
 	$(BIN)/uv pip compile --group browser -c requirements/dev.txt $(LOCK) -o requirements/browser.txt
+	$(BIN)/uv pip compile pyproject.toml --extra ray --group ray-tests -c requirements/dev.txt $(LOCK) -o requirements/ray.txt
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
