@@ -61,20 +61,18 @@ class Span(NamedTuple):
 def cut(text: bytes) -> tuple[bytes, list[Span]]:
     """The text with a string, `PLACEHOLDER` and a number, for each long array, and the spans of the arrays.
 
-    That an array ends where its span does is a guess, which holds for arrays of numbers. Both text and spans are parsed
-    in the end, and either refuses a span that is not exactly one array.
+    Where an array starts and ends is a guess, which holds for arrays of numbers. Both text and spans are parsed in the
+    end, and one of them is refused if a span is not exactly one array: it started in a string, say.
     """
     spans: list[Span] = []
     kept: list[bytes] = []
-    start = position = quotes = 0
+    start = position = 0
     for _ in range(MOST_ARRAYS):
         opening = OPENING.search(text, position)
         if opening is None:
             break
-        quotes += text.count(b'"', position, opening.start())
         position, rank = opening.start(1), opening[1].count(b"[")
-        # an odd number of quotes: it stands in a string
-        end = _end(text, position, rank) if quotes % 2 == 0 and rank < len(CLOSINGS) else 0
+        end = _end(text, position, rank) if rank < len(CLOSINGS) else 0
         if end - position >= LONG_BYTES:
             kept += [text[start:position], b'"\\u0000%d"' % len(spans)]
             spans.append(Span(position, end, rank))
