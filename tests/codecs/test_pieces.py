@@ -84,6 +84,7 @@ def bodies(draw: st.DrawFn) -> bytes:
 @example(b'{"dtype":": [1]","logits":[1]}', 0)
 @example(b'{"dtype":"\\": [1]","logits":[1]}', 0)
 @example(b'{"logits":"\\u00000","targets":[1]}', 0)
+@example(b'{"logits":"\\u00001","targets":[1]}', 0)
 @example(b'{"logits":[["-Infinity",1],[2,"]"]]}', 0)
 @example(b'{"logits":[[[1,2],[3,4]],[[5,6],[7,8]]]}', 0)
 @example(b'{"logits":[[[1,2]],[[[5,6]]]]}', 0)
