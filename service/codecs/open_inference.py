@@ -12,7 +12,7 @@ import orjson
 import simdjson
 
 from service.codecs import json
-from service.codecs.datatypes import FLOATS, INTEGERS, PRECISIONS, STORED, from_bytes, to_bytes, to_datatype
+from service.codecs.datatypes import FLOATS, INTEGERS, PRECISIONS, STORED, from_bytes, memory, to_datatype
 from service.codecs.document import read
 from service.codecs.fields import unique
 from service.description import Domain
@@ -247,8 +247,8 @@ def encode(inference: Inference, outputs: Mapping[str, Array], operation: Operat
         entry: dict[str, Any] = {"name": name, "shape": values.shape, "datatype": datatype}
         binary = inference.binary.get(name)
         if inference.binary_output if binary is None else binary:
-            tensors.append(to_bytes(values, datatype))
-            entry["parameters"] = {"binary_data_size": len(tensors[-1])}
+            tensors.append(memory(values, datatype))
+            entry["parameters"] = {"binary_data_size": tensors[-1].nbytes}
         else:
             entry["data"] = orjson.Fragment(json.encode_array(to_datatype(values, datatype).reshape(-1)))
         entries.append(entry)
