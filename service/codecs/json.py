@@ -16,7 +16,7 @@ from service.codecs.fields import unique
 from service.errors import NotAnObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from service.codecs.document import Document
     from service.description import Operation
@@ -68,34 +68,30 @@ def encode(outputs: Mapping[str, Array]) -> bytes:
 
     Floats are the shortest digits that read back to the same number of their dtype; what is not finite is a string.
     """
-    return _dumped({name: _writable(values) for name, values in outputs.items()}, outputs.values())
+    return dumps({name: writable(values) for name, values in outputs.items()})
 
 
-def encode_array(values: Array) -> bytes:
-    """An array as nested JSON arrays, a number for rank 0."""
-    return _dumped(_writable(values), (values,))
+def dumps(value: Any) -> bytes:
+    """The JSON text of a value that may hold what `writable` makes of arrays."""
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _writable(values: Array) -> Any:
-    """What orjson takes: a C-contiguous array of rank 1 and up, or a scalar."""
-    return np.ascontiguousarray(values) if values.ndim else values[()]
+def writable(values: Array) -> Any:
+    """An array as `dumps` takes it: as it is, as a number for rank 0, or as text if something in it is not finite."""
+    # orjson takes C-contiguous arrays of rank 1 and up
+    plain = np.ascontiguousarray(values) if values.ndim else values[()]
+    if values.dtype.kind != "f" or np.isfinite(values).all():
+        return plain
+    return orjson.Fragment(_with_words(dumps(plain), values[~np.isfinite(values)]))
 
 
-def _dumped(value: Any, arrays: Iterable[Array]) -> bytes:
-    """The text of value, which holds the arrays in that order; orjson writes null for what is not finite."""
-    text = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
-    strange = [values[~np.isfinite(values)] for values in arrays if values.dtype.kind == "f" and not _finite(values)]
-    if not strange:
-        return text
-    spelled = [_spelling(value) for values in strange for value in values]
-    if len(set(spelled)) == 1:
-        return text.replace(b"null", spelled[0])
+def _with_words(text: bytes, strange: Array) -> bytes:
+    """The text with a word in place of each null, which orjson writes for what is not finite."""
+    words = [_spelling(value) for value in strange]
+    if len(set(words)) == 1:
+        return text.replace(b"null", words[0])
     first, *rest = text.split(b"null")
-    return first + b"".join(chain.from_iterable(zip(spelled, rest, strict=True)))
-
-
-def _finite(values: Array) -> bool:
-    return bool(np.isfinite(values).all())
+    return first + b"".join(chain.from_iterable(zip(words, rest, strict=True)))
 
 
 def _spelling(value: float) -> bytes:

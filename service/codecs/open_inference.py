@@ -8,7 +8,6 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 import simdjson
 
 from service.codecs import json
@@ -250,8 +249,8 @@ def encode(inference: Inference, outputs: Mapping[str, Array], operation: Operat
             tensors.append(memory(values, datatype))
             entry["parameters"] = {"binary_data_size": tensors[-1].nbytes}
         else:
-            entry["data"] = orjson.Fragment(json.encode_array(to_datatype(values, datatype).reshape(-1)))
+            entry["data"] = json.writable(to_datatype(values, datatype).reshape(-1))
         entries.append(entry)
     identity = {} if inference.id is None else {"id": inference.id}
-    header = orjson.dumps({"model_name": operation.name, "model_version": VERSION, **identity, "outputs": entries})
+    header = json.dumps({"model_name": operation.name, "model_version": VERSION, **identity, "outputs": entries})
     return (b"".join([header, *tensors]), len(header)) if tensors else (header, None)
