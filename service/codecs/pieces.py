@@ -13,7 +13,7 @@ import numpy.typing as npt
 import simdjson
 
 from service.codecs.numbers import NUMBER_REASONS, brackets, parse, reason, tensor
-from service.errors import RaggedTensor
+from service.errors import MalformedBody, RaggedTensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +99,10 @@ def _end(text: bytes, start: int, rank: int) -> int:
 
 def parse_skeleton(text: bytes) -> Any:
     """The document in a text that arrays were cut out of. Raises Uncut, and what `parse` does for its numbers."""
-    return _parse(simdjson.Parser(), text)
+    try:
+        return _parse(simdjson.Parser(), text)
+    except MalformedBody:
+        raise Uncut from None
 
 
 def read(name: str, text: bytes, span: Span, domain: Domain) -> Array:
