@@ -31,13 +31,16 @@ PIECE_BYTES = 2**17
 MOST_ARRAYS = 64
 """Arrays of a text that are looked at; no operation has as many inputs."""
 
-OPENING = re.compile(rb":\s*((?:\[\s*)+)")
-"""A member that is an array."""
+MOST_AXES = 4
+"""Axes of an array that is cut out."""
 
-CLOSINGS = [re.compile(rb"\]\s*" * rank) for rank in range(5)]
-"""The end of an array of each rank from 1 to 4."""
+OPENING = re.compile(rb":\s*((?:\[\s*){1,%d})" % (MOST_AXES + 1))
+"""A member that is an array, and whether of too many axes."""
 
-SEPARATORS = [re.compile(rb"\]\s*" * (rank - 1) + rb",") for rank in range(5)]
+CLOSINGS = [re.compile(rb"\]\s*" * rank) for rank in range(MOST_AXES + 1)]
+"""The end of an array of each rank from 1 on."""
+
+SEPARATORS = [re.compile(rb"\]\s*" * (rank - 1) + rb",") for rank in range(MOST_AXES + 1)]
 """What stands between two items of an array of each rank."""
 
 PLACEHOLDER = "\0"
@@ -72,7 +75,9 @@ def cut(text: bytes) -> tuple[bytes, list[Span]]:
         if opening is None:
             break
         position, rank = opening.start(1), opening[1].count(b"[")
-        end = _end(text, position, rank) if rank < len(CLOSINGS) else 0
+        end = _end(text, position, rank) if rank <= MOST_AXES else 0
+        if end is None:
+            break
         if end - position >= LONG_BYTES:
             kept += [text[start:position], b'"\\u0000%d"' % len(spans)]
             spans.append(Span(position, end, rank))
@@ -85,14 +90,17 @@ def cut(text: bytes) -> tuple[bytes, list[Span]]:
     return b"".join(kept), spans
 
 
-def _end(text: bytes, start: int, rank: int) -> int:
-    """Where an array of numbers, and excluded classes, would end that starts there; 0 if nowhere."""
+def _end(text: bytes, start: int, rank: int) -> int | None:
+    """Where an array of numbers, and excluded classes, would end that starts there.
+
+    0 if it is none, None if nothing of that rank ends in the rest of the text, so that it is not searched again.
+    """
     limit = text.find(b'"', start)
     if limit == -1:
         limit = len(text)
     elif text.startswith(b'"-Infinity"', limit):
         closing = CLOSINGS[rank].search(text, start)
-        return closing.end() if closing else 0
+        return closing.end() if closing else None
     brace = text.find(b"}", start, limit)
     return text.rfind(b"]", start, limit if brace == -1 else brace) + 1
 

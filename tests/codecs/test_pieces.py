@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -153,3 +155,24 @@ def test_excluded_classes_are_read_in_pieces_too(parsed: list[int]) -> None:
     logits = decode(b'{"logits":[%b,["-Infinity",2,1e30],%b]}' % (MANY, MANY), GRADIENT)["logits"]
     assert np.flatnonzero(np.isneginf(logits)).tolist() == [300_000]
     assert parsed == []
+
+
+@pytest.mark.parametrize("text", [b"[", b"] ", b'["-Infinity",', b':["-Infinity",', b':[["-Infinity"],', b":[[[["])
+def test_what_never_ends_takes_little_memory_and_is_searched_once(text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+    closings = pieces.CLOSINGS
+
+    def look(text: bytes, start: int) -> Any:
+        looks.append(start)
+        return closings[2].search(text, start)
+
+    closing = SimpleNamespace(search=look)
+    monkeypatch.setattr(pieces, "CLOSINGS", [closing] * len(closings))
+    body = b'{"logits":%b' % (text * 500_000)
+    tracemalloc.start()
+    with pytest.raises(MalformedBody):
+        decode(body, GRADIENT)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * len(body)
+    assert len(looks) <= 1
