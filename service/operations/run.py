@@ -104,7 +104,9 @@ def _plan(operation: Operation, names: tuple[str, ...]) -> Plan:
     wanted = tuple(operation.named_outputs[name] for name in names)
     parts = {part for total in totals for part in total.of}
     answers = frozenset(each.name for each in wanted if each.name in rows and not each.integer) - parts
-    return Plan(wanted, tuple(rows), tuple(totals), answers)
+    # probabilities are made in the memory of what the others are made of
+    ordered = sorted(rows, key="probabilities".__eq__)
+    return Plan(wanted, tuple(ordered), tuple(totals), answers)
 
 
 def _collect(operation: Operation, name: str, rows: dict[str, None], totals: dict[Output, None]) -> None:

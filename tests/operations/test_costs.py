@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from service.codecs import json, numpy, open_inference
+from service.compute.softmax import Softmax
 from service.operations import OPERATIONS, run
 from service.schemas.messages import request_model
 
@@ -122,6 +123,22 @@ def test_a_small_request_takes_few_calls_of_functions(name: str, most: int) -> N
 def test_calls_do_not_grow_with_the_rows_of_a_block() -> None:
     few, many = (in_json(logits=rows(count)["logits"]) for count in (2, 400))
     assert calls(lambda: by_json("softmax", many)) == calls(lambda: by_json("softmax", few))
+
+
+@pytest.mark.parametrize("name", [each.name for each in NAMED["loss"].outputs if not each.needs])
+def test_distances_are_made_once_whatever_is_asked_for_beside_probabilities(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    distances = Softmax._distances  # noqa: SLF001 - the first of the passes over a block
+
+    def counted(softmax: Softmax, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        made.append(logits.shape)
+        return distances(softmax, logits)
+
+    monkeypatch.setattr(Softmax, "_distances", counted)
+    compute("loss", rows(5) | {"outputs": list(dict.fromkeys(["probabilities", name, "loss"]))})
+    assert made.count((5, 10)) == 1
 
 
 def test_a_loss_alone_makes_no_probabilities_of_the_batch() -> None:
