@@ -10,6 +10,7 @@ import threading
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from service.allocator import keep_freed_memory
 from service.errors import Draining
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Lifecycle:
             # another program runs the application, and its signals are not ours
             yield
             return
+        keep_freed_memory()
         watch = asyncio.create_task(_watch()) if self.settings.workers > 1 else None
         servers = {sort: signal.getsignal(sort) for sort in (signal.SIGTERM, signal.SIGINT)}
         loop = asyncio.get_running_loop()

@@ -47,11 +47,10 @@ def to_datatype(values: Array, datatype: str) -> Array:
         return values.astype(STORED[datatype], copy=False)
 
 
-def to_bytes(values: Array, datatype: str) -> bytes:
-    """The tensor as little-endian bytes, row-major."""
-    if datatype == "BF16":
-        return _bf16_bits(values).tobytes()
-    return to_datatype(values, datatype).tobytes()
+def memory(values: Array, datatype: str) -> memoryview:
+    """The memory of the tensor, little-endian, row-major."""
+    stored = _bf16_bits(values) if datatype == "BF16" else to_datatype(values, datatype)
+    return np.asarray(stored, order="C").data
 
 
 def _from_bits(bits: Array) -> Array:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from itertools import accumulate, chain, islice
-from math import inf, isnan, prod
+from itertools import chain, islice
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,22 +11,14 @@ import numpy.typing as npt
 import orjson
 import simdjson
 
+from service.codecs.document import read
 from service.codecs.fields import unique
-from service.description import Domain
-from service.errors import (
-    DuplicateField,
-    MalformedBody,
-    NotAnObject,
-    NotANumber,
-    NumberOutOfRange,
-    RaggedTensor,
-    ShapeMismatch,
-)
-from service.nested import MOST_AXES, from_nested
+from service.errors import NotAnObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
+    from service.codecs.document import Document
     from service.description import Operation
 
 Array = npt.NDArray[Any]
@@ -37,116 +28,33 @@ MEDIA_TYPE = "application/json"
 LONGEST_LIST = 64
 """Items that are looked at of a list which is no tensor; no operation has as many outputs."""
 
-INTEGER_DIGITS = 20
-"""Characters of the longest integers of 64 bits."""
-
-TOO_DEEP = "The body is nested too deeply; a tensor needs one level of arrays for each axis."
-
-MOST_COUNTED = 2**24 - 1
-"""Items to which the parser counts; an array of more says that it has as many."""
-
 
 def decode(body: bytes | bytearray, operation: Operation) -> dict[str, Any]:
     """The fields of a JSON object: tensors as arrays, anything else as Python objects.
 
     Raises MalformedBody, NotAnObject, UnknownField, DuplicateField, RaggedTensor, NotANumber, NumberOutOfRange.
     """
-    domains = {each.name: each.domain for each in operation.inputs}
-    document = parse(body)
-    if not isinstance(document, simdjson.Object):
+    return read(body, lambda document: _fields(document, operation))
+
+
+def _fields(document: Document, operation: Operation) -> dict[str, Any]:
+    root = document.root
+    if not isinstance(root, simdjson.Object):
         raise NotAnObject("The body must be a JSON object with named fields.")
+    domains = {each.name: each.domain for each in operation.inputs}
     fields: dict[str, Any] = {}
     lists = 0
-    for name in unique(document.keys(), operation.names):
-        value = document[name]
-        if isinstance(value, simdjson.Array):
-            if name in domains:
-                fields[name] = tensor(name, value, domains[name])
-            else:
-                fields[name] = _list(value)
-                lists += 1
+    for name in unique(root.keys(), operation.names):
+        value = root[name]
+        if name in domains and document.has_array(value):
+            fields[name] = document.tensor(name, value, domains[name])
+        elif isinstance(value, simdjson.Array):
+            fields[name] = _list(value)
+            lists += 1
         else:
             fields[name] = {} if isinstance(value, simdjson.Object) else value
-    arrays = {name: value.shape for name, value in fields.items() if isinstance(value, np.ndarray)}
-    check_depths(body, {name: (document[name], shape) for name, shape in arrays.items()}, lists)
+    document.check_depths(others=lists)
     return fields
-
-
-def parse(body: bytes | bytearray) -> Any:
-    """The document in a body, with integers beyond 64 bits as floats. Raises ServiceError."""
-    try:
-        return simdjson.Parser().parse(body)
-    except (ValueError, RuntimeError) as error:
-        rewritten = _rewritten(body, _reason(error))
-    try:
-        return simdjson.Parser().parse(rewritten)
-    except (ValueError, RuntimeError):
-        raise MalformedBody(TOO_DEEP) from None
-
-
-def tensor(name: str, value: simdjson.Array, domain: Domain) -> Array:
-    """A nested array of numbers as an array, whose innermost rows may still hide arrays of one number."""
-    shape = [len(value)]
-    first: Any = value
-    while shape[-1] and isinstance(first := first[0], simdjson.Array):
-        try:
-            lengths = set(map(len, _arrays(value, depth=len(shape))))
-        except TypeError:
-            raise RaggedTensor(name) from None
-        if len(lengths) > 1:
-            raise RaggedTensor(name)
-        shape.append(lengths.pop())
-        if len(shape) > MOST_AXES:
-            raise ShapeMismatch(
-                f"{name} has more than {MOST_AXES} axes; merge some.", ((name,), "is nested too deeply")
-            )
-    try:
-        numbers = _numbers(value, integers=domain is Domain.TARGETS)
-    except (TypeError, ValueError):
-        if domain is Domain.LOGITS:
-            return _mixed_rows(name, value, shape)
-        raise NotANumber(name) from None
-    if shape[-1] == MOST_COUNTED:
-        shape[-1] = -1
-    try:
-        return numbers.reshape(shape)
-    except ValueError:
-        raise RaggedTensor(name) from None
-
-
-def _mixed_rows(name: str, value: simdjson.Array, shape: list[int]) -> Array:
-    """A tensor with strings in it; only the rows that have some are read an object at a time."""
-    numbers = np.empty((prod(shape[:-1]), shape[-1]))
-    rows: Iterable[Any] = [value] if len(shape) == 1 else _arrays(value, depth=len(shape) - 1)
-    for target, row in zip(numbers, rows, strict=True):
-        if not isinstance(row, simdjson.Array):
-            raise NotANumber(name)
-        try:
-            source = _numbers(row, integers=False)
-        except (TypeError, ValueError):
-            source = from_nested(name, row.as_list())
-        if source.shape != target.shape:
-            raise RaggedTensor(name)
-        target[:] = source
-    return numbers.reshape(shape)
-
-
-def _arrays(value: simdjson.Array, depth: int) -> Iterable[Any]:
-    """The arrays that lie depth levels below value, 1 or more, one at a time."""
-    level: Iterable[Any] = value
-    for _ in range(depth - 1):
-        level = chain.from_iterable(level)
-    return level
-
-
-def _numbers(value: simdjson.Array, *, integers: bool) -> Array:
-    """Every number below value, flat: int64 if they are wanted and all are such, else float64."""
-    if integers:
-        try:
-            return np.frombuffer(value.as_buffer(of_type="i"), np.int64)
-        except (TypeError, ValueError):
-            pass
-    return np.frombuffer(value.as_buffer(of_type="d"))
 
 
 def _list(value: simdjson.Array) -> list[Any]:
@@ -155,93 +63,35 @@ def _list(value: simdjson.Array) -> list[Any]:
     return [{} if isinstance(item, simdjson.Array | simdjson.Object) else item for item in items]
 
 
-def check_depths(body: bytes | bytearray, arrays: Mapping[str, tuple[Any, tuple[int, ...]]], others: int) -> None:
-    """Raises RaggedTensor where a row hides an array of one number: [1, [2]] flattens like [1, 2].
-
-    arrays: what was read as a tensor, and with which shape; others: how many lists are no tensor.
-
-    Together they account for every opening bracket of the body, or one of them has brackets too many.
-    """
-    expected = {name: _brackets(shape) for name, (_, shape) in arrays.items()}
-    if body.count(b"[") == sum(expected.values()) + others:
-        return
-    for name, (array, _) in arrays.items():
-        if array.mini.count(b"[") != expected[name]:
-            raise RaggedTensor(name)
-
-
-def _brackets(shape: tuple[int, ...]) -> int:
-    """How many brackets a nested array of that shape opens."""
-    return 1 + sum(accumulate(shape[:-1], int.__mul__))
-
-
-def _reason(error: Exception) -> str:
-    """The name that simdjson gives to what it met: NUMBER_ERROR, say."""
-    text = error.reason if isinstance(error, UnicodeDecodeError) else str(error)
-    return text.partition(":")[0]
-
-
-def _rewritten(body: bytes | bytearray, reason: str) -> bytes:
-    """A body that the fast parser gave up on, with its integers beyond 64 bits as floats; all else is refused."""
-    if reason == "DEPTH_ERROR":
-        raise MalformedBody(TOO_DEEP)
-    if reason == "UTF8_ERROR":
-        raise MalformedBody("The body is not valid UTF-8.")
-    if reason not in ("NUMBER_ERROR", "BIGINT_ERROR"):
-        raise MalformedBody("The body is not valid JSON; see RFC 8259.")
-    try:
-        document = json.loads(body, parse_int=_integer, parse_constant=_refuse, object_pairs_hook=_object)
-        if _overflows(document):
-            raise NumberOutOfRange(None, "float64")
-        return json.dumps(document, ensure_ascii=False).encode()
-    except RecursionError:
-        raise MalformedBody(TOO_DEEP) from None
-    except ValueError:
-        raise MalformedBody("The body is not valid JSON: a number is not written as RFC 8259 asks.") from None
-
-
-def _integer(digits: str) -> int | float:
-    if len(digits) <= INTEGER_DIGITS and -(2**63) <= int(digits) < 2**64:
-        return int(digits)
-    return float(digits)
-
-
-def _refuse(_: str) -> Any:
-    raise ValueError
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object. Raises DuplicateField."""
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        raise DuplicateField
-    return members
-
-
-def _overflows(value: Any) -> bool:
-    """Is there a number in value that no float64 holds?"""
-    if isinstance(value, dict):
-        return any(map(_overflows, value.values()))
-    return any(map(_overflows, value)) if isinstance(value, list) else value in (inf, -inf)
-
-
 def encode(outputs: Mapping[str, Array]) -> bytes:
     """Named arrays as one JSON object of nested arrays, a number for rank 0.
 
     Floats are the shortest digits that read back to the same number of their dtype; what is not finite is a string.
     """
-    return b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), encode_array(values)) for name, values in outputs.items())
+    return dumps({name: writable(values) for name, values in outputs.items()})
 
 
-def encode_array(values: Array) -> bytes:
-    """An array as nested JSON arrays, a number for rank 0."""
-    # orjson takes C-contiguous arrays of rank 1 and up, and writes null for what is not finite
-    text = orjson.dumps(np.ascontiguousarray(values) if values.ndim else values[()], option=orjson.OPT_SERIALIZE_NUMPY)
+def dumps(value: Any) -> bytes:
+    """The JSON text of a value that may hold what `writable` makes of arrays."""
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def writable(values: Array) -> Any:
+    """An array as `dumps` takes it: as it is, as a number for rank 0, or as text if something in it is not finite."""
+    # orjson takes C-contiguous arrays of rank 1 and up
+    plain = np.ascontiguousarray(values) if values.ndim else values[()]
     if values.dtype.kind != "f" or np.isfinite(values).all():
-        return text
-    spelled = (_spelling(value) for value in values[~np.isfinite(values)])
+        return plain
+    return orjson.Fragment(_with_words(dumps(plain), values[~np.isfinite(values)]))
+
+
+def _with_words(text: bytes, strange: Array) -> bytes:
+    """The text with a word in place of each null, which orjson writes for what is not finite."""
+    words = [_spelling(value) for value in strange]
+    if len(set(words)) == 1:
+        return text.replace(b"null", words[0])
     first, *rest = text.split(b"null")
-    return first + b"".join(chain.from_iterable(zip(spelled, rest, strict=True)))
+    return first + b"".join(chain.from_iterable(zip(words, rest, strict=True)))
 
 
 def _spelling(value: float) -> bytes:

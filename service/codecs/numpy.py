@@ -162,10 +162,11 @@ def _parameter(parameter: Parameter, text: str) -> Any:
 
 
 def encode_npy(values: Array) -> bytes:
-    """One output as a .npy file."""
-    stream = io.BytesIO()
-    np.save(stream, values, allow_pickle=False)
-    return stream.getvalue()
+    """One output as a .npy file, with one copy of its numbers, where np.save makes two."""
+    values = np.asarray(values, order="C")
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(values))
+    return b"".join((header.getvalue(), values.data))
 
 
 def encode_npz(outputs: Mapping[str, Array]) -> bytes:

@@ -8,11 +8,11 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 import simdjson
 
 from service.codecs import json
-from service.codecs.datatypes import FLOATS, INTEGERS, PRECISIONS, STORED, from_bytes, to_bytes, to_datatype
+from service.codecs.datatypes import FLOATS, INTEGERS, PRECISIONS, STORED, from_bytes, memory, to_datatype
+from service.codecs.document import read
 from service.codecs.fields import unique
 from service.description import Domain
 from service.errors import (
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from service.codecs.document import Document
     from service.description import Operation
 
     Array = npt.NDArray[Any]
@@ -74,10 +75,15 @@ def decode(body: bytes | bytearray, header_length: int | None, operation: Operat
     text = body if header_length is None else body[:header_length]
     if header_length is not None and not 0 <= header_length <= len(body):
         raise MalformedBody(f"{HEADER_LENGTH} must be the length of the JSON part of the body, in bytes.")
-    request = _members(json.parse(text), MEMBERS, "The body")
+    return read(text, lambda document: _inference(document, memoryview(body)[len(text) :], operation))
+
+
+def _inference(document: Document, raw: memoryview, operation: Operation) -> Inference:
+    """The request in a document, and in the raw bytes behind it."""
+    request = _members(document.root, MEMBERS, "The body")
     items = _items(request.get("inputs"), "inputs")
-    tensors, datatypes, nested = _inputs(items, memoryview(body)[len(text) :], operation)
-    json.check_depths(text, nested, others=1 + len(items) + ("outputs" in request))
+    tensors, datatypes = _inputs(document, items, raw, operation)
+    document.check_depths(others=1 + len(items) + ("outputs" in request))
     parameters, binary_output = _parameters(request.get("parameters"), operation)
     datatype = datatypes.get("logits", datatypes.get("inputs", "FP64"))
     precision = PRECISIONS[datatype]
@@ -110,16 +116,12 @@ def _items(value: Any, what: str) -> simdjson.Array:
 
 
 def _inputs(
-    items: simdjson.Array, raw: memoryview, operation: Operation
-) -> tuple[dict[str, Any], dict[str, str], dict[str, tuple[Any, tuple[int, ...]]]]:
-    """The tensors, their datatypes, and their data as JSON with its shape, by name.
-
-    Those without data lie in raw, one behind the other.
-    """
+    document: Document, items: simdjson.Array, raw: memoryview, operation: Operation
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The tensors and their datatypes, by name. Those without data lie in raw, one behind the other."""
     domains = {each.name: each.domain for each in operation.inputs}
     tensors: dict[str, Any] = {}
     datatypes: dict[str, str] = {}
-    nested: dict[str, tuple[Any, tuple[int, ...]]] = {}
     used = 0
     for item in items:
         members = _members(item, ("name", "shape", "datatype", "parameters", "data"), "An input")
@@ -131,10 +133,9 @@ def _inputs(
         if (size is None) == (data is None):
             raise MissingField(f"{name} must have either data or a binary_data_size.", ((name,), "needs data"))
         if size is None:
-            if not isinstance(data, simdjson.Array):
+            if not document.has_array(data):
                 raise MalformedBody(f"{name} must have its data as a list.")
-            values = json.tensor(name, data, domains[name])
-            nested[name] = data, values.shape
+            values = document.tensor(name, data, domains[name])
             tensors[name] = _as_datatype(name, values, datatype, shape)
         else:
             if size != prod(shape) * STORED[datatype].itemsize or size > len(raw) - used:
@@ -148,7 +149,7 @@ def _inputs(
         datatypes[name] = datatype
     if used != len(raw):
         raise MalformedBody(f"The inputs take {used} bytes behind the JSON; the body has {len(raw)} there.")
-    return tensors, datatypes, nested
+    return tensors, datatypes
 
 
 def _heading(members: Mapping[str, Any], domains: Mapping[str, Domain]) -> tuple[str, tuple[int, ...], str]:
@@ -245,11 +246,11 @@ def encode(inference: Inference, outputs: Mapping[str, Array], operation: Operat
         entry: dict[str, Any] = {"name": name, "shape": values.shape, "datatype": datatype}
         binary = inference.binary.get(name)
         if inference.binary_output if binary is None else binary:
-            tensors.append(to_bytes(values, datatype))
-            entry["parameters"] = {"binary_data_size": len(tensors[-1])}
+            tensors.append(memory(values, datatype))
+            entry["parameters"] = {"binary_data_size": tensors[-1].nbytes}
         else:
-            entry["data"] = orjson.Fragment(json.encode_array(to_datatype(values, datatype).reshape(-1)))
+            entry["data"] = json.writable(to_datatype(values, datatype).reshape(-1))
         entries.append(entry)
     identity = {} if inference.id is None else {"id": inference.id}
-    header = orjson.dumps({"model_name": operation.name, "model_version": VERSION, **identity, "outputs": entries})
+    header = json.dumps({"model_name": operation.name, "model_version": VERSION, **identity, "outputs": entries})
     return (b"".join([header, *tensors]), len(header)) if tensors else (header, None)

@@ -152,7 +152,7 @@ class CrossEntropy(Softmax):
         """(n,) s CE, nats."""
         if self._labels is None:
             return self._weighted(product(self._spread, self.surprisals).sum(axis=-1))
-        surprisals, class_weights = self.at(self.surprisals, self._labels), self.targets.class_weights
+        surprisals, class_weights = self.log_tail - self.distances_at(self._labels), self.targets.class_weights
         return self._weighted(surprisals if class_weights is None else product(class_weights[self._labels], surprisals))
 
     @quantity
@@ -176,10 +176,11 @@ class CrossEntropy(Softmax):
     def _cross_entropy_gradient(self) -> Floats:
         """(n, K) s (p A - a) over the denominator: the derivative of the cross-entropy by u."""
         if self._labels is None:
-            spread = self._spread_shares
-            return self.probabilities * sum_of_others(spread) - spread * self.complements
+            spread, complements = self._spread_shares, self.complements
+            return self.probabilities * sum_of_others(spread) - spread * complements
+        complements = self.complements_at(self._labels)
         gradient = self.probabilities * self._label_shares[:, None]
-        self.put(gradient, self._labels, 0.0 - self.at(self.complements, self._labels) * self._label_shares)
+        self.put(gradient, self._labels, 0.0 - complements * self._label_shares)
         return gradient
 
     @quantity

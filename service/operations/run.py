@@ -91,7 +91,8 @@ def run(operation: Operation, fields: Mapping[str, Any], outputs: Sequence[str])
     tensors = _tensors(operation, fields)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         batch = _prepare(tensors, fields)
-        results = evaluate(batch.rows, batch.logits.shape, plan.rows)
+        single = plan.answers if fields["dtype"] == "float32" else ()
+        results = evaluate(batch.rows, batch.logits.shape, plan.rows, single)
         _check_maxima(results["maximum"], batch)
         for total in plan.totals:
             assert total.total is not None
@@ -105,11 +106,15 @@ def _tensors(operation: Operation, fields: Mapping[str, Any]) -> dict[str, Array
 
 
 class Plan(NamedTuple):
-    """What there is to do for some outputs: the quantities of rows, then the totals made of them, in order."""
+    """What there is to do for some outputs: the quantities of rows, then the totals made of them, in order.
+
+    answers: the floats among the rows that nothing more is made of.
+    """
 
     wanted: tuple[Output, ...]
     rows: tuple[str, ...]
     totals: tuple[Output, ...]
+    answers: frozenset[str]
 
 
 @lru_cache(maxsize=256)
@@ -118,7 +123,12 @@ def _plan(operation: Operation, names: tuple[str, ...]) -> Plan:
     totals: dict[Output, None] = {}
     for name in names:
         _collect(operation, name, rows, totals)
-    return Plan(tuple(operation.named_outputs[name] for name in names), tuple(rows), tuple(totals))
+    wanted = tuple(operation.named_outputs[name] for name in names)
+    parts = {part for total in totals for part in total.of}
+    answers = frozenset(each.name for each in wanted if each.name in rows and not each.integer) - parts
+    # probabilities are made in the memory of what the others are made of
+    ordered = sorted(rows, key="probabilities".__eq__)
+    return Plan(wanted, tuple(ordered), tuple(totals), answers)
 
 
 def _collect(operation: Operation, name: str, rows: dict[str, None], totals: dict[Output, None]) -> None:
@@ -229,7 +239,7 @@ def _shaped(output: Output, values: Array, batch: tuple[int, ...], dtype: str) -
     axes = next(axes for axes in output.axes if len(axes) == values.ndim)
     if axes[:1] == ("...",):
         values = values.reshape(batch + values.shape[1:])
-    return values if output.integer or dtype == "float64" else values.astype(dtype)
+    return values if output.integer or dtype == "float64" else values.astype(dtype, copy=False)
 
 
 def _size(shape: tuple[int, ...]) -> int:

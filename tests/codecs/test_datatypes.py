@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from service.codecs.datatypes import STORED, from_bytes, to_bytes, to_datatype
+from service.codecs.datatypes import STORED, from_bytes, memory, to_datatype
 
 Array = npt.NDArray[Any]
 
@@ -27,12 +27,17 @@ def bfloat16(values: Array) -> Array:
         return values.astype(ml_dtypes.bfloat16).astype(np.float32)
 
 
+def stored(values: Array, datatype: str) -> bytes:
+    """The bytes of a tensor."""
+    return bytes(memory(values, datatype))
+
+
 def buffer(content: bytes, misaligned_by: int) -> Array:
     """The content as bytes in memory, that far from where every datatype would be aligned."""
-    memory = np.zeros(len(content) + 32, np.uint8)
-    start = -memory.ctypes.data % 16 + misaligned_by
-    memory[start : start + len(content)] = np.frombuffer(content, np.uint8)
-    return memory[start : start + len(content)]
+    room = np.zeros(len(content) + 32, np.uint8)
+    start = -room.ctypes.data % 16 + misaligned_by
+    room[start : start + len(content)] = np.frombuffer(content, np.uint8)
+    return room[start : start + len(content)]
 
 
 @pytest.mark.parametrize("datatype", NATIVE)
@@ -42,7 +47,7 @@ def test_every_bit_pattern_comes_back(datatype: str, content: bytes) -> None:
     whole = content[: len(content) // size * size]
     tensor = from_bytes(memoryview(whole), datatype, (len(whole) // size,))
     assert tensor.dtype == STORED[datatype]
-    assert to_bytes(tensor, datatype) == whole
+    assert stored(tensor, datatype) == whole
 
 
 def test_every_bfloat16_is_the_number_that_its_bits_say() -> None:
@@ -56,7 +61,7 @@ def test_every_bfloat16_is_the_number_that_its_bits_say() -> None:
 def test_every_bfloat16_but_nan_comes_back() -> None:
     numbers = BF16_PATTERNS[BF16_PATTERNS & 0x7FFF <= 0x7F80]
     decoded = from_bytes(memoryview(numbers.tobytes()), "BF16", numbers.shape)
-    assert to_bytes(decoded, "BF16") == numbers.tobytes()
+    assert stored(decoded, "BF16") == numbers.tobytes()
 
 
 @given(arrays(np.uint32, 8, elements=st.integers(0, 2**32 - 1)))
@@ -91,7 +96,7 @@ def test_a_double_just_above_a_tie_does_not_become_a_tie_on_its_way_to_bfloat16(
 def test_no_nan_rounds_to_an_infinity(bits: int) -> None:
     values = np.array([bits], np.uint32).view(np.float32)
     assert np.isnan(to_datatype(values, "BF16")).all()
-    assert np.isnan(np.frombuffer(to_bytes(values, "BF16"), ml_dtypes.bfloat16)).all()
+    assert np.isnan(np.frombuffer(stored(values, "BF16"), ml_dtypes.bfloat16)).all()
 
 
 @pytest.mark.parametrize(("datatype", "value"), [("FP16", 65520.0), ("FP32", 1e300), ("BF16", 3.4e38), ("BF16", 1e300)])
@@ -102,24 +107,24 @@ def test_what_a_datatype_cannot_hold_is_infinite_and_warns_nobody(datatype: str,
 
 @pytest.mark.parametrize("datatype", ["FP64", "FP32"])
 def test_an_aligned_tensor_is_a_view_of_the_bytes(datatype: str) -> None:
-    memory = buffer(np.arange(6, dtype=STORED[datatype]).tobytes(), misaligned_by=0)
-    tensor = from_bytes(memory.data, datatype, (2, 3))
-    assert np.shares_memory(tensor, memory)
+    content = buffer(np.arange(6, dtype=STORED[datatype]).tobytes(), misaligned_by=0)
+    tensor = from_bytes(content.data, datatype, (2, 3))
+    assert np.shares_memory(tensor, content)
     np.testing.assert_array_equal(tensor, np.arange(6).reshape(2, 3))
 
 
 @pytest.mark.parametrize("datatype", sorted(STORED))
 @pytest.mark.parametrize("misaligned_by", [1, 2, 4])
 def test_a_misaligned_tensor_is_right_and_aligned(datatype: str, misaligned_by: int) -> None:
-    memory = buffer(to_bytes(np.arange(6, dtype=np.float32), datatype), misaligned_by)
-    tensor = from_bytes(memory.data, datatype, (2, 3))
+    content = buffer(stored(np.arange(6, dtype=np.float32), datatype), misaligned_by)
+    tensor = from_bytes(content.data, datatype, (2, 3))
     assert tensor.flags.aligned
     np.testing.assert_array_equal(tensor, np.arange(6).reshape(2, 3))
 
 
 @pytest.mark.parametrize("datatype", sorted(STORED))
 def test_a_number_alone_is_an_array_without_axes(datatype: str) -> None:
-    tensor = from_bytes(memoryview(to_bytes(np.array(1.0), datatype)), datatype, ())
+    tensor = from_bytes(memoryview(stored(np.array(1.0), datatype)), datatype, ())
     assert isinstance(tensor, np.ndarray)
     assert tensor.shape == ()
     assert tensor == 1
@@ -130,11 +135,11 @@ def test_a_number_alone_is_an_array_without_axes(datatype: str) -> None:
 def test_no_bytes_are_a_tensor_of_no_elements(datatype: str, shape: tuple[int, ...]) -> None:
     tensor = from_bytes(memoryview(b""), datatype, shape)
     assert tensor.shape == shape
-    assert to_bytes(tensor, datatype) == b""
+    assert stored(tensor, datatype) == b""
 
 
 @pytest.mark.parametrize("datatype", sorted(STORED))
 def test_tensors_are_written_row_by_row(datatype: str) -> None:
     columns = np.arange(6, dtype=np.float32).reshape(3, 2).T
-    written = from_bytes(memoryview(to_bytes(columns, datatype)), datatype, (2, 3))
+    written = from_bytes(memoryview(stored(columns, datatype)), datatype, (2, 3))
     np.testing.assert_array_equal(written, columns)

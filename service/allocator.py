@@ -1,0 +1,28 @@
+"""What becomes of freed memory: the C library gives it back to the system, and every page of it has to be fetched anew."""
+
+from __future__ import annotations
+
+import ctypes
+
+TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8
+"""Options of mallopt, as malloc.h numbers them."""
+
+KEPT_BYTES = 64 * 2**20
+"""Freed memory that the process keeps; what a request of 20 MB takes."""
+
+MAPPED_BYTES = 32 * 2**20
+"""Pieces of memory from which on each is given back when it is freed; the highest that the C library allows."""
+
+
+def keep_freed_memory() -> bool:
+    """Has the process keep what it frees, up to KEPT_BYTES, in one place for all of its threads.
+
+    A request of 20 MB is given 5,000 to 20,000 fresh pages otherwise, each about 2 us of system time. True if the C library can
+    do that: glibc can, others are left as they are.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    options = ((ARENA_MAX, 1), (MMAP_THRESHOLD, MAPPED_BYTES), (TRIM_THRESHOLD, KEPT_BYTES))
+    return all(mallopt(option, value) for option, value in options)

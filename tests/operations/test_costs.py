@@ -1,0 +1,146 @@
+"""What a request costs beside time, which is not the same on any two machines: memory, and calls."""
+
+from __future__ import annotations
+
+import sys
+import tracemalloc
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from service.codecs import json, numpy, open_inference
+from service.compute.softmax import Softmax
+from service.operations import OPERATIONS, run
+from service.schemas.messages import request_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy.typing as npt
+
+NAMED = {operation.name: operation for operation in OPERATIONS}
+MESSAGES = {operation.name: request_model(operation) for operation in OPERATIONS}
+
+GENERATOR = np.random.default_rng(0)
+LOGITS = GENERATOR.normal(scale=3.0, size=(512, 1_000))
+LABELS = GENERATOR.integers(1_000, size=512)
+
+
+TEXT_END = b"}}]}"
+"""Where the JSON ends that tensors stand behind."""
+
+
+def compute(name: str, fields: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
+    """The outputs of an operation."""
+    message = MESSAGES[name].read(fields)
+    return run(message.operation, message.fields, message.wanted)
+
+
+def by_json(name: str, body: bytes) -> bytes:
+    """JSON to JSON."""
+    return json.encode(compute(name, json.decode(body, NAMED[name])))
+
+
+def by_npy(name: str, body: bytes) -> bytes:
+    """A .npy file to a .npy file."""
+    (values,) = compute(name, numpy.decode_npy(body, NAMED[name], "outputs=probabilities")).values()
+    return numpy.encode_npy(values)
+
+
+def by_open_inference(name: str, body: bytes) -> bytes:
+    """Tensors behind JSON to tensors behind JSON."""
+    inference = open_inference.decode(body, body.index(TEXT_END) + len(TEXT_END), NAMED[name])
+    return open_inference.encode(inference, compute(name, inference.fields), NAMED[name])[0]
+
+
+def open_inference_body(logits: npt.NDArray[Any]) -> bytes:
+    """Logits behind JSON, for which binary probabilities are wanted."""
+    size = b'{"name":"logits","shape":[%d,%d],"datatype":"FP64","parameters":{"binary_data_size":%d}}' % (
+        *logits.shape,
+        logits.nbytes,
+    )
+    text = b'{"inputs":[%b],"outputs":[{"name":"probabilities","parameters":{"binary_data":true' % size
+    return text + TEXT_END + logits.tobytes()
+
+
+def peak(function: Callable[[], Any]) -> int:
+    """The most bytes that are allocated at once in a call."""
+    function()
+    tracemalloc.start()
+    function()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return most
+
+
+def calls(function: Callable[[], Any]) -> int:
+    """How many functions, of Python and of C, a call takes."""
+    function()
+    events: list[str] = []
+    sys.setprofile(lambda _frame, event, _argument: events.append(event))
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return sum(event in ("call", "c_call") for event in events)
+
+
+def in_json(**fields: npt.NDArray[Any]) -> bytes:
+    """Tensors as a JSON object."""
+    return json.encode(fields)
+
+
+def rows(count: int) -> dict[str, npt.NDArray[Any]]:
+    """So many rows of 10 classes, and their labels."""
+    return {"logits": LOGITS[:count, :10], "targets": LABELS[:count] % 10}
+
+
+LARGE = {
+    "softmax in JSON": (by_json, "softmax", in_json(logits=LOGITS), 2.2),
+    "softmax of short rows in JSON": (by_json, "softmax", in_json(logits=LOGITS.reshape(-1, 10)), 2.8),
+    "loss in JSON": (by_json, "loss", in_json(logits=LOGITS, targets=LABELS), 0.9),
+    "gradient in JSON": (by_json, "gradient", in_json(logits=LOGITS, targets=LABELS), 2.2),
+    "softmax in .npy": (by_npy, "softmax", numpy.encode_npy(LOGITS), 2.05),
+    "softmax behind JSON": (by_open_inference, "softmax", open_inference_body(LOGITS), 3.05),
+}
+"""What is done, with which body, and the most memory that it may take beside the body, in lengths of the body."""
+
+
+@pytest.mark.parametrize("case", LARGE)
+def test_a_large_request_takes_no_more_than_so_many_times_its_body(case: str) -> None:
+    door, name, body, times = LARGE[case]
+    assert peak(lambda: door(name, body)) < times * len(body)
+
+
+@pytest.mark.parametrize(("name", "most"), [("softmax", 205), ("loss", 325), ("gradient", 365)])
+def test_a_small_request_takes_few_calls_of_functions(name: str, most: int) -> None:
+    fields = rows(2)
+    body = in_json(**fields) if name != "softmax" else in_json(logits=fields["logits"])
+    assert calls(lambda: by_json(name, body)) <= most
+
+
+def test_calls_do_not_grow_with_the_rows_of_a_block() -> None:
+    few, many = (in_json(logits=rows(count)["logits"]) for count in (2, 400))
+    assert calls(lambda: by_json("softmax", many)) == calls(lambda: by_json("softmax", few))
+
+
+@pytest.mark.parametrize("name", [each.name for each in NAMED["loss"].outputs if not each.needs])
+def test_distances_are_made_once_whatever_is_asked_for_beside_probabilities(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    distances = Softmax._distances  # noqa: SLF001 - the first of the passes over a block
+
+    def counted(softmax: Softmax, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        made.append(logits.shape)
+        return distances(softmax, logits)
+
+    monkeypatch.setattr(Softmax, "_distances", counted)
+    compute("loss", rows(5) | {"outputs": list(dict.fromkeys(["probabilities", name, "loss"]))})
+    assert made.count((5, 10)) == 1
+
+
+def test_a_loss_alone_makes_no_probabilities_of_the_batch() -> None:
+    fields = {"logits": LOGITS, "targets": LABELS}
+    assert peak(lambda: compute("loss", fields)) < LOGITS.nbytes / 2
