@@ -51,6 +51,7 @@ class Service(FastAPI):
                 "logs": False,
             },
         )
+        self.runtime = runtime
         self.settings = settings
         routes = [*plain_routes(runtime), *open_inference_routes(runtime)]
         self.router.routes.extend(routes)
@@ -84,7 +85,7 @@ class Service(FastAPI):
         await (endpoint or self.others)(scope, receive, send)
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None) -> Service:
     """The application, with settings from the environment unless they are given."""
     runtime = Runtime(settings or Settings())
     app = Service(runtime)
