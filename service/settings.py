@@ -24,6 +24,7 @@ class Settings(BaseSettings):
         env_prefix="SOFTMAX_",
         frozen=True,
         extra="forbid",
+        hide_input_in_errors=True,  # keys are among it
         use_attribute_docstrings=True,
         cli_kebab_case=True,
         cli_implicit_flags=True,

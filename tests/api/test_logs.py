@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +19,8 @@ from tests.api.clients import BODY, JSON, LEFT, application, connect, converse, 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 FIELDS = [
     "message",
@@ -231,3 +235,16 @@ async def test_requests_are_not_logged_above_the_level_info(caplog: pytest.LogCa
         async with connect() as client:
             await client.get("/livez")
     assert [each for each in caplog.records if each.name == "service.requests"] == []
+
+
+async def test_the_line_in_the_readme_is_one_that_is_logged(lines: Callable[[], list[Line]]) -> None:
+    (shown,) = re.findall(r"^```json\n(.*)\n```$", README, re.MULTILINE)
+    headers = {**JSON, "X-Request-ID": "demo", "traceparent": TRACEPARENT}
+    async with connect() as client:
+        await client.post("/gradient", content=b'{"logits": [[2, 3, 4]], "targets": [1]}', headers=headers)
+    (line,) = lines()
+    expected = json.loads(shown)
+    assert list(line) == list(expected)
+    for name in ("time", "duration_ms"):
+        assert type(line.pop(name)) is type(expected.pop(name))
+    assert line == expected
