@@ -69,6 +69,11 @@ format: .venv/dev ## put the code in order
 openapi: .venv/dev ## write openapi/openapi.json anew
 	$(BIN)/python -m tests.contract.document
 
+.PHONY: alerts
+alerts: ## check the alert rules with Prometheus's own tool
+	command -v promtool > /dev/null || { apt-get update -qq && apt-get install -qq --no-install-recommends prometheus; }
+	promtool check rules deploy/prometheus/alerts.yaml
+
 .PHONY: bench
 bench: .venv/dev ## measure this service and its peers, about 20 minutes
 	$(BIN)/python -m bench

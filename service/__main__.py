@@ -8,6 +8,7 @@ import ssl
 import sys
 from difflib import get_close_matches
 from functools import partial
+from importlib import import_module
 
 import uvicorn
 from pydantic import ValidationError
@@ -29,8 +30,10 @@ def main() -> None:
     except ValidationError as error:
         first = error.errors()[0]
         names = [str(part) for part in first["loc"] if isinstance(part, str)]
-        sys.exit(": ".join([PROGRAM, *names[:1], first["msg"]]))
+        sys.exit(": ".join([PROGRAM, *names[:1], first["msg"].removeprefix("Value error, ")]))
     warn_of_unknown_variables()
+    if settings.tracing:
+        check_tracing()
     config = configuration(settings)
     # the server shuts down in good order, then passes the signal on
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -72,6 +75,18 @@ def configuration(settings: Settings) -> uvicorn.Config:
         except (ssl.SSLError, OSError) as error:
             sys.exit(f"{PROGRAM}: tls_certificate_file: no certificate with the key of tls_key_file ({error.strerror})")
     return config
+
+
+def check_tracing() -> None:
+    """Ends the process with one line if nothing is installed that exports traces; says on stderr if they have nowhere to go."""
+    try:
+        import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+    except ImportError:
+        sys.exit(f"{PROGRAM}: tracing: nothing exports traces; install the extra: pip install '{PROGRAM}[tracing]'")
+    if not any(os.environ.get(f"OTEL_EXPORTER_OTLP_{name}ENDPOINT") for name in ("", "TRACES_")):
+        sys.stderr.write(
+            f"{PROGRAM}: tracing: OTEL_EXPORTER_OTLP_ENDPOINT does not say where to; nothing is exported\n"
+        )
 
 
 def warn_of_unknown_variables() -> None:

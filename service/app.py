@@ -47,22 +47,26 @@ class Service(FastAPI):
             telemetry={
                 "tracing": settings.tracing,
                 "auto_configure": settings.tracing,
+                "operation_spans": False,
                 "metrics": False,
                 "logs": False,
             },
         )
+        self.runtime = runtime
+        self.settings = settings
         routes = [*plain_routes(runtime), *open_inference_routes(runtime)]
         self.router.routes.extend(routes)
-        self.settings = settings
-        self.endpoints: dict[str, ASGIApp] = {} if settings.tracing else {route.path: route.app for route in routes}
-        self.others = Envelope(super().__call__, runtime)
+        framework = super().__call__
+        self.endpoints = {route.path: self._shared(framework if settings.tracing else route.app) for route in routes}
+        self.others = Envelope(self._shared(framework), runtime)
         self.front: ASGIApp = self.serve
-        if settings.cors_origins:
-            self.front = CORSMiddleware(
-                self.front, settings.cors_origins, ("GET", "POST"), ("*",), expose_headers=EXPOSED
-            )
         if "*" not in settings.trusted_hosts:
-            self.front = TrustedHosts(self.front, settings.trusted_hosts)
+            self.front = TrustedHosts(self.front, settings.trusted_hosts, runtime)
+
+    def _shared(self, app: ASGIApp) -> ASGIApp:
+        """The application, open to pages of the origins that are named."""
+        origins = self.settings.cors_origins
+        return CORSMiddleware(app, origins, ("GET", "POST"), ("*",), expose_headers=EXPOSED) if origins else app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request, and the start and end of the application."""
@@ -82,7 +86,7 @@ class Service(FastAPI):
         await (endpoint or self.others)(scope, receive, send)
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None) -> Service:
     """The application, with settings from the environment unless they are given."""
     runtime = Runtime(settings or Settings())
     app = Service(runtime)

@@ -10,14 +10,24 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-HostPattern = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[^*/:\s]+)$")]
+HostPattern = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[^*/:\s\[\]]+|\[[0-9A-Fa-f:.]+\])$")]
+"""A name, an address of IPv4, one of IPv6 in brackets, or names with a wildcard in front."""
+
+Origin = Annotated[str, Field(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^/\s]+)$")]
+"""As a browser says it: scheme, host and maybe port, without a slash at its end."""
 
 
 class Settings(BaseSettings):
     """From `SOFTMAX_*` variables, overruled by the flags of `python -m service`; built once, then frozen."""
 
     model_config = SettingsConfigDict(
-        env_prefix="SOFTMAX_", frozen=True, extra="forbid", use_attribute_docstrings=True, cli_kebab_case=True
+        env_prefix="SOFTMAX_",
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,  # keys are among it
+        use_attribute_docstrings=True,
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
     )
 
     host: str = "127.0.0.1"
@@ -35,7 +45,7 @@ class Settings(BaseSettings):
     trusted_hosts: Annotated[tuple[HostPattern, ...], NoDecode] = ("*",)
     """Values of the header Host that are answered, separated by commas; `*.example.org` stands for its subdomains."""
 
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode] = ()
     """Origins whose pages may call the service from a browser, separated by commas; `*` for all."""
 
     tls_certificate_file: FilePath | None = None
@@ -99,8 +109,11 @@ class Settings(BaseSettings):
             raise ValueError("max_bytes_in_flight must not be less than max_body_bytes")
         if self.drain_seconds >= self.graceful_shutdown_seconds:
             raise ValueError("drain_seconds must be less than graceful_shutdown_seconds")
-        if self.api_keys_file is not None and not self.keys:
-            raise ValueError("api_keys_file holds no key")
+        try:
+            if self.api_keys_file is not None and not self.keys:
+                raise ValueError("api_keys_file holds no key")
+        except (OSError, UnicodeDecodeError):
+            raise ValueError("api_keys_file cannot be read as text") from None
         return self
 
     @property

@@ -23,10 +23,14 @@ class Admission:
         self._gauge = gauge
         self._lock = Lock()
 
-    def announce(self, size: int) -> None:
-        """Raises BodyTooLarge or Overloaded for a body of that many bytes, before one of them is read."""
+    def check(self, size: int) -> None:
+        """Raises BodyTooLarge for a body of that many bytes."""
         if size > self.max_body_bytes:
             raise BodyTooLarge(self.max_body_bytes)
+
+    def announce(self, size: int) -> None:
+        """Raises BodyTooLarge or Overloaded for a body of that many bytes, before one of them is read."""
+        self.check(size)
         if self.bytes + size > self.max_bytes:
             raise Overloaded
 
@@ -50,11 +54,12 @@ class Admission:
 class Claim:
     """What one request has of the bytes in flight: what it has sent and what is made of that, not what it announced."""
 
-    __slots__ = ("_admission", "_body_bytes", "_bytes")
+    __slots__ = ("_admission", "_body_bytes", "_bytes", "_inflated_bytes")
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self._body_bytes = 0
+        self._inflated_bytes = 0
         self._bytes = 0
 
     def announce(self, size: int) -> None:
@@ -64,8 +69,13 @@ class Claim:
     def body(self, size: int) -> None:
         """Adds bytes of the body. Raises BodyTooLarge, TooMuchWork, Overloaded."""
         self._body_bytes += size
-        if self._body_bytes > self._admission.max_body_bytes:
-            raise BodyTooLarge(self._admission.max_body_bytes)
+        self._admission.check(self._body_bytes)
+        self.work(size)
+
+    def inflated(self, size: int) -> None:
+        """Adds bytes of the body as it was before it was compressed. Raises BodyTooLarge, TooMuchWork, Overloaded."""
+        self._inflated_bytes += size
+        self._admission.check(self._inflated_bytes)
         self.work(size)
 
     def work(self, size: int) -> None:

@@ -75,7 +75,8 @@ class OperationEndpoint:
     Work above a size is handed to a thread, so that it does not hold up the event loop.
     """
 
-    def __init__(self, operation: Operation, message: type[Request], door: Door, runtime: Runtime) -> None:
+    def __init__(self, route: str, operation: Operation, message: type[Request], door: Door, runtime: Runtime) -> None:
+        self.route = route
         self.operation = operation
         self.message = message
         self.door = door
@@ -85,7 +86,7 @@ class OperationEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request, whatever happens."""
         exchange = Exchange(scope, receive, send, closing=self.runtime.lifecycle.leaving)
-        exchange.route, exchange.operation = scope["path"], self.operation.name
+        exchange.route, exchange.operation = self.route, self.operation.name
         claim = Claim(self.runtime.admission)
         self.runtime.begin()
         try:
@@ -129,7 +130,7 @@ class OperationEndpoint:
         start = perf_counter()
         body = exchange.take()
         if encoding is not None:
-            body = inflate(body, encoding, claim.body)
+            body = inflate(body, encoding, claim.inflated)
         fields, write = self.door.open(exchange, body, self.operation)
         message = self.message.read(fields)
         extent = measure(self.operation, message.fields, message.wanted, self.settings.max_elements)

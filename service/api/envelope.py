@@ -40,5 +40,19 @@ class Envelope:
         try:
             await self.app(scope, receive, send_with_headers)
         finally:
-            exchange.route = getattr(scope.get("route"), "path", "")
+            exchange.route = _template(scope)
             self.runtime.record(exchange)
+
+
+def _template(scope: Scope) -> str:
+    """The template of the path that was found, "" if none was."""
+    route = scope.get("route")
+    if route is None and "endpoint" in scope:
+        # FastAPI names its own routes only, not a page or a folder of files
+        found = scope["endpoint"]
+        route = next(
+            each
+            for each in scope["app"].routes
+            if found in (getattr(each, "endpoint", None), getattr(each, "app", None))
+        )
+    return getattr(route, "path", "")

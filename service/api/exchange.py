@@ -107,7 +107,8 @@ class Exchange:
         Raises BodyTooLarge and Overloaded before a byte is read that would be too many, SlowBody if it takes longer than
         that to arrive, Disconnected if the client leaves.
         """
-        claim.announce(int(self.headers.get(b"content-length", 0)))
+        # leading zeros: Python reads at most 4300 digits, HTTP any number of them
+        claim.announce(int(self.headers.get(b"content-length", b"").lstrip(b"0") or 0))
         try:
             async with timeout(seconds):
                 self._content, more = await self._piece(claim)

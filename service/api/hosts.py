@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from service.api.runtime import Runtime
+
 PROBED = ("/livez", "/readyz", "/metrics")
 """Paths that a cluster asks for by address."""
 
@@ -21,9 +23,10 @@ PROBED = ("/livez", "/readyz", "/metrics")
 class TrustedHosts:
     """ASGI middleware: refuses a request whose header Host is not one of some names; `*.example.org` is any subdomain."""
 
-    def __init__(self, app: ASGIApp, names: Iterable[str]) -> None:
+    def __init__(self, app: ASGIApp, names: Iterable[str], runtime: Runtime) -> None:
         self.app = app
-        names = [name.lower() for name in names]
+        self.runtime = runtime
+        names = [name.lower().strip("[]") for name in names]
         self.names = frozenset(names)
         self.suffixes = tuple(name[1:] for name in names if name.startswith("*."))
 
@@ -35,6 +38,7 @@ class TrustedHosts:
             await self.app(scope, receive, send)
         else:
             await problems.refuse(exchange, UntrustedHost("The header Host names no host that is served here."))
+            self.runtime.record(exchange)
 
 
 def _hostname(host: str) -> str:

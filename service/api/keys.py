@@ -26,7 +26,7 @@ class Keys:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthenticated("Show a key of this service in the header Authorization: Bearer KEY.")
-        digest = sha256(token.strip().encode("latin-1")).digest()
+        digest = sha256(token.strip(" ").encode("latin-1")).digest()
         # every key is compared: the time taken does not tell which one was near
         if sum(compare_digest(digest, known) for known in self._digests) == 0:
             raise Unauthenticated("The key is not one that this service knows.")

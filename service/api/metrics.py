@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Upper edges of the histograms of durations: a row takes tenths of a millisecond, the largest batch a second."""
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Methods that are told apart; any other is OTHER, so that no client can make up label values."""
+
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 """Variable that names the folder in which the processes of a supervisor put their metrics together."""
 
@@ -41,7 +44,7 @@ class Metrics:
             buckets=SECONDS,
         )
         self.in_flight = Gauge(
-            "http_requests_in_flight", "Requests being answered.", registry=registry, multiprocess_mode="livesum"
+            "http_requests_in_flight", "Operations being answered.", registry=registry, multiprocess_mode="livesum"
         )
         self.body_bytes = Counter(
             "http_body_bytes", "Bytes of bodies, by direction: in or out.", ("route", "direction"), registry=registry
@@ -87,7 +90,8 @@ class Metrics:
     def count(self, exchange: Exchange, seconds: float) -> None:
         """Counts a request that is answered."""
         route = exchange.route
-        self._request(exchange.method, route, exchange.status).inc()
+        method = exchange.method if exchange.method in METHODS else "OTHER"
+        self._request(method, route, exchange.status).inc()
         self._duration(route).observe(seconds)
         if exchange.bytes_in:
             self._bytes(route, "in").inc(exchange.bytes_in)

@@ -85,15 +85,19 @@ def _header_length(exchange: Exchange) -> int | None:
 def open_inference_routes(runtime: Runtime) -> list[Route]:
     """The endpoint behind each infer path."""
     door = OpenInferenceDoor()
+    paths = [
+        (f"/v2/models/{operation.name}{version}/infer", operation)
+        for operation in OPERATIONS
+        for version in ("", f"/versions/{VERSION}")
+    ]
     return [
         Route(
-            f"/v2/models/{operation.name}{version}/infer",
-            OperationEndpoint(operation, request_model(operation), door, runtime),
+            path,
+            OperationEndpoint(path, operation, request_model(operation), door, runtime),
             methods=["POST"],
             include_in_schema=False,
         )
-        for operation in OPERATIONS
-        for version in ("", f"/versions/{VERSION}")
+        for path, operation in paths
     ]
 
 

@@ -44,6 +44,10 @@ says what to change.
 BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 """A body that is no text."""
 
+BEARER = "bearer"
+
+KEY = "A key of this service, where it has any."
+
 TAGS = [
     {"name": "operations", "description": "The maths."},
     {"name": "open inference", "description": "The same maths for clients of inference servers (KServe V2)."},
@@ -73,8 +77,18 @@ def document(app: FastAPI, settings: Settings) -> dict[str, Any]:
             infer = schema["paths"][path]["post"]
             infer["requestBody"]["content"]["application/octet-stream"] = BINARY
             infer["responses"]["200"]["content"]["application/octet-stream"] = BINARY
+        _secure(schema, settings)
         app.openapi_schema = schema
     return app.openapi_schema
+
+
+def _secure(schema: dict[str, Any], settings: Settings) -> None:
+    """Says of every operation that it takes a key, and whether it takes no key too."""
+    schema["components"]["securitySchemes"] = {BEARER: {"type": "http", "scheme": "bearer", "description": KEY}}
+    security: list[dict[str, list[str]]] = [{BEARER: []}] if settings.keys else [{}, {BEARER: []}]
+    for path in schema["paths"].values():
+        if "post" in path:
+            path["post"]["security"] = security
 
 
 def _complete(path: dict[str, Any], operation: Operation) -> None:

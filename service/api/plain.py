@@ -88,13 +88,14 @@ def plain_routes(runtime: Runtime) -> list[APIRoute]:
 
 def _route(operation: Operation, door: PlainDoor, runtime: Runtime) -> APIRoute:
     message = request_model(operation)
+    path = f"/{operation.name}"
 
     def declared(message: Any) -> Any:
         """What the path takes and gives, for the OpenAPI document."""
 
     declared.__annotations__ = {"message": message, "return": reply_model(operation)}
     route = APIRoute(
-        f"/{operation.name}",
+        path,
         declared,
         methods=["POST"],
         operation_id=operation.name,
@@ -103,5 +104,5 @@ def _route(operation: Operation, door: PlainDoor, runtime: Runtime) -> APIRoute:
         responses=problems.responses(),
         tags=["operations"],
     )
-    route.app = OperationEndpoint(operation, message, door, runtime)
+    route.app = OperationEndpoint(path, operation, message, door, runtime)
     return route

@@ -27,7 +27,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     patience: TimerHandle | None = None
     head_bytes: int | None = None
-    """Bytes of the head that is being read, None outside of one."""
+    """Bytes of the head after the piece that it began in, None outside of one."""
     sending = False
     """Is the client in the middle of a request?"""
 
@@ -57,8 +57,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self.sending, self.head_bytes = True, 0
 
     def on_headers_complete(self) -> None:
-        """It ends."""
+        """It ends. Raises MalformedHeader if it was too long after all, having come in one piece."""
         self.head_bytes = None
+        if len(self.url) + sum([len(name) + len(value) for name, value in self.headers]) > LONGEST_HEAD:
+            raise MalformedHeader(LONGEST_HEAD)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from service.compute.softmax import Softmax
 from service.operations import OPERATIONS
-from tests.api.clients import JSON, connect
+from tests.api.clients import JSON, application, connect, converse, piece
 
 if TYPE_CHECKING:
     import httpx
@@ -20,6 +20,12 @@ MADE = re.compile(r"[0-9a-f]{32}")
 
 REPLIES = [
     ("GET", "/livez", b"", 200),
+    ("HEAD", "/livez", b"", 200),
+    ("OPTIONS", "/livez", b"", 405),
+    ("GET", "/metrics", b"", 200),
+    ("GET", "/v2", b"", 200),
+    ("POST", "/v2/models/softmax/infer", b"{}", 400),
+    ("POST", "/v2/models/nothing/infer", b"{}", 404),
     ("GET", "/readyz", b"", 200),
     ("GET", "/info", b"", 200),
     ("GET", "/openapi.json", b"", 200),
@@ -115,3 +121,62 @@ async def test_the_stages_are_counted_in_milliseconds(
     monkeypatch.setattr("service.api.endpoint.perf_counter", lambda: next(seconds))
     reply = await client.post("/softmax", json={"logits": [0]})
     assert reply.headers["Server-Timing"] == "decode;dur=1.000, compute;dur=19.000, encode;dur=280.000"
+
+
+GOT = [
+    "/livez",
+    "/readyz",
+    "/info",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+    "/static/docs.js",
+    "/",
+    "/v2",
+    "/v2/models/loss",
+]
+
+
+@pytest.mark.parametrize("path", GOT)
+def test_head_says_of_every_path_what_get_would_and_has_no_body(http: httpx.Client, path: str) -> None:
+    get, head = http.get(path), http.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert get.status_code == 200
+    assert head.headers["Content-Type"] == get.headers["Content-Type"]
+
+
+@pytest.mark.parametrize("path", ["/softmax", "/nothing"])
+def test_head_finds_nothing_where_get_finds_nothing(http: httpx.Client, path: str) -> None:
+    get, head = http.get(path), http.head(path)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+
+
+async def test_every_path_that_answers_to_get_is_among_these(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    paths = {path for path, methods in document["paths"].items() if "get" in methods}
+    for path in paths:
+        example = path.format(model="loss", version="1")
+        assert (await client.head(example)).status_code == (await client.get(example)).status_code == 200
+
+
+async def test_a_process_that_leaves_closes_every_connection_with_its_reply() -> None:
+    app = application()
+    async with connect(app) as client:
+        before = [await client.get("/livez"), await client.post("/softmax", json={"logits": [0]})]
+        app.runtime.lifecycle.leaving = True
+        after = [await client.get("/livez"), await client.post("/softmax", json={"logits": [0]})]
+    assert [reply.headers.get("Connection") for reply in before] == [None, None]
+    assert [reply.headers.get("Connection") for reply in after] == ["close", "close"]
+
+
+async def test_a_long_reply_is_sent_in_two_messages_so_that_it_counts_until_it_is_taken() -> None:
+    body = b'{"logits": [%b0], "outputs": ["jacobian"]}' % (b"0," * 199)
+    start, content, end = await converse(application(), "/softmax", [piece(body)])
+    assert int(dict(start["headers"])[b"content-length"]) == len(content["body"]) > 2**16
+    assert content["more_body"]
+    assert not end["body"]
+
+
+async def test_several_lines_of_a_header_are_one_list(client: httpx.AsyncClient) -> None:
+    headers = [("Content-Type", "application/json"), ("Accept", "text/html"), ("Accept", "application/json")]
+    assert (await client.post("/softmax", content=b'{"logits":[0]}', headers=headers)).status_code == 200

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from service.settings import Settings
-from tests.api.clients import JSON, connect
+from tests.api.clients import JSON, Upload, connect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -17,21 +17,6 @@ if TYPE_CHECKING:
     import httpx
 
 BODY = b'{"logits": [0, 0]}'
-
-
-class Upload:
-    """A body of so many chunks that counts those which are read."""
-
-    def __init__(self, chunk: bytes, count: int) -> None:
-        self.chunk = chunk
-        self.count = count
-        self.read = 0
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """The chunks."""
-        for _ in range(self.count):
-            self.read += 1
-            yield self.chunk
 
 
 def assert_too_large(reply: httpx.Response, kind: str, limit: int) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
+import socket
+from http.client import HTTPResponse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -14,9 +18,12 @@ from service import errors
 from service.api.problems import INTERNAL, KINDS, MEDIA_TYPE
 from service.errors import ServiceError
 from service.settings import Settings
+from tests.api.clients import JSON, application, connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from service.app import Service
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -47,7 +54,27 @@ def ask(path: str, **fields: Any) -> httpx.Request:
     return httpx.Request("POST", f"http://test/{path}", json=fields)
 
 
-CASES: dict[type[ServiceError], httpx.Request] = {
+class Case(NamedTuple):
+    """A request, and the application that refuses it: its settings, and what has happened to it before."""
+
+    request: httpx.Request
+    settings: dict[str, Any] = {}  # noqa: RUF012  never written to
+    before: Callable[[Service], object] = bool
+
+
+class Never(httpx.AsyncByteStream):
+    """A body that does not come."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Waits for ever."""
+        await asyncio.Event().wait()
+        yield b""
+
+
+NARROW = {"max_body_bytes": 100, "max_bytes_in_flight": 100}
+HASTY = {"body_timeout_seconds": 0.01}
+
+REQUESTS: dict[type[ServiceError], httpx.Request] = {
     errors.MalformedBody: post("/softmax", b"{"),
     errors.NotAnObject: post("/softmax", b"[]"),
     errors.UnknownField: ask("softmax", scores=[0]),
@@ -75,6 +102,23 @@ CASES: dict[type[ServiceError], httpx.Request] = {
     errors.UnreadableMediaType: post("/softmax", Content_Type="text/plain"),
     errors.UnwritableMediaType: post("/softmax", Accept="text/html"),
 }
+"""What every application refuses."""
+
+CASES = {
+    **{refusal: Case(request) for refusal, request in REQUESTS.items()},
+    errors.TooMuchWork: Case(ask("softmax", logits=[0] * 10), NARROW),
+    errors.Overloaded: Case(ask("softmax", logits=[0]), NARROW, lambda app: app.runtime.admission.take(100, 0)),
+    errors.Draining: Case(
+        ask("softmax", logits=[0]), before=lambda app: setattr(app.runtime.lifecycle, "refusing", True)
+    ),
+    errors.SlowBody: Case(httpx.Request("POST", "http://test/softmax", headers=JSON, stream=Never()), HASTY),
+    errors.Unauthenticated: Case(ask("softmax", logits=[0]), {"api_keys": ("swordfish",)}),
+    errors.UntrustedHost: Case(httpx.Request("GET", "http://test/info"), {"trusted_hosts": ("example.org",)}),
+}
+"""All that is refused by an application."""
+
+NO_HTTP = b"HELO service\r\n\r\n"
+"""What is refused before any application is asked."""
 
 
 def test_every_refusal_has_a_kind_of_problem() -> None:
@@ -99,17 +143,35 @@ def test_the_readme_has_no_row_for_a_problem_that_there_is_not() -> None:
 
 
 def test_every_refusal_has_a_request_that_causes_it() -> None:
-    assert set(CASES) == set(KINDS)
+    assert {*CASES, errors.MalformedHeader} == set(KINDS)
 
 
-@pytest.mark.parametrize("refusal", CASES, ids=lambda refusal: refusal.__name__)
-async def test_the_request_is_answered_with_its_problem(client: httpx.AsyncClient, refusal: type[ServiceError]) -> None:
-    reply = await client.send(CASES[refusal])
+def assert_problem(reply: httpx.Response, refusal: type[ServiceError]) -> None:
+    """The reply is the problem of that refusal."""
     problem = reply.json()
     kind = KINDS[refusal]
     assert reply.headers["Content-Type"] == MEDIA_TYPE
     assert reply.status_code == problem["status"] == kind.status
     assert (problem["type"], problem["title"]) == (f"/problems/{kind.slug}", kind.title)
+    assert problem["instance"] == reply.headers["X-Request-ID"]
+
+
+@pytest.mark.parametrize("refusal", CASES, ids=lambda refusal: refusal.__name__)
+async def test_the_request_is_answered_with_its_problem(refusal: type[ServiceError]) -> None:
+    case = CASES[refusal]
+    app = application(**case.settings)
+    case.before(app)
+    async with connect(app) as client:
+        assert_problem(await client.send(case.request), refusal)
+
+
+def test_what_is_no_http_is_answered_with_its_problem(server: str) -> None:
+    with socket.create_connection((urlsplit(server).hostname, urlsplit(server).port), timeout=10) as connection:
+        connection.sendall(NO_HTTP)
+        answer = HTTPResponse(connection)
+        answer.begin()
+        reply = httpx.Response(answer.status, headers=answer.getheaders(), content=answer.read())
+    assert_problem(reply, errors.MalformedHeader)
 
 
 def test_the_tree_at_the_top_of_the_module_is_the_tree_of_its_classes() -> None:

@@ -1,0 +1,141 @@
+"""Pages of other origins: kept out unless they are named."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from service.app import EXPOSED
+from tests.api.clients import BODY, JSON, application, connect
+
+if TYPE_CHECKING:
+    import httpx
+
+ORIGIN = "https://page.example"
+
+PREFLIGHT = {
+    "Origin": ORIGIN,
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "authorization, content-type, inference-header-content-length",
+}
+
+REPLIES = [
+    ("POST", "/softmax", BODY, 200),
+    ("POST", "/softmax", b"{", 400),
+    ("POST", "/v2/models/softmax/infer", b"{}", 400),
+    ("GET", "/livez", b"", 200),
+    ("GET", "/nowhere", b"", 404),
+    ("GET", "/softmax", b"", 405),
+]
+
+
+def allowed(reply: httpx.Response) -> dict[str, str]:
+    """What a reply allows pages of other origins."""
+    return {name: value for name, value in reply.headers.items() if name.startswith("access-control")}
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status"), REPLIES)
+async def test_a_page_of_another_origin_may_read_nothing_unless_it_is_named(
+    client: httpx.AsyncClient, method: str, path: str, body: bytes, status: int
+) -> None:
+    reply = await client.request(method, path, content=body, headers={**JSON, "Origin": ORIGIN})
+    assert reply.status_code == status
+    assert allowed(reply) == {}
+
+
+async def test_a_preflight_is_refused_unless_origins_are_named(client: httpx.AsyncClient) -> None:
+    reply = await client.options("/softmax", headers=PREFLIGHT)
+    assert reply.status_code == 405
+    assert allowed(reply) == {}
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status"), REPLIES)
+@pytest.mark.parametrize(
+    ("origins", "origin", "allowance"),
+    [
+        ((ORIGIN,), ORIGIN, ORIGIN),
+        (("https://other.example", ORIGIN), ORIGIN, ORIGIN),
+        (("*",), ORIGIN, "*"),
+        ((ORIGIN,), "https://evil.example", None),
+        ((ORIGIN,), "http://page.example", None),
+        ((ORIGIN,), f"{ORIGIN}.evil.example", None),
+        ((ORIGIN,), "null", None),
+    ],
+)
+async def test_a_page_may_read_every_reply_if_its_origin_is_named(
+    method: str, path: str, body: bytes, status: int, origins: tuple[str, ...], origin: str, allowance: str | None
+) -> None:
+    async with connect(cors_origins=origins) as client:
+        reply = await client.request(method, path, content=body, headers={**JSON, "Origin": origin})
+    assert reply.status_code == status
+    assert reply.headers.get("Access-Control-Allow-Origin") == allowance
+    # with a star no credentials, or any page could use those of a proxy in front
+    assert "Access-Control-Allow-Credentials" not in reply.headers
+    assert reply.headers.get_list("X-Request-ID", split_commas=True) == [reply.headers["X-Request-ID"]]
+
+
+@pytest.mark.parametrize("path", ["/softmax", "/v2/models/gradient/infer", "/livez"])
+async def test_a_preflight_allows_what_the_operations_need(path: str) -> None:
+    async with connect(cors_origins=(ORIGIN,)) as client:
+        reply = await client.options(path, headers=PREFLIGHT)
+    assert reply.status_code == 200
+    assert reply.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert "POST" in reply.headers["Access-Control-Allow-Methods"].split(", ")
+    assert reply.headers["Access-Control-Allow-Headers"] == PREFLIGHT["Access-Control-Request-Headers"]
+
+
+@pytest.mark.parametrize("wrong", [{"Origin": "https://evil.example"}, {"Access-Control-Request-Method": "DELETE"}])
+async def test_a_preflight_of_another_origin_or_method_is_refused(wrong: dict[str, str]) -> None:
+    async with connect(cors_origins=(ORIGIN,)) as client:
+        assert (await client.options("/softmax", headers={**PREFLIGHT, **wrong})).status_code == 400
+
+
+async def test_a_preflight_has_an_id_and_is_counted_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "service.requests"):
+        async with connect(cors_origins=(ORIGIN,)) as client:
+            reply = await client.options("/softmax", headers={**PREFLIGHT, "X-Request-ID": "7"})
+            counted = (await client.get("/metrics")).text
+    assert reply.headers.get_list("X-Request-ID") == ["7"]
+    assert 'http_requests_total{method="OPTIONS",route="",status="200"} 1.0' in counted
+    lines: list[Any] = [record.msg for record in caplog.records if record.name == "service.requests"]
+    assert [line["request_id"] for line in lines if line["method"] == "OPTIONS"] == ["7"]
+
+
+async def test_an_operation_is_counted_once_with_origins_named() -> None:
+    async with connect(cors_origins=(ORIGIN,)) as client:
+        await client.post("/softmax", content=BODY, headers={**JSON, "Origin": ORIGIN})
+        assert (
+            'http_requests_total{method="POST",route="/softmax",status="200"} 1.0'
+            in (await client.get("/metrics")).text
+        )
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status"), REPLIES)
+async def test_a_page_may_read_the_headers_that_are_the_service_s_own(
+    method: str, path: str, body: bytes, status: int
+) -> None:
+    async with connect(cors_origins=(ORIGIN,)) as client:
+        reply = await client.request(method, path, content=body, headers={**JSON, "Origin": ORIGIN})
+    assert reply.status_code == status
+    assert reply.headers["Access-Control-Expose-Headers"] == ", ".join(EXPOSED)
+
+
+async def test_the_documentation_keeps_its_policy_with_origins_named() -> None:
+    plain, shared = application(), application(cors_origins=("*",))
+    async with connect(plain) as client, connect(shared) as other:
+        ours = await client.get("/docs")
+        theirs = await other.get("/docs", headers={"Origin": ORIGIN})
+    for name in ("Content-Security-Policy", "Referrer-Policy", "X-Content-Type-Options"):
+        assert theirs.headers[name] == ours.headers[name] != ""
+
+
+async def test_a_key_is_asked_for_whatever_the_origin() -> None:
+    async with connect(cors_origins=(ORIGIN,), api_keys=("swordfish",)) as client:
+        # a browser shows no key in a preflight
+        assert (await client.options("/softmax", headers=PREFLIGHT)).status_code == 200
+        reply = await client.post("/softmax", content=BODY, headers={**JSON, "Origin": ORIGIN})
+    assert reply.status_code == 401
+    # so that the page can tell
+    assert reply.headers["Access-Control-Allow-Origin"] == ORIGIN

@@ -1,0 +1,86 @@
+"""Which values of the header Host are answered."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from tests.api.clients import BODY, JSON, application, connect
+
+TRUSTED = ("example.org", "*.example.net", "192.0.2.7", "[2001:db8::7]")
+
+OURS = [
+    "example.org",
+    "example.org:8000",
+    "EXAMPLE.org",
+    "a.example.net",
+    "a.b.example.net:1",
+    "192.0.2.7",
+    "192.0.2.7:8000",
+    "[2001:db8::7]",
+    "[2001:db8::7]:8000",
+    "[2001:DB8::7]",
+]
+OTHERS = [
+    "",
+    "example.com",
+    "a.example.org",
+    "example.net",
+    "badexample.net",
+    "example.org.evil.com",
+    "example.org, example.com",
+    "192.0.2.70",
+    "[2001:db8::8]",
+    "[2001:db8::7",
+    "[",
+    "2001:db8::7",
+    ":8000",
+]
+
+
+async def status(host: str, path: str = "/softmax", **settings: object) -> int:
+    """The status of a request with that header."""
+    async with connect(**settings) as client:
+        reply = await client.request(
+            "POST" if path == "/softmax" else "GET", path, content=BODY, headers={**JSON, "Host": host}
+        )
+    return reply.status_code
+
+
+@pytest.mark.parametrize("host", OURS)
+@pytest.mark.parametrize("path", ["/softmax", "/info"])
+async def test_a_host_of_ours_is_answered(host: str, path: str) -> None:
+    assert await status(host, path, trusted_hosts=TRUSTED) == 200
+
+
+@pytest.mark.parametrize("host", OTHERS)
+@pytest.mark.parametrize("path", ["/softmax", "/info", "/docs"])
+async def test_any_other_host_is_refused(host: str, path: str) -> None:
+    assert await status(host, path, trusted_hosts=TRUSTED) == 400
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
+async def test_a_cluster_may_probe_by_address(path: str) -> None:
+    assert await status("10.0.0.1:8000", path, trusted_hosts=TRUSTED) == 200
+
+
+@pytest.mark.parametrize("host", [*OURS, *OTHERS])
+async def test_unless_hosts_are_named_all_are_answered(host: str) -> None:
+    assert await status(host) == 200
+
+
+async def test_an_asterisk_among_the_names_is_every_host() -> None:
+    assert await status("example.com", trusted_hosts=("example.org", "*")) == 200
+
+
+async def test_a_refusal_is_a_problem_with_an_id_and_is_counted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    app = application(trusted_hosts=TRUSTED)
+    with caplog.at_level(logging.INFO, "service.requests"):
+        async with connect(app) as client:
+            reply = await client.get("/info", headers={"X-Request-ID": "7"})
+            counted = (await client.get("/metrics")).text
+    assert (reply.status_code, reply.json()["type"]) == (400, "/problems/untrusted-host")
+    assert reply.headers.get_list("X-Request-ID") == ["7"]
+    assert 'http_requests_total{method="GET",route="",status="400"} 1.0' in counted
+    assert "GET  400" in caplog.messages[0]

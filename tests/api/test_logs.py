@@ -1,0 +1,250 @@
+"""The line of a request: its fields, and nothing of what was sent."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from service.api import logs
+from service.api.logs import JSONLines, TextLines
+from service.compute.softmax import Softmax
+from service.settings import Settings
+from tests.api.clients import BODY, JSON, LEFT, application, connect, converse, piece
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+FIELDS = [
+    "message",
+    "method",
+    "route",
+    "status",
+    "duration_ms",
+    "bytes_in",
+    "bytes_out",
+    "rows",
+    "request_id",
+    "trace_id",
+]
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+Line = dict[str, Any]
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[Line]]:
+    """The lines of requests so far, as they are logged in JSON."""
+    caplog.set_level(logging.INFO, "service.requests")
+
+    def read() -> list[Line]:
+        return [json.loads(JSONLines().format(each)) for each in caplog.records if each.name == "service.requests"]
+
+    return read
+
+
+async def test_a_request_is_one_line_of_these_fields_and_no_other(lines: Callable[[], list[Line]]) -> None:
+    body = b'{"logits": [[1, 2], [3, 4], [5, 6]]}'
+    headers = {**JSON, "X-Request-ID": "7", "traceparent": TRACEPARENT}
+    async with connect() as client:
+        reply = await client.post("/softmax", content=body, headers=headers)
+    (line,) = lines()
+    assert sorted(line) == sorted(["time", "level", *FIELDS])
+    assert 0 < line.pop("duration_ms") < 60_000
+    assert line.pop("time").endswith("+00:00")
+    assert line == {
+        "level": "INFO",
+        "message": "POST /softmax 200",
+        "method": "POST",
+        "route": "/softmax",
+        "status": 200,
+        "bytes_in": len(body),
+        "bytes_out": len(reply.content),
+        "rows": 3,
+        "request_id": "7",
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "message"),
+    [
+        ("GET", "/livez", "GET /livez 200"),
+        ("HEAD", "/livez", "HEAD /livez 200"),
+        ("GET", "/v2/models/softmax", "GET /v2/models/{model} 200"),
+        ("POST", "/v2/models/nothing/infer", "POST /v2/models/{model}/infer 404"),
+        ("GET", "/docs", "GET /docs 200"),
+        ("GET", "/nothing", "GET  404"),
+        ("POST", "/softmax", "POST /softmax 415"),
+    ],
+)
+async def test_every_request_has_its_line(
+    lines: Callable[[], list[Line]], method: str, path: str, message: str
+) -> None:
+    async with connect() as client:
+        reply = await client.request(method, path)
+    (line,) = lines()
+    assert line["message"] == message
+    assert line["rows"] is None
+    assert line["request_id"] == reply.headers["X-Request-ID"]
+
+
+async def test_a_client_that_left_has_its_line(lines: Callable[[], list[Line]]) -> None:
+    await converse(application(), "/softmax", [piece(b"{", more=True), LEFT])
+    (line,) = lines()
+    assert (line["status"], line["bytes_in"], line["bytes_out"]) == (499, 1, 0)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "",
+        "00-0af7651916cd43dd8448eb211c80319c",
+        "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+        "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+        "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+        f"{TRACEPARENT}\n",
+    ],
+)
+async def test_a_trace_that_is_none_is_not_taken_over(lines: Callable[[], list[Line]], sent: str) -> None:
+    await converse(application(), "/softmax", [piece(BODY)], traceparent=sent)
+    (line,) = lines()
+    assert line["trace_id"] is None
+
+
+SECRET = "swordfish"  # noqa: S105  what no line may hold
+
+SPOKEN: list[tuple[str, str, bytes, dict[str, str]]] = [
+    ("POST", "/softmax", b'{"logits": ["swordfish"]}', {}),
+    ("POST", "/softmax", b'{"swordfish": 1}', {}),
+    ("POST", "/softmax", b"swordfish", {}),
+    ("POST", "/softmax", b'{"logits": [0], "dtype": "swordfish"}', {}),
+    ("POST", "/softmax", b'{"logits": [0], "outputs": ["swordfish"]}', {}),
+    ("POST", "/softmax?swordfish=swordfish", BODY, {}),
+    ("POST", "/softmax", BODY, {"Authorization": "Bearer swordfish"}),
+    ("POST", "/softmax", BODY, {"Authorization": "swordfish"}),
+    ("POST", "/softmax", BODY, {"Content-Type": "text/swordfish"}),
+    ("POST", "/softmax", BODY, {"Content-Encoding": "swordfish"}),
+    ("POST", "/softmax", BODY, {"Accept": "swordfish/swordfish"}),
+    ("POST", "/softmax", BODY, {"X-Request-ID": "sword fish swordfish"}),
+    ("POST", "/softmax", BODY, {"traceparent": "00-swordfish"}),
+    ("POST", "/softmax", BODY, {"Cookie": "swordfish"}),
+    ("POST", "/v2/models/swordfish/infer", BODY, {}),
+    ("POST", "/v2/models/softmax/infer", b'{"inputs": [{"name": "swordfish"}]}', {}),
+    ("POST", "/v2/models/softmax/infer", BODY, {"Inference-Header-Content-Length": "swordfish"}),
+    ("GET", "/swordfish", b"", {}),
+    ("GET", "/static/swordfish", b"", {}),
+    ("GET", "/livez?swordfish", b"", {}),
+    ("GET", "/livez", b"", {"Host": "swordfish"}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "headers"), SPOKEN)
+@pytest.mark.parametrize("settings", [{}, {"api_keys": (SECRET,), "trusted_hosts": ("test",)}], ids=["open", "guarded"])
+async def test_no_line_holds_anything_that_was_sent(
+    caplog: pytest.LogCaptureFixture,
+    method: str,
+    path: str,
+    body: bytes,
+    headers: dict[str, str],
+    settings: dict[str, Any],
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        async with connect(**settings) as client:
+            await client.request(method, path, content=body, headers={**JSON, **headers})
+    # the client logs the address that it asks for
+    ours = [record for record in caplog.records if not record.name.startswith("http")]
+    written = [formatter.format(record) for record in ours for formatter in (JSONLines(), TextLines())]
+    assert written
+    assert not any(SECRET in line for line in written)
+
+
+async def test_no_key_is_to_be_seen_in_the_settings() -> None:
+    settings = Settings(api_keys=(SECRET,))  # type: ignore[arg-type]
+    assert SECRET not in f"{settings} {settings!r} {settings.model_dump_json()}"
+
+
+async def test_a_crash_is_logged_with_the_id_of_its_request(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Softmax, "probabilities", property(lambda _: 1 // 0))
+    async with connect() as client:
+        await client.post("/softmax", content=BODY, headers={**JSON, "X-Request-ID": "7"})
+    (record,) = [each for each in caplog.records if each.name == "service"]
+    line = json.loads(JSONLines().format(record))
+    assert (line["level"], line["message"]) == ("ERROR", "request 7 failed")
+    assert "ZeroDivisionError" in line["exc_info"]
+
+
+def record(message: object, level: int = logging.INFO) -> logging.LogRecord:
+    """Something that is logged."""
+    return logging.LogRecord("service", level, "file", 1, message, None, None)
+
+
+def test_text_is_one_line_of_the_fields_that_there_are() -> None:
+    line = TextLines().format(record({"message": "POST /softmax 200", "status": 200, "rows": None, "request_id": "7"}))
+    assert line.split(maxsplit=1)[1] == "INFO     POST /softmax 200  status=200 request_id=7"
+
+
+def test_text_is_any_other_message_as_it_is() -> None:
+    assert TextLines().format(record("100 % right", logging.WARNING)).endswith("WARNING  100 % right")
+
+
+def test_a_line_of_json_has_no_break_in_it() -> None:
+    line = JSONLines().format(record("two\nlines"))
+    assert "\n" not in line
+    assert json.loads(line)["message"] == "two\nlines"
+
+
+@pytest.mark.parametrize(
+    ("log_format", "terminal", "formatter"),
+    [
+        ("auto", True, "text"),
+        ("auto", False, "json"),
+        ("json", True, "json"),
+        ("text", False, "text"),
+    ],
+)
+def test_lines_are_text_on_a_terminal_and_json_elsewhere_unless_one_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, log_format: Any, terminal: Any, formatter: str
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: not terminal)
+    handlers = logs.configuration(Settings(log_format=log_format))["handlers"]
+    assert handlers["stdout"]["formatter"] == formatter
+    assert (handlers["stderr"]["formatter"] == formatter) is (log_format != "auto")
+
+
+@pytest.mark.parametrize("level", ["critical", "error", "warning", "info", "debug"])
+def test_the_level_holds_for_every_logger(level: Any) -> None:
+    configuration = logs.configuration(Settings(log_level=level))
+    loggers = [configuration["root"], *configuration["loggers"].values()]
+    assert {each["level"] for each in loggers} == {level.upper()}
+
+
+async def test_requests_are_not_logged_above_the_level_info(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "service.requests"):
+        async with connect() as client:
+            await client.get("/livez")
+    assert [each for each in caplog.records if each.name == "service.requests"] == []
+
+
+async def test_the_line_in_the_readme_is_one_that_is_logged(lines: Callable[[], list[Line]]) -> None:
+    (shown,) = re.findall(r"^```json\n(.*)\n```$", README, re.MULTILINE)
+    headers = {**JSON, "X-Request-ID": "demo", "traceparent": TRACEPARENT}
+    async with connect() as client:
+        await client.post("/gradient", content=b'{"logits": [[2, 3, 4]], "targets": [1]}', headers=headers)
+    (line,) = lines()
+    expected = json.loads(shown)
+    assert list(line) == list(expected)
+    for name in ("time", "duration_ms"):
+        assert type(line.pop(name)) is type(expected.pop(name))
+    assert line == expected

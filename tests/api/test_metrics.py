@@ -1,0 +1,230 @@
+"""What Prometheus is told: names, labels that no client can make up, and numbers that are right."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from service import __version__
+from service.operations import OPERATIONS
+from tests.api.clients import BODY, JSON, LEFT, application, connect, converse, piece
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import httpx
+    from prometheus_client.samples import Sample
+
+    from service.app import Service
+
+Labels = dict[str, str]
+
+
+def parsed(text: str) -> list[Sample]:
+    """The samples of what Prometheus reads."""
+    return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+
+
+async def scraped(client: httpx.AsyncClient) -> list[Sample]:
+    """The samples as they are now."""
+    return parsed((await client.get("/metrics")).text)
+
+
+def value(samples: list[Sample], name: str, **labels: str) -> float:
+    """The value of a sample, 0 if there is none."""
+    (found,) = [sample.value for sample in samples if (sample.name, sample.labels) == (name, labels)] or [0.0]
+    return found
+
+
+def series(samples: list[Sample], label: str) -> set[str]:
+    """All values of a label."""
+    return {sample.labels[label] for sample in samples if label in sample.labels}
+
+
+REQUESTS = [
+    ("POST", "/softmax", BODY, "/softmax", 200),
+    ("POST", "/softmax", b"{", "/softmax", 400),
+    ("POST", "/v2/models/loss/infer", b"{", "/v2/models/loss/infer", 400),
+    ("POST", "/v2/models/loss/versions/1/infer", b"{", "/v2/models/loss/versions/1/infer", 400),
+    ("POST", "/v2/models/nothing/infer", b"{", "/v2/models/{model}/infer", 404),
+    ("GET", "/v2/models/softmax", b"", "/v2/models/{model}", 200),
+    ("GET", "/v2/models/nothing", b"", "/v2/models/{model}", 404),
+    ("GET", "/livez", b"", "/livez", 200),
+    ("HEAD", "/livez", b"", "/livez", 200),
+    ("GET", "/softmax", b"", "/softmax", 405),
+    ("GET", "/docs", b"", "/docs", 200),
+    ("GET", "/openapi.json", b"", "/openapi.json", 200),
+    ("GET", "/static/docs.js", b"", "/static", 200),
+    ("GET", "/static/nothing", b"", "/static", 404),
+    ("GET", "/", b"", "/", 200),
+    ("GET", "/nothing", b"", "", 404),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "route", "status"), REQUESTS)
+async def test_a_request_is_counted_once_by_method_template_and_status(
+    client: httpx.AsyncClient, method: str, path: str, body: bytes, route: str, status: int
+) -> None:
+    await client.request(method, path, content=body, headers=JSON)
+    samples = await scraped(client)
+    assert value(samples, "http_requests_total", method=method, route=route, status=str(status)) == 1
+    assert sum(sample.value for sample in samples if sample.name == "http_requests_total") == 1
+    assert value(samples, "http_request_duration_seconds_count", route=route) == 1
+
+
+@pytest.mark.parametrize("path", ["/softmax", "/api/softmax"], ids=["stripped", "kept"])
+async def test_the_root_path_is_no_part_of_a_template(path: str) -> None:
+    async with connect(root_path="/api") as client:
+        await client.post(path, content=BODY, headers=JSON)
+        samples = await scraped(client)
+    assert value(samples, "http_requests_total", method="POST", route="/softmax", status="200") == 1
+
+
+@pytest.fixture(scope="module")
+def app() -> Service:
+    """One application for many requests."""
+    return application()
+
+
+METHODS = st.sampled_from(["GET", "POST", "FOO"]) | st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ-", min_size=1, max_size=9)
+PATHS = st.text("abcxyz019/._-~{}%", max_size=20) | st.builds("v2/models/{}".format, st.text("abc/", max_size=9))
+ROUTES = {"", "/", "/metrics", "/v2/models/{model}", "/v2/models", "/v2/", "/v2", "/static", "/docs"}
+
+
+@settings(
+    max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(METHODS, PATHS)
+async def test_a_thousand_random_methods_and_paths_make_no_new_label_values(
+    app: Service, method: str, path: str
+) -> None:
+    async with connect(app) as client:
+        await client.request(method, f"http://test/{path}")
+        samples = await scraped(client)
+    assert series(samples, "route") <= ROUTES
+    assert series(samples, "method") <= {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "OTHER"}
+    assert series(samples, "operation") == set()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+async def test_an_operation_tells_its_elements_bytes_and_stages(client: httpx.AsyncClient, operation: object) -> None:
+    name = operation.name  # type: ignore[attr-defined]
+    body = b'{"logits": [[1, 2, 3], [4, 5, 6]]%b}' % (b"" if name == "softmax" else b', "targets": [0, 1]')
+    reply = await client.post(f"/{name}", content=body, headers=JSON)
+    samples = await scraped(client)
+    assert value(samples, "softmax_elements_total", operation=name) == 6
+    assert value(samples, "http_body_bytes_total", route=f"/{name}", direction="in") == len(body)
+    assert value(samples, "http_body_bytes_total", route=f"/{name}", direction="out") == len(reply.content)
+    for stage in ("decode", "compute", "encode"):
+        assert value(samples, "softmax_stage_duration_seconds_count", operation=name, stage=stage) == 1
+        assert 0 < value(samples, "softmax_stage_duration_seconds_sum", operation=name, stage=stage) < 60
+
+
+async def test_the_buckets_are_in_seconds(client: httpx.AsyncClient) -> None:
+    await client.get("/livez")
+    edges = [
+        (float(sample.labels["le"]), sample.value)
+        for sample in await scraped(client)
+        if sample.name == "http_request_duration_seconds_bucket" and sample.labels["route"] == "/livez"
+    ]
+    assert edges == sorted(edges)
+    assert edges[-1] == (float("inf"), 1)
+    # in this process, on any machine, it takes between 10 us and 10 s
+    assert dict(edges)[10] == 1
+
+
+async def test_what_is_shed_is_counted_by_operation() -> None:
+    app = application(max_bytes_in_flight=100, max_body_bytes=100)
+    async with connect(app) as client:
+        await client.post("/softmax", content=BODY, headers=JSON)
+        app.runtime.admission.take(100, 0)
+        await client.post("/softmax", content=BODY, headers=JSON)
+        app.runtime.lifecycle.refusing = True
+        await client.post("/loss", content=BODY, headers=JSON)
+        await client.post("/v2/models/loss/infer", content=BODY, headers=JSON)
+        samples = await scraped(client)
+    assert value(samples, "softmax_requests_shed_total", operation="softmax") == 1
+    assert value(samples, "softmax_requests_shed_total", operation="loss") == 2
+    assert value(samples, "softmax_bytes_in_flight") == 100
+
+
+async def test_a_client_that_left_is_counted_as_such() -> None:
+    app = application()
+    await converse(app, "/softmax", [piece(b"{", more=True), LEFT])
+    async with connect(app) as client:
+        samples = await scraped(client)
+    assert value(samples, "http_requests_total", method="POST", route="/softmax", status="499") == 1
+
+
+async def test_an_operation_is_in_flight_until_it_is_answered() -> None:
+    app = application(body_timeout_seconds=0.2)
+    async with connect(app) as client:
+        waiting = asyncio.create_task(converse(app, "/softmax", [piece(b"{", more=True)]))
+        await asyncio.sleep(0)
+        samples = await scraped(client)
+        assert value(samples, "http_requests_in_flight") == 1
+        assert value(samples, "softmax_bytes_in_flight") == 1
+        await waiting
+        samples = await scraped(client)
+        assert value(samples, "http_requests_in_flight") == value(samples, "softmax_bytes_in_flight") == 0
+
+
+async def test_the_version_is_told(client: httpx.AsyncClient) -> None:
+    assert value(await scraped(client), "softmax_build_info", version=__version__) == 1
+
+
+async def test_the_process_is_told_of(client: httpx.AsyncClient) -> None:
+    samples = await scraped(client)
+    for name in ("process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds"):
+        assert value(samples, name) > 0
+
+
+async def test_prometheus_may_ask_for_openmetrics(client: httpx.AsyncClient) -> None:
+    await client.post("/softmax", content=BODY, headers=JSON)
+    reply = await client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+    assert reply.headers["Content-Type"].startswith("application/openmetrics-text")
+    samples = [sample for family in openmetrics(reply.text) for sample in family.samples]
+    assert value(samples, "softmax_elements_total", operation="softmax") == 2
+    assert (await client.get("/metrics")).headers["Content-Type"].startswith("text/plain")
+
+
+SCRIPT = """
+import anyio
+from tests.api.clients import BODY, JSON, application, connect
+
+async def main():
+    app = application()
+    app.runtime.admission.take(5, 0)
+    async with connect(app) as client:
+        for _ in range(3):
+            await client.post("/softmax", content=BODY, headers=JSON)
+        print((await client.get("/metrics")).text)
+
+anyio.run(main)
+"""
+
+
+def test_the_metrics_of_several_processes_are_added_up(tmp_path: Path) -> None:
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "PYTHONWARNINGS": "error"}
+    command = [sys.executable, "-c", SCRIPT]
+    first, second = [
+        parsed(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+        for _ in range(2)
+    ]
+    asked = {"method": "POST", "route": "/softmax", "status": "200"}
+    assert (value(first, "http_requests_total", **asked), value(second, "http_requests_total", **asked)) == (3, 6)
+    assert value(second, "softmax_elements_total", operation="softmax") == 12
+    assert value(second, "softmax_stage_duration_seconds_count", operation="softmax", stage="decode") == 6
+    # of which process there would be nothing to say
+    assert series(second, "pid") == set()
+    assert value(second, "softmax_build_info", version=__version__) == 1
+    assert value(second, "softmax_bytes_in_flight") == 10
+    assert value(second, "process_resident_memory_bytes") == 0

@@ -1,0 +1,194 @@
+"""Clients that speak no HTTP, too much of it, or none at all for a long time: what they get, and how long they are waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+import uvicorn
+
+from service.api.problems import Problem
+from service.api.protocol import LONGEST_HEAD, BoundedProtocol
+from tests.api.clients import BODY, application
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from service.app import Service
+
+PATIENCE = 1
+"""Seconds that a client is waited for."""
+
+HEAD = b"POST /softmax HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
+LENGTH = b"Content-Length: %d\r\n" % len(BODY)
+
+
+@contextmanager
+def serving(app: Service) -> Iterator[int]:
+    """The port of a server in a thread of this process."""
+    config = uvicorn.Config(app, port=0, http=BoundedProtocol, ws="none", log_config=None, timeout_keep_alive=PATIENCE)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """The port of one server for all tests."""
+    with serving(application()) as port:
+        yield port
+
+
+async def answer(port: int, *pieces: bytes, seconds: float = 10) -> bytes:
+    """All that a client receives until the server closes the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        async with asyncio.timeout(seconds):
+            for piece in pieces:
+                if reader.at_eof() or reader.exception():
+                    break
+                writer.write(piece)
+                await asyncio.sleep(0.05)
+            return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+async def seconds_until_closed(port: int, *pieces: bytes) -> float:
+    """How long a client that sends nothing more is waited for."""
+    start = time.monotonic()
+    await answer(port, *pieces)
+    return time.monotonic() - start
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Waits until something holds, 10 seconds at most."""
+    for _ in range(1000):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError
+
+
+def assert_refused(answer: bytes) -> None:
+    """The answer is a problem with an id, and the connection closed."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    headers = httpx.Headers([tuple(line.split(": ", 1)) for line in lines])
+    problem = Problem.model_validate_json(body, strict=True, extra="forbid")
+    assert status == "HTTP/1.1 400 Bad Request"
+    assert headers["Content-Type"] == "application/problem+json"
+    assert int(headers["Content-Length"]) == len(body)
+    assert headers["Connection"] == "close"
+    assert problem.type == "/problems/malformed-header"
+    assert problem.instance == headers["X-Request-ID"]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"HELO test\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET /livez HTTP/9.9\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHo st: test\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: test\r\nX-Nul: \x00\r\n\r\n",
+        HEAD + b"Content-Length: -1\r\n\r\n",
+        HEAD + b"Content-Length: 1, 2\r\n\r\n",
+        HEAD + LENGTH + LENGTH + b"\r\n" + BODY,
+        HEAD + LENGTH + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        HEAD + b"Content-Length: 99999999999999999999999999\r\n\r\n",
+        b"CONNECT test:80 HTTP/1.1\r\nHost: test\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http_is_refused_like_any_other_mistake(port: int, sent: bytes) -> None:
+    assert_refused(await answer(port, sent))
+
+
+async def test_a_head_that_is_too_long_is_refused_in_one_piece(port: int) -> None:
+    assert_refused(await answer(port, HEAD + b"X-Long: " + b"a" * LONGEST_HEAD + b"\r\n" + LENGTH + b"\r\n" + BODY))
+    assert_refused(await answer(port, b"GET /" + b"a" * LONGEST_HEAD + b" HTTP/1.1\r\nHost: test\r\n\r\n"))
+
+
+async def test_a_head_that_is_too_long_is_refused_in_pieces_before_it_ends(port: int) -> None:
+    piece = b"a" * (LONGEST_HEAD // 4)
+    assert_refused(await answer(port, HEAD + b"X-Long: ", *[piece] * 5))
+
+
+async def test_a_long_head_is_read_if_it_is_no_longer_than_that(port: int) -> None:
+    long = b"X-Long: " + b"a" * (LONGEST_HEAD - 1000) + b"\r\nConnection: close\r\n"
+    whole = HEAD + long + LENGTH + b"\r\n" + BODY
+    assert (await answer(port, whole)).startswith(b"HTTP/1.1 200")
+    assert (await answer(port, whole[:30_000], whole[30_000:60_000], whole[60_000:])).startswith(b"HTTP/1.1 200")
+
+
+async def test_a_body_is_no_part_of_a_head(port: int) -> None:
+    body = BODY.ljust(2 * LONGEST_HEAD)
+    head = HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+    assert (await answer(port, head, body[:LONGEST_HEAD], body[LONGEST_HEAD:])).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (),
+        (b"GET /livez",),
+        (HEAD,),
+        (b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n",),
+        (b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n", b"GET /livez"),
+        # refused before its body, which then does not come
+        (b"POST /livez HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n",),
+    ],
+    ids=["nothing", "half a line", "half a head", "nothing more", "half of another", "no body"],
+)
+async def test_a_client_that_stops_is_waited_for_only_so_long(port: int, pieces: tuple[bytes, ...]) -> None:
+    assert PATIENCE / 2 < await seconds_until_closed(port, *pieces) < 5 * PATIENCE
+
+
+async def test_a_client_that_sends_a_head_byte_by_byte_is_waited_for_no_longer(port: int) -> None:
+    start = time.monotonic()
+    await answer(port, b"GET /", *[b"a"] * 200)
+    assert PATIENCE / 2 < time.monotonic() - start < 5 * PATIENCE
+
+
+async def test_a_slow_body_is_waited_for_as_long_as_bodies_are(port: int) -> None:
+    # longer than the patience for a head
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(HEAD + LENGTH + b"\r\n" + BODY[:5])
+    await asyncio.sleep(1.5 * PATIENCE)
+    writer.write(BODY[5:])
+    assert (await asyncio.wait_for(reader.readline(), 5)).split()[1] == b"200"
+    writer.close()
+
+
+async def test_a_client_that_takes_nothing_of_its_reply_is_let_go() -> None:
+    app = application()
+    body = b'{"logits": [%b0], "outputs": ["jacobian"]}' % (b"0," * 1499)
+    with serving(app) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**10)
+        writer.write(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        await until(lambda: app.runtime.admission.bytes > 0)
+        # nothing is read, and in the end nothing is held
+        await until(lambda: app.runtime.admission.bytes == 0)
+        writer.close()
+    del reader
+
+
+def test_many_requests_on_one_connection_are_answered(port: int) -> None:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        for _ in range(20):
+            assert client.post("/softmax", json={"logits": [0, 0]}).json()["probabilities"] == [0.5, 0.5]

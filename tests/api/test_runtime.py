@@ -1,0 +1,176 @@
+"""Where work is done, how long it waits, and for whom it is not done at all."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from service.api import endpoint
+from tests.api.clients import BODY, JSON, LEFT, application, connect, converse, piece
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from service.app import Service
+
+LARGE = BODY.ljust(100_000)
+
+
+@pytest.fixture
+def computed_in(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the threads that computed something, in order."""
+    names: list[str] = []
+    compute = endpoint.run
+
+    def run(*args: Any) -> Any:
+        names.append(threading.current_thread().name)
+        return compute(*args)
+
+    monkeypatch.setattr(endpoint, "run", run)
+    return names
+
+
+@contextmanager
+def busy(app: Service) -> Iterator[threading.Event]:
+    """All threads of an application at work until the event is set, or the block left."""
+    free = threading.Event()
+    for _ in range(os.cpu_count() or 1):
+        app.runtime.threads.submit(free.wait)
+    try:
+        yield free
+    finally:
+        free.set()
+
+
+CASES = [
+    (BODY, {}, False),
+    (BODY.ljust(2**16), {}, False),
+    (BODY.ljust(2**16 + 1), {}, True),
+    (gzip.compress(BODY), {"Content-Encoding": "gzip"}, True),
+    (b'{"logits": [%b0], "outputs": ["jacobian"]}' % (b"0," * 89), {}, False),
+    (b'{"logits": [%b0], "outputs": ["jacobian"]}' % (b"0," * 90), {}, True),
+    (b'{"logits": [%b0], "outputs": ["jacobian"]}' % (b"0," * 1999), {}, True),
+]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "threaded"),
+    CASES,
+    ids=[
+        "a small body",
+        "the largest small body",
+        "a large body",
+        "a compressed body",
+        "a small body with a jacobian of 8100 elements",
+        "a small body with a jacobian of 8281 elements",
+        "a small body with a jacobian of 4 million elements",
+    ],
+)
+async def test_work_goes_to_a_thread_if_its_body_or_its_outputs_are_large(
+    computed_in: list[str], body: bytes, headers: dict[str, str], threaded: Any
+) -> None:
+    async with connect() as client:
+        assert (await client.post("/softmax", content=body, headers={**JSON, **headers})).status_code == 200
+    (name,) = computed_in
+    assert name.startswith("softmax") is threaded
+    assert (name == threading.current_thread().name) is not threaded
+
+
+async def test_the_event_loop_answers_others_while_large_outputs_of_a_small_body_are_computed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered = threading.Event()
+    compute = endpoint.run
+
+    def run(*args: Any) -> Any:
+        # on the event loop this would wait in vain
+        assert answered.wait(5)
+        return compute(*args)
+
+    monkeypatch.setattr(endpoint, "run", run)
+    async with connect() as client:
+        request = {"logits": [0] * 200, "outputs": ["jacobian"]}
+        working = asyncio.create_task(client.post("/softmax", json=request))
+        assert (await client.get("/livez")).status_code == 200
+        assert not working.done()
+        answered.set()
+        assert (await working).status_code == 200
+
+
+async def test_a_request_waits_for_a_thread(computed_in: list[str]) -> None:
+    app = application()
+    with busy(app) as free:
+        waiting = asyncio.create_task(converse(app, "/softmax", [piece(LARGE)]))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        free.set()
+        start, _ = await asyncio.wait_for(waiting, 5)
+    assert start["status"] == 200
+    assert len(computed_in) == 1
+
+
+async def test_a_request_waits_no_longer_than_the_longest_time(computed_in: list[str]) -> None:
+    app = application(max_wait_seconds=0.05)
+    with busy(app):
+        start, body = await asyncio.wait_for(converse(app, "/softmax", [piece(LARGE)]), 5)
+        assert start["status"] == 503
+        assert b"/problems/overloaded" in body["body"]
+        assert b"retry-after" in dict(start["headers"])
+        assert app.runtime.admission.bytes == 0
+    app.runtime.threads.shutdown()
+    assert computed_in == []
+
+
+async def test_work_that_has_begun_is_not_ended_by_the_longest_time_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow, compute = threading.Event(), endpoint.run
+
+    def run(*args: Any) -> Any:
+        slow.wait(0.2)
+        return compute(*args)
+
+    monkeypatch.setattr(endpoint, "run", run)
+    start, _ = await converse(application(max_wait_seconds=0.05), "/softmax", [piece(LARGE)])
+    assert start["status"] == 200
+
+
+async def test_nothing_is_computed_for_a_client_that_left_while_it_waited(computed_in: list[str]) -> None:
+    app = application()
+    with busy(app):
+        assert await asyncio.wait_for(converse(app, "/softmax", [piece(LARGE), LEFT]), 5) == []
+        assert app.runtime.admission.bytes == 0
+    app.runtime.threads.shutdown()
+    assert computed_in == []
+
+
+async def test_nothing_is_computed_for_a_client_that_left_while_its_body_was_read(
+    computed_in: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, reading, left = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+    measure = endpoint.measure
+
+    def slowly(*args: Any) -> Any:
+        loop.call_soon_threadsafe(reading.set)
+        assert left.wait(5)
+        return measure(*args)
+
+    monkeypatch.setattr(endpoint, "measure", slowly)
+    app = application()
+    async with asyncio.timeout(5):
+        conversation = asyncio.create_task(converse(app, "/softmax", [piece(LARGE), LEFT]))
+        await reading.wait()
+        left.set()
+        assert await conversation == []
+    assert computed_in == []
+    assert app.runtime.admission.bytes == 0
+
+
+async def test_a_refusal_in_a_thread_is_an_answer_like_any_other() -> None:
+    start, body = await converse(application(), "/softmax", [piece(b'{"logits": []}'.ljust(100_000))])
+    assert start["status"] == 422
+    assert b"/problems/empty-axis" in body["body"]

@@ -1,0 +1,136 @@
+"""The dashboard and the alert rules ask only for metrics and labels that the service exports."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.api.clients import BODY, JSON, application, connect
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana" / "dashboard.json").read_text(encoding="utf-8"))
+ALERTS: dict[str, Any] = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yaml").read_text(encoding="utf-8"))
+RULES: list[dict[str, Any]] = [rule for group in ALERTS["groups"] for rule in group["rules"]]
+
+SCRAPED = {"job", "instance"}
+"""Labels that Prometheus itself adds to what it scrapes."""
+
+OWN = {"up"}
+"""Metrics that Prometheus itself makes."""
+
+
+def expressions() -> list[str]:
+    """Every query of the dashboard and of the alerts."""
+    panels = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+    return [*panels, *(rule["expr"] for rule in RULES)]
+
+
+def metrics(expression: str) -> set[str]:
+    """The names of the metrics in a query: what is followed by a selection, a range or a comparison, and is no function."""
+    bare = re.sub(r'"[^"]*"', '""', expression)
+    without_groups = re.sub(r"\bby \([^)]*\)", "", bare)
+    without_labels = re.sub(r"\{[^}]*\}|\[[^\]]*\]", "", without_groups)
+    return set(re.findall(r"[a-z_][a-z_0-9]*\b(?!\s*\()", without_labels))
+
+
+def labels(expression: str) -> set[str]:
+    """The labels that a query selects and groups by."""
+    bare = re.sub(r'"[^"]*"', '""', expression)
+    selected = re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"\"", bare)
+    grouped = [name.strip() for names in re.findall(r"\bby \(([^)]*)\)", bare) for name in names.split(",")]
+    return {*selected, *grouped}
+
+
+@pytest.fixture
+async def exported() -> dict[str, set[str]]:
+    """The labels of every metric that the service exports once each has been used."""
+    app = application(max_bytes_in_flight=100, max_body_bytes=100)
+    async with connect(app) as client:
+        await client.post("/softmax", content=BODY, headers=JSON)
+        app.runtime.lifecycle.refusing = True
+        await client.post("/softmax", content=BODY, headers=JSON)
+        await client.get("/livez")
+        text = (await client.get("/metrics")).text
+    found: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found.setdefault(sample.name, set()).update(sample.labels)
+    return found
+
+
+@pytest.mark.parametrize("expression", expressions())
+async def test_a_query_asks_for_metrics_and_labels_that_are_exported(
+    exported: dict[str, set[str]], expression: str
+) -> None:
+    named = metrics(expression)
+    assert named
+    assert named - OWN <= set(exported)
+    known = SCRAPED.union(*(exported[name] for name in named - OWN))
+    assert labels(expression) <= known
+
+
+@pytest.mark.parametrize("expression", expressions())
+def test_a_query_closes_what_it_opens(expression: str) -> None:
+    bare = re.sub(r'"[^"]*"', "", expression)
+    for opening, closing in ("()", "{}", "[]"):
+        assert bare.count(opening) == bare.count(closing)
+
+
+def test_a_word_is_taken_for_what_it_is() -> None:
+    query = 'sum by (le, job) (rate(some_metric_bucket{route=~"/a|b", job!="x"}[5m])) / other_total > 0.5'
+    assert metrics(query) == {"some_metric_bucket", "other_total"}
+    assert labels(query) == {"le", "job", "route"}
+
+
+def test_the_routes_that_are_asked_for_are_those_of_the_operations() -> None:
+    paths = set(application().endpoints)
+    for expression in expressions():
+        for pattern in re.findall(r'route=~"([^"]*)"', expression):
+            assert all(re.fullmatch(pattern, path) for path in paths)
+            assert not re.fullmatch(pattern, "/livez")
+
+
+def test_what_an_alert_says_is_whole() -> None:
+    for rule in RULES:
+        assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
+        assert re.fullmatch(r"SoftmaxService[A-Z]\w+", rule["alert"])
+        assert rule["labels"]["severity"] in {"warning", "critical"}
+        assert set(rule["annotations"]) == {"summary", "description"}
+        # Prometheus fills in only labels that the query leaves
+        for label in re.findall(r"\$labels\.(\w+)", str(rule["annotations"])):
+            assert label in SCRAPED | labels(rule["expr"])
+    assert len({rule["alert"] for rule in RULES}) == len(RULES)
+
+
+def test_the_panels_of_the_dashboard_do_not_cover_each_other() -> None:
+    cells = [
+        (x, y)
+        for panel in DASHBOARD["panels"]
+        for place in [panel["gridPos"]]
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(set(cells)) == len(cells)
+    assert {x for x, _ in cells} == set(range(24))
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
+
+
+async def test_every_metric_of_the_service_s_own_is_in_the_readme_and_on_the_dashboard(
+    exported: dict[str, set[str]],
+) -> None:
+    shown = set().union(*map(metrics, expressions()))
+    for name, own in exported.items():
+        if name.startswith(("http_", "softmax_")) and not name.endswith(("_created", "_sum", "_count", "_bucket")):
+            assert name in shown, name
+            written = ", ".join(f"`{label}`" for label in sorted(own))
+            assert re.search(rf"^\| `{name}` \| {written} ?\|", README, re.MULTILINE), name
+    for name in ("http_request_duration_seconds", "softmax_stage_duration_seconds"):
+        written = ", ".join(f"`{label}`" for label in sorted(exported[f"{name}_bucket"] - {"le"}))
+        assert re.search(rf"^\| `{name}` \| {written} \|", README, re.MULTILINE), name
