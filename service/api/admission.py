@@ -19,6 +19,7 @@ class Admission:
     def __init__(self, settings: Settings, gauge: Gauge) -> None:
         self.max_body_bytes = settings.max_body_bytes
         self.max_bytes = settings.max_bytes_in_flight
+        self.small_bytes = settings.inline_body_bytes
         self.bytes = 0
         self._gauge = gauge
         self._lock = Lock()
@@ -66,6 +67,11 @@ class Claim:
         """Raises BodyTooLarge or Overloaded for a body of that many bytes, before one of them is read."""
         self._admission.announce(size)
 
+    def is_small(self, size: int) -> bool:
+        """Is a body of that many bytes answered at once, so that it need not be counted? Raises BodyTooLarge."""
+        self._admission.check(size)
+        return size <= self._admission.small_bytes
+
     def body(self, size: int) -> None:
         """Adds bytes of the body. Raises BodyTooLarge, TooMuchWork, Overloaded."""
         self._body_bytes += size
@@ -85,5 +91,6 @@ class Claim:
 
     def release(self) -> None:
         """Gives all of it back."""
-        self._admission.give_back(self._bytes)
-        self._bytes = 0
+        if self._bytes:
+            self._admission.give_back(self._bytes)
+            self._bytes = 0

@@ -17,7 +17,7 @@ from service.errors import ServiceError
 from service.operations import measure, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from starlette.types import Receive, Scope, Send
 
@@ -64,7 +64,8 @@ class Door(Protocol):
 class Question(NamedTuple):
     """A request that is understood: what to compute, how to write it down, and how many bytes that will take."""
 
-    message: Request
+    fields: Mapping[str, Any]
+    outputs: list[str]
     write: Callable[..., Reply]
     output_bytes: int
 
@@ -133,16 +134,19 @@ class OperationEndpoint:
             body = inflate(body, encoding, claim.inflated)
         fields, write = self.door.open(exchange, body, self.operation)
         message = self.message.read(fields)
-        extent = measure(self.operation, message.fields, message.wanted, self.settings.max_elements)
-        claim.work(ITEM_BYTES * (extent.logits + extent.outputs))
+        wanted = message.wanted
+        extent = measure(self.operation, message.fields, wanted, self.settings.max_elements)
+        size = ITEM_BYTES * (extent.logits + extent.outputs)
+        if size > self.settings.inline_body_bytes:
+            claim.work(size)
         exchange.rows, exchange.elements = extent.rows, extent.logits
         exchange.stages["decode"] = perf_counter() - start
-        return Question(message, write, ITEM_BYTES * extent.outputs)
+        return Question(message.fields, wanted, write, ITEM_BYTES * extent.outputs)
 
     def _answer(self, exchange: Exchange, question: Question) -> Reply:
         """The reply; `exchange.stages` gets the seconds that each stage takes. Raises ServiceError."""
         start = perf_counter()
-        outputs = run(self.operation, question.message.fields, question.message.wanted)
+        outputs = run(self.operation, question.fields, question.outputs)
         computed = perf_counter()
         exchange.stages["compute"] = computed - start
         reply = question.write(outputs)

@@ -109,14 +109,21 @@ class Exchange:
         """
         # leading zeros: Python reads at most 4300 digits, HTTP any number of them
         claim.announce(int(self.headers.get(b"content-length", b"").lstrip(b"0") or 0))
+        self._content, more = await self._piece()
+        if not more and claim.is_small(self.bytes_in):
+            return
+        claim.body(self.bytes_in)
+        if not more:
+            return
         try:
+            # most bodies come in one piece and never get here; that the first comes at all is seen to by the protocol
             async with timeout(seconds):
-                self._content, more = await self._piece(claim)
-                if more:
-                    self._content = bytearray(self._content)
+                whole = bytearray(self._content)
                 while more:
-                    piece, more = await self._piece(claim)
-                    self._content += piece
+                    piece, more = await self._piece()
+                    claim.body(len(piece))
+                    whole += piece
+                self._content = whole
         except TimeoutError:
             raise SlowBody(seconds) from None
 
@@ -125,15 +132,14 @@ class Exchange:
         content, self._content = self._content, b""
         return content
 
-    async def _piece(self, claim: Claim) -> tuple[bytes, bool]:
+    async def _piece(self) -> tuple[bytes, bool]:
         """The next piece of the body, and whether more follow."""
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
-        body: bytes = message.get("body", b"")
-        claim.body(len(body))
-        self.bytes_in += len(body)
-        return body, message.get("more_body", False)
+        piece: bytes = message.get("body", b"")
+        self.bytes_in += len(piece)
+        return piece, message.get("more_body", False)
 
     async def disconnected(self) -> None:
         """Returns when the client has left. To be asked only once the body is read."""

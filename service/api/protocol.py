@@ -20,14 +20,16 @@ LONGEST_HEAD = 2**16
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Closes a connection that for `timeout_keep_alive` sends no request, or takes nothing of a reply.
+    """Closes a connection that for `timeout_keep_alive` sends no request, nothing of a body, or takes nothing of a reply.
 
-    uvicorn itself does so only between two requests. The time of a body is `service.api.exchange`'s business.
+    uvicorn itself does so only between two requests. How long a whole body may take is for `service.api.exchange`.
     """
 
     patience: TimerHandle | None = None
     head_bytes: int | None = None
     """Bytes of the head after the piece that it began in, None outside of one."""
+    piece_bytes = 0
+    """Bytes of the latest piece that came."""
     sending = False
     """Is the client in the middle of a request?"""
 
@@ -48,8 +50,10 @@ class BoundedProtocol(HttpToolsProtocol):
             if self.head_bytes > LONGEST_HEAD:
                 self.send_400_response("")
                 return
+        self.piece_bytes = len(data)
         super().data_received(data)
-        self._look()
+        # the time of a body that somebody reads is his business, as long as it comes
+        self._look(progress=self.head_bytes is None and self._answering())
 
     def on_message_begin(self) -> None:
         """A head begins."""
@@ -59,7 +63,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """It ends. Raises MalformedHeader if it was too long after all, having come in one piece."""
         self.head_bytes = None
-        if len(self.url) + sum([len(name) + len(value) for name, value in self.headers]) > LONGEST_HEAD:
+        if (
+            self.piece_bytes > LONGEST_HEAD
+            and len(self.url) + sum([len(name) + len(value) for name, value in self.headers]) > LONGEST_HEAD
+        ):
             raise MalformedHeader(LONGEST_HEAD)
         super().on_headers_complete()
 
@@ -92,13 +99,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.write(STATUS_LINE[HTTPStatus.BAD_REQUEST] + head.encode() + content)
         self.transport.close()
 
-    def _look(self) -> None:
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _look(self, *, progress: bool = False) -> None:
         """Is it the client's turn?"""
-        answering = self.cycle is not None and not self.cycle.response_complete
-        if self.flow.write_paused or (self.sending and not answering):
-            self._wait()
-        else:
+        waiting = self.sending or self.flow.write_paused
+        if progress or not waiting:
             self._stop_waiting()
+        if waiting:
+            self._wait()
 
     def _wait(self) -> None:
         if self.patience is None:

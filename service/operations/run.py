@@ -68,7 +68,7 @@ def measure(operation: Operation, fields: Mapping[str, Any], outputs: Sequence[s
     """
     tensors = _tensors(operation, fields)
     for name, values in tensors.items():
-        _bound(name, _size(values.shape), max_elements)
+        _bound(name, values.size or _size(values.shape), max_elements)
     sizes = _sizes(tensors, fields)
     total = 0
     for output in _plan(operation, tuple(outputs)).wanted:
