@@ -133,7 +133,7 @@ LEARNING_RATE = Parameter(
 )
 
 SOFTMAX_OUTPUTS = (
-    Output("probabilities", (CLASSES,), "Softmax of the logits, shape (..., K); rows sum to 1."),
+    Output("probabilities", (CLASSES,), "Softmax of the logits, shape (..., K); rows sum to 1.", finite=True),
     Output("log_probabilities", (CLASSES,), "Their logarithms, shape (..., K), nats; -Infinity for an excluded class."),
     Output(
         "predictions",
@@ -142,7 +142,7 @@ SOFTMAX_OUTPUTS = (
         integer=True,
     ),
     Output("log_normalizer", (ROWS,), "logsumexp of the scaled logits, shape (...), nats."),
-    Output("entropy", (ROWS,), "Entropy of the probabilities, shape (...), nats."),
+    Output("entropy", (ROWS,), "Entropy of the probabilities, shape (...), nats.", finite=True),
     Output(
         "top_k_classes",
         (("...", "k"),),
@@ -154,6 +154,7 @@ SOFTMAX_OUTPUTS = (
         "top_k_probabilities",
         (("...", "k"),),
         "The probabilities of top_k_classes, shape (..., top_k).",
+        finite=True,
         needs=("top_k",),
     ),
     Output(
@@ -190,6 +191,7 @@ LOSS_OUTPUTS = (
         "accuracy",
         ((),),
         "Share of the counted rows whose prediction is the target, a number, unweighted; 0 with no counted row.",
+        finite=True,
         of=("predictions",),
         total=lambda batch, predictions: batch.targets.accuracy(predictions),
         needs=("targets",),

@@ -17,7 +17,7 @@ from service.errors import (
     UnknownField,
 )
 from service.schemas.shapes import fit
-from service.schemas.tensors import Integers, Logits, NonFinite, Numbers, Results, TensorField
+from service.schemas.tensors import Logit, Result, TensorField, Weight, nested
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,15 +148,16 @@ def reply_model(operation: Operation) -> type[BaseModel]:
     """The model of the operation's replies: SoftmaxReply, say. It documents; replies are written straight from arrays."""
     fields = {each.name: _output(each) for each in operation.outputs}
     return create_model(
-        f"{operation.name.title()}Reply", __doc__="The outputs asked for, by name; no other field is there.", **fields
+        f"{operation.name.title()}Reply",
+        __config__=ConfigDict(extra="forbid"),
+        __doc__="The outputs asked for, by name; no other field is there.",
+        **fields,
     )
 
 
 def _input(each: Input) -> Any:
-    shown: Any = Logits if each.domain is Domain.LOGITS else Numbers
-    if ("...",) in each.axes:
-        shown = float | shown
-    return _optional(Annotated[np.ndarray, TensorField(each.domain, shown)], each.doc)
+    scalar = {Domain.LOGITS: Logit, Domain.NON_NEGATIVE: Weight}.get(each.domain, float)
+    return _optional(Annotated[np.ndarray, TensorField(each.domain, nested(scalar, each.axes))], each.doc)
 
 
 def _parameter(each: Parameter) -> Any:
@@ -180,10 +181,8 @@ def _outputs(operation: Operation) -> Any:
 
 
 def _output(each: Output) -> Any:
-    scalar, nested = (int, Integers) if each.integer else (float | NonFinite, Results)
-    ranks = {0 for axes in each.axes if axes in ((), ("...",))} | {1 for axes in each.axes if axes}
-    shown = {(0,): scalar, (1,): nested, (0, 1): scalar | nested}[tuple(sorted(ranks))]
-    return _optional(shown, each.doc)
+    scalar = int if each.integer else float if each.finite else Result
+    return _optional(nested(scalar, each.axes), each.doc)
 
 
 def _optional(kind: Any, doc: str, *, default: Any = None, **constraints: Any) -> Any:
