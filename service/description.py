@@ -87,7 +87,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A request that works as it stands, for documentation and tests."""
+    """A request as it stands, for documentation and tests."""
 
     name: str
     summary: str
@@ -100,6 +100,7 @@ class Operation:
 
     alternatives: groups of inputs of which a request carries exactly one.
     defaults: the outputs returned when the request does not choose, those of them that it can have.
+    examples, mistakes: requests that are answered, and requests that are refused with 422.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Operation:
     outputs: tuple[Output, ...]
     defaults: tuple[str, ...]
     examples: tuple[Example, ...]
+    mistakes: tuple[Example, ...]
 
     @cached_property
     def names(self) -> tuple[str, ...]:
