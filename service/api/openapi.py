@@ -87,14 +87,14 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "in": "path",
         "required": True,
         "description": "An operation.",
-        "schema": {"type": "string", "enum": list(open_inference.MODELS)},
+        "schema": {"$ref": "#/components/schemas/Model"},
     },
     "Version": {
         "name": "version",
         "in": "path",
         "required": True,
         "description": "Its version.",
-        "schema": {"type": "string", "enum": [VERSION]},
+        "schema": {"type": "string", "const": VERSION},
     },
 }
 """The parameters of requests that several paths share, by the name of their component."""
@@ -117,6 +117,11 @@ def document(app: FastAPI, settings: Settings) -> dict[str, Any]:
         schema["components"] |= {"headers": HEADERS, "parameters": PARAMETERS}
         schemas = schema["components"]["schemas"]
         schemas |= _messages()
+        schemas["Model"] = {
+            "type": "string",
+            "enum": list(open_inference.MODELS),
+            "description": "The name of a model.",
+        }
         for each in schemas.values():
             for field in each.get("properties", {}).values():
                 field.pop("title", None)  # the name again

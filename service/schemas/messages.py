@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
+from typing_extensions import TypeAliasType
 
 from service.description import Domain
 from service.errors import (
@@ -162,7 +164,7 @@ def _input(each: Input) -> Any:
 
 def _parameter(each: Parameter) -> Any:
     bounds = {"ge": each.minimum, "le": each.maximum, "gt": each.above, "lt": each.below}
-    kind: Any = Literal[each.choices] if each.choices else each.type
+    kind: Any = _choice(each.name.title(), each.choices) if each.choices else each.type
     if kind is int:
         kind = Annotated[int, BeforeValidator(_integral)]
     limits = {name: bound for name, bound in bounds.items() if bound is not None}
@@ -175,9 +177,15 @@ def _integral(value: Any) -> Any:
 
 
 def _outputs(operation: Operation) -> Any:
-    name: Any = Literal[tuple(operation.named_outputs)]
+    name: Any = _choice(f"{operation.name.title()}Output", tuple(operation.named_outputs))
     doc = f"The outputs to return; by default those of {', '.join(operation.defaults)} that the request can have."
     return _optional(list[name], doc, min_length=1)
+
+
+@cache
+def _choice(name: str, words: tuple[str, ...]) -> Any:
+    """One of some words, a type with a name of its own in the JSON schema."""
+    return TypeAliasType(name, Literal[words])
 
 
 def _output(each: Output) -> Any:

@@ -23,13 +23,6 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-Logit = TypeAliasType(
-    "Logit",
-    Annotated[
-        float | Literal["-Infinity"], Field(description='The score of a class; the string "-Infinity" excludes it.')
-    ],
-)
-Weight = Annotated[float, Field(ge=0)]
 NonFinite = TypeAliasType(
     "NonFinite",
     Annotated[
@@ -41,7 +34,9 @@ NonFinite = TypeAliasType(
         ),
     ],
 )
-Result = TypeAliasType("Result", Annotated[float | NonFinite, Field(description="A number, as far as JSON has it.")])
+Logit = float | Literal["-Infinity"]
+Weight = Annotated[float, Field(ge=0)]
+Result = float | NonFinite
 
 
 def nested(scalar: Any, shapes: Iterable[Axes]) -> Any:
