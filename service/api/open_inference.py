@@ -99,7 +99,7 @@ def open_inference_endpoints(settings: Settings) -> dict[str, OperationEndpoint]
     return endpoints
 
 
-router = APIRouter(prefix="/v2", tags=["open inference"], responses={"default": problems.RESPONSE})
+router = APIRouter(prefix="/v2", tags=["open-inference"], responses={"default": problems.RESPONSE})
 """What the protocol asks for besides inference, and what inference looks like."""
 
 

@@ -49,7 +49,7 @@ For logits `z` of `K` classes, temperature `T` and targets `t`:
 
 TAGS = [
     {"name": "operations", "description": "Softmax, its cross-entropy, and the gradient of that."},
-    {"name": "open inference", "description": "The same operations for clients of inference servers (KServe V2)."},
+    {"name": "open-inference", "description": "The same operations for clients of inference servers (KServe V2)."},
     {"name": "service", "description": "Is it alive, does it take work, what are its limits."},
 ]
 
@@ -95,6 +95,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "required": True,
         "description": "Its version.",
         "schema": {"type": "string", "const": VERSION},
+        "example": VERSION,
     },
 }
 """The parameters of requests that several paths share, by the name of their component."""
