@@ -73,7 +73,12 @@ def refusals(operation: Operation, settings: Settings, media_types: tuple[str, .
             _refusal(json.decode, b'{"logits": [2, 3', operation),
         ),
         ("accept", "An answer in HTML", "Accept: text/html", _refusal(first_accepted, "text/html", media_types)),
-        ("body", "A body that is too long", "64 MiB and more", BodyTooLarge(settings.max_body_bytes)),
+        (
+            "body",
+            "A body that is too long",
+            f"Content-Length: {settings.max_body_bytes + 1}",
+            BodyTooLarge(settings.max_body_bytes),
+        ),
         (
             "tensor",
             "An output that is too large",

@@ -151,7 +151,7 @@ def _complete(path: dict[str, Any], schemas: dict[str, Any]) -> None:
     """Adds what holds of every path: its refusals, the headers of its replies, and words for what has none."""
     responses = path["responses"]
     success = responses["200"]
-    answer = success["content"].get(json.MEDIA_TYPE, {}).get("schema", {}).get("$ref")
+    answer = success.get("content", {}).get(json.MEDIA_TYPE, {}).get("schema", {}).get("$ref")
     if answer is not None:
         success["description"] = schemas[answer.rpartition("/")[2]]["description"]
         path.setdefault("description", success["description"])
