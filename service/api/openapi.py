@@ -111,7 +111,7 @@ def document(app: FastAPI, settings: Settings) -> dict[str, Any]:
             description=DESCRIPTION,
             tags=TAGS,
             license_info={"name": "MIT", "identifier": "MIT"},
-            servers=[{"url": settings.root_path or "/", "description": "This server."}],
+            servers=[{"url": settings.root_path or "/"}],
             routes=app.routes,
         )
         schema.setdefault("security", [])

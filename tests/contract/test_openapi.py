@@ -12,7 +12,6 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from service.api.examples import INFERENCES, REQUEST_ID
 from service.api.problems import KINDS, MEDIA_TYPE
-from service.app import create_app
 from service.codecs.datatypes import STORED
 from service.operations import OPERATIONS, run
 from service.schemas.messages import request_model
@@ -188,10 +187,6 @@ def test_no_schema_is_left_over() -> None:
     text = json.dumps(DOCUMENT)
     unused = [name for name in DOCUMENT["components"]["schemas"] if f"#/components/schemas/{name}" not in text]
     assert unused == []
-
-
-def test_the_address_below_a_root_path_is_in_the_document() -> None:
-    assert create_app(Settings(root_path="/api")).openapi()["servers"][0]["url"] == "/api"
 
 
 def test_no_field_is_titled_with_its_own_name() -> None:
