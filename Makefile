@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-12s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-16s %s\n", $$1, $$2 }'
 
 .venv/run: requirements/run.txt
 	$(PYTHON) -m venv .venv
@@ -74,6 +74,26 @@ alerts: ## check the alert rules with Prometheus's own tool
 	command -v promtool > /dev/null || { apt-get update -qq && apt-get install -qq --no-install-recommends prometheus; }
 	promtool check rules deploy/prometheus/alerts.yaml
 
+.PHONY: released
+released: .venv/dev ## keep openapi.json as that of the last release, which later ones may not break
+	$(BIN)/python -m tests.contract.document --release
+
+.venv-clients/bin/openapi-python-client: requirements/clients.txt
+	$(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/clients.txt
+	@touch $@
+
+tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json
+	command -v npm > /dev/null || { apt-get update --quiet && apt-get install --quiet --yes nodejs npm; }
+	cd tests/clients && npm ci
+	@touch $@
+
+.PHONY: check-contract
+check-contract: .venv/dev .venv-clients/bin/openapi-python-client tests/clients/node_modules/.package-lock.json ## lint openapi.json, and ask the service through clients made of it; needs Node
+	tests/clients/node_modules/.bin/spectral lint openapi/openapi.json --fail-severity hint
+	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true tests/clients/node_modules/.bin/redocly lint openapi/openapi.json
+	$(BIN)/python -m pytest tests/clients
+
 .PHONY: bench
 bench: .venv/dev ## measure this service and its peers, about 20 minutes
 	$(BIN)/python -m bench
@@ -120,4 +140,5 @@ lock: .venv/dev ## pin the dependencies anew, with hashes
 	$(BIN)/uv pip compile pyproject.toml --extra deploy -c requirements/run.txt $(LOCK) -o requirements/deploy.txt
 	$(BIN)/uv pip compile --group browser -c requirements/dev.txt $(LOCK) -o requirements/browser.txt
 	$(BIN)/uv pip compile pyproject.toml --extra ray --group ray-tests -c requirements/dev.txt $(LOCK) -o requirements/ray.txt
+	$(BIN)/uv pip compile requirements/clients.in $(LOCK) -o requirements/clients.txt
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet

@@ -70,6 +70,7 @@ class Output:
     axes: its shapes; several where a parameter decides.
     total: makes it of the batch and of the quantities `of`, each another output or an attribute of the rows; without a
         total the output is itself an attribute of the rows (`service.compute.softmax.Softmax` and what inherits from it).
+    integer: it holds whole numbers; finite: it never holds an infinity or a NaN.
     needs, unless: fields of the request without which, or beside which, it cannot be had.
     """
 
@@ -79,13 +80,14 @@ class Output:
     of: tuple[str, ...] = ()
     total: Callable[..., Any] | None = None
     integer: bool = False
+    finite: bool = False
     needs: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A request that works as it stands, for documentation and tests."""
+    """A request as it stands, for documentation and tests."""
 
     name: str
     summary: str
@@ -98,6 +100,7 @@ class Operation:
 
     alternatives: groups of inputs of which a request carries exactly one.
     defaults: the outputs returned when the request does not choose, those of them that it can have.
+    examples, mistakes: requests that are answered, and requests that are refused with 422.
     """
 
     name: str
@@ -109,6 +112,7 @@ class Operation:
     outputs: tuple[Output, ...]
     defaults: tuple[str, ...]
     examples: tuple[Example, ...]
+    mistakes: tuple[Example, ...]
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -21,7 +21,15 @@ from service.codecs.open_inference import HEADER_LENGTH, VERSION
 from service.errors import MalformedBody
 from service.operations import OPERATIONS
 from service.schemas.messages import request_model
-from service.schemas.open_inference import InferRequest, InferResponse, Live, ModelMetadata, ModelName, Ready, Server
+from service.schemas.open_inference import (
+    InferRequest,
+    InferResponse,
+    Live,
+    ModelMetadata,
+    ModelName,
+    Ready,
+    ServerMetadata,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -101,7 +109,7 @@ def open_inference_routes(runtime: Runtime) -> list[Route]:
     ]
 
 
-router = APIRouter(prefix="/v2", tags=["open inference"], responses={"default": problems.RESPONSE})
+router = APIRouter(prefix="/v2", tags=["open-inference"], responses={"default": problems.RESPONSE})
 """What the protocol asks for besides inference, and what inference looks like."""
 
 
@@ -114,9 +122,9 @@ def operation(model: str, version: str = VERSION) -> Operation:
 
 @router.get("/", include_in_schema=False)
 @router.get("", operation_id="v2_server", summary="Server metadata")
-async def server() -> Server:
+async def server() -> ServerMetadata:
     """What runs here, and what it speaks beyond the protocol."""
-    return Server(name="softmax-service", version=__version__, extensions=["binary_tensor_data"])
+    return ServerMetadata(name="softmax-service", version=__version__, extensions=["binary_tensor_data"])
 
 
 @router.get("/health/live", operation_id="v2_live", summary="Does the process answer?")

@@ -28,7 +28,9 @@ class Document:
     skeleton: what was parsed, the text without the arrays at spans.
     """
 
-    def __init__(self, root: Any, skeleton: bytes | bytearray, text: bytes | bytearray, spans: Sequence[pieces.Span] = ()) -> None:
+    def __init__(
+        self, root: Any, skeleton: bytes | bytearray, text: bytes | bytearray, spans: Sequence[pieces.Span] = ()
+    ) -> None:
         self.root = root
         self._skeleton = skeleton
         self._text = text

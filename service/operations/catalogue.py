@@ -6,6 +6,8 @@ is everywhere. Axes: see `service.description`.
 
 from __future__ import annotations
 
+from typing import Any
+
 from service.compute import linear
 from service.description import Domain, Example, Input, Operation, Output, Parameter
 
@@ -133,7 +135,7 @@ LEARNING_RATE = Parameter(
 )
 
 SOFTMAX_OUTPUTS = (
-    Output("probabilities", (CLASSES,), "Softmax of the logits, shape (..., K); rows sum to 1."),
+    Output("probabilities", (CLASSES,), "Softmax of the logits, shape (..., K); rows sum to 1.", finite=True),
     Output("log_probabilities", (CLASSES,), "Their logarithms, shape (..., K), nats; -Infinity for an excluded class."),
     Output(
         "predictions",
@@ -142,7 +144,7 @@ SOFTMAX_OUTPUTS = (
         integer=True,
     ),
     Output("log_normalizer", (ROWS,), "logsumexp of the scaled logits, shape (...), nats."),
-    Output("entropy", (ROWS,), "Entropy of the probabilities, shape (...), nats."),
+    Output("entropy", (ROWS,), "Entropy of the probabilities, shape (...), nats.", finite=True),
     Output(
         "top_k_classes",
         (("...", "k"),),
@@ -154,6 +156,7 @@ SOFTMAX_OUTPUTS = (
         "top_k_probabilities",
         (("...", "k"),),
         "The probabilities of top_k_classes, shape (..., top_k).",
+        finite=True,
         needs=("top_k",),
     ),
     Output(
@@ -190,6 +193,7 @@ LOSS_OUTPUTS = (
         "accuracy",
         ((),),
         "Share of the counted rows whose prediction is the target, a number, unweighted; 0 with no counted row.",
+        finite=True,
         of=("predictions",),
         total=lambda batch, predictions: batch.targets.accuracy(predictions),
         needs=("targets",),
@@ -263,11 +267,25 @@ GRADIENT_OUTPUTS = (
 MASKED: list[float | str] = [2, "-Infinity", 4]
 """Logits of which the middle class is excluded."""
 
+LAYER: dict[str, Any] = {
+    "inputs": [[1, 0.5, -1]],
+    "weights": [[0.2, -0.4, 0.1], [0.5, 0.3, -0.2], [-0.1, 0.6, 0.4]],
+    "bias": [0, 0, 0],
+}
+"""One sample in front of a last layer of three nodes."""
+
+SINGLE = Example("single", "A single sample whose second class is the right one", {"logits": [2, 3, 4], "targets": 1})
+SOFT = Example(
+    "soft",
+    "Soft targets with label smoothing",
+    {"logits": [[2, 3, 4]], "targets": [[0.1, 0.7, 0.2]], "label_smoothing": 0.1},
+)
+
 OPERATIONS = (
     Operation(
         name="softmax",
         summary="Probabilities of logits",
-        doc="p_i = exp(z_i / T) / sum_j exp(z_j / T) for every row of logits z, with T the temperature.",
+        doc="`p_i = exp(z_i / T) / sum_j exp(z_j / T)` for every row of logits `z`, with `T` the temperature.",
         inputs=LOGITS,
         alternatives=(("logits", "inputs"),),
         parameters=SCALING,
@@ -277,26 +295,35 @@ OPERATIONS = (
             Example("single", "A single sample", {"logits": [2, 3, 4]}),
             Example("batch", "A batch, with the two best classes", {"logits": [[2, 3, 4], [3, 1, -3]], "top_k": 2}),
             Example("masked", "A masked class", {"logits": MASKED, "outputs": ["probabilities", "entropy"]}),
+            Example("temperature", "Flattened by a temperature", {"logits": [2, 3, 4], "temperature": 2}),
             Example(
                 "layer",
-                "Logits of a last layer",
-                {"inputs": [1, 2], "weights": [[0, 1], [1, 1], [2, 1]], "outputs": ["logits", "probabilities"]},
+                "A last layer of three nodes",
+                {**LAYER, "outputs": ["logits", "probabilities"]},
             ),
+            Example(
+                "jacobian",
+                "The derivative of every probability by every logit",
+                {"logits": [2, 3, 4], "outputs": ["jacobian"]},
+            ),
+        ),
+        mistakes=(
+            Example("ragged", "Rows of different length", {"logits": [[2, 3, 4], [3, 1]]}),
+            Example("unknown_field", "A field that there is not", {"scores": [2, 3, 4]}),
+            Example("top_k", "More classes asked for than there are", {"logits": [2, 3, 4], "top_k": 4}),
         ),
     ),
     Operation(
         name="loss",
         summary="Cross-entropy of logits against targets",
-        doc="L = -sum_i t_i ln p_i for every row, with p the softmax of its logits and t its target, reduced over rows.",
+        doc="`L = -sum_i t_i ln p_i` for every row, with `p` the softmax of its logits and `t` its target, reduced over rows.",
         inputs=LOGITS + TARGETS,
         alternatives=(("logits", "inputs"), ("targets",)),
         parameters=SCALING + REDUCTION,
         outputs=SOFTMAX_OUTPUTS + LOSS_OUTPUTS,
         defaults=("loss", "denominator"),
         examples=(
-            Example(
-                "single", "A single sample whose second class is the right one", {"logits": [2, 3, 4], "targets": 1}
-            ),
+            SINGLE,
             Example(
                 "batch",
                 "A batch with a row that is ignored",
@@ -307,18 +334,33 @@ OPERATIONS = (
                     "outputs": ["loss", "denominator", "row_losses", "accuracy"],
                 },
             ),
-            Example(
-                "soft",
-                "Soft targets with label smoothing",
-                {"logits": [[2, 3, 4]], "targets": [[0.1, 0.7, 0.2]], "label_smoothing": 0.1},
-            ),
+            SOFT,
             Example("masked", "A masked class", {"logits": MASKED, "targets": 2}),
+            Example("excluded_target", "A target that is masked: an infinite loss", {"logits": MASKED, "targets": 1}),
+            Example(
+                "weighted",
+                "Classes and samples of different weight",
+                {
+                    "logits": [[2, 3, 4], [3, 1, -3]],
+                    "targets": [1, 0],
+                    "class_weights": [1, 3, 1],
+                    "sample_weights": [0.5, 2],
+                },
+            ),
+        ),
+        mistakes=(
+            Example("label", "A label that is no class index", {"logits": [[2, 3, 4]], "targets": [3]}),
+            Example("shape", "More targets than rows", {"logits": [[2, 3, 4]], "targets": [1, 0]}),
+            Example("excluded_row", "No class left in a row", {"logits": [["-Infinity", "-Infinity"]], "targets": [0]}),
         ),
     ),
     Operation(
         name="gradient",
         summary="Gradient of the cross-entropy, down to the weights of the last layer",
-        doc="dL/dz_i = p_i - t_i for every row, dL/dW = dL/dz outer inputs for the layer in front, and one step down it.",
+        doc=(
+            "`dL/dz_i = (p_i - t_i) / T` for every row, `dL/dW = sum_n dL/dz[n] outer inputs[n]` for the layer in front, "
+            "and one step down it."
+        ),
         inputs=(*LOGITS, *TARGETS, VECTOR),
         alternatives=(("logits", "inputs"), ("targets", "probabilities_gradient")),
         parameters=(*SCALING, *REDUCTION, LEARNING_RATE),
@@ -333,32 +375,39 @@ OPERATIONS = (
             "updated_bias",
         ),
         examples=(
-            Example(
-                "single", "A single sample whose second class is the right one", {"logits": [2, 3, 4], "targets": 1}
-            ),
+            SINGLE,
             Example("batch", "A batch", {"logits": [[2, 3, 4], [3, 1, -3]], "targets": [1, 0]}),
             Example(
                 "layer",
                 "One step of gradient descent on a layer of three nodes",
+                {**LAYER, "targets": [1], "learning_rate": 0.1},
+            ),
+            SOFT,
+            Example("masked", "A masked class", {"logits": MASKED, "targets": 2}),
+            Example(
+                "calibration",
+                "Which way to move the temperature",
                 {
-                    "inputs": [[1, 0.5, -1]],
-                    "weights": [[0.2, -0.4, 0.1], [0.5, 0.3, -0.2], [-0.1, 0.6, 0.4]],
-                    "bias": [0, 0, 0],
-                    "targets": [1],
-                    "learning_rate": 0.1,
+                    "logits": [[2, 3, 4], [3, 1, -3]],
+                    "targets": [1, 0],
+                    "temperature": 2,
+                    "outputs": ["loss", "temperature_gradient"],
                 },
             ),
-            Example(
-                "soft",
-                "Soft targets with label smoothing",
-                {"logits": [[2, 3, 4]], "targets": [[0.1, 0.7, 0.2]], "label_smoothing": 0.1},
-            ),
-            Example("masked", "A masked class", {"logits": MASKED, "targets": 2}),
             Example(
                 "vector_jacobian",
                 "A loss of one's own",
                 {"logits": [[2, 3, 4]], "probabilities_gradient": [[0.5, -1, 0]]},
             ),
+        ),
+        mistakes=(
+            Example("targets", "Nothing to differ from", {"logits": [2, 3, 4]}),
+            Example(
+                "outputs",
+                "Weights asked for, and no layer sent",
+                {"logits": [2, 3, 4], "targets": 1, "outputs": ["weights_gradient"]},
+            ),
+            Example("number", "Text where a number must stand", {"logits": [2, "3", 4], "targets": 1}),
         ),
     ),
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
+from typing_extensions import TypeAliasType
 
 from service.description import Domain
 from service.errors import (
@@ -17,7 +19,7 @@ from service.errors import (
     UnknownField,
 )
 from service.schemas.shapes import fit
-from service.schemas.tensors import Integers, Logits, NonFinite, Numbers, Results, TensorField
+from service.schemas.tensors import Logit, Result, TensorField, Weight, nested
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,20 +150,21 @@ def reply_model(operation: Operation) -> type[BaseModel]:
     """The model of the operation's replies: SoftmaxReply, say. It documents; replies are written straight from arrays."""
     fields = {each.name: _output(each) for each in operation.outputs}
     return create_model(
-        f"{operation.name.title()}Reply", __doc__="The outputs asked for, by name; no other field is there.", **fields
+        f"{operation.name.title()}Reply",
+        __config__=ConfigDict(extra="forbid"),
+        __doc__="The outputs asked for, by name; no other field is there.",
+        **fields,
     )
 
 
 def _input(each: Input) -> Any:
-    shown: Any = Logits if each.domain is Domain.LOGITS else Numbers
-    if ("...",) in each.axes:
-        shown = float | shown
-    return _optional(Annotated[np.ndarray, TensorField(each.domain, shown)], each.doc)
+    scalar = {Domain.LOGITS: Logit, Domain.NON_NEGATIVE: Weight}.get(each.domain, float)
+    return _optional(Annotated[np.ndarray, TensorField(each.domain, nested(scalar, each.axes))], each.doc)
 
 
 def _parameter(each: Parameter) -> Any:
     bounds = {"ge": each.minimum, "le": each.maximum, "gt": each.above, "lt": each.below}
-    kind: Any = Literal[each.choices] if each.choices else each.type
+    kind: Any = _choice(each.name.title(), each.choices) if each.choices else each.type
     if kind is int:
         kind = Annotated[int, BeforeValidator(_integral)]
     limits = {name: bound for name, bound in bounds.items() if bound is not None}
@@ -174,16 +177,20 @@ def _integral(value: Any) -> Any:
 
 
 def _outputs(operation: Operation) -> Any:
-    name: Any = Literal[tuple(operation.named_outputs)]
+    name: Any = _choice(f"{operation.name.title()}Output", tuple(operation.named_outputs))
     doc = f"The outputs to return; by default those of {', '.join(operation.defaults)} that the request can have."
     return _optional(list[name], doc, min_length=1)
 
 
+@cache
+def _choice(name: str, words: tuple[str, ...]) -> Any:
+    """One of some words, a type with a name of its own in the JSON schema."""
+    return TypeAliasType(name, Literal[words])
+
+
 def _output(each: Output) -> Any:
-    scalar, nested = (int, Integers) if each.integer else (float | NonFinite, Results)
-    ranks = {0 for axes in each.axes if axes in ((), ("...",))} | {1 for axes in each.axes if axes}
-    shown = {(0,): scalar, (1,): nested, (0, 1): scalar | nested}[tuple(sorted(ranks))]
-    return _optional(shown, each.doc)
+    scalar = int if each.integer else float if each.finite else Result
+    return _optional(nested(scalar, each.axes), each.doc)
 
 
 def _optional(kind: Any, doc: str, *, default: Any = None, **constraints: Any) -> Any:

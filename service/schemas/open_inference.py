@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
+from typing_extensions import TypeAliasType
 
 from service.description import Domain
+from service.schemas.tensors import Result
 
 if TYPE_CHECKING:
     from service.description import Axes, Operation
+
+
+Shape = Annotated[list[Annotated[int, Field(ge=0)]], Field(description="The sizes; empty for a single number.")]
+Datatype = TypeAliasType(
+    "Datatype",
+    Annotated[
+        Literal[
+            "FP64", "FP32", "FP16", "BF16",
+            "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8",
+        ],
+        Field(
+            description="The integers are for targets. Floats are answered in the datatype of the logits or inputs, "
+            "integers as INT64."
+        ),
+    ],
+)  # fmt: skip
+InferParameters = TypeAliasType(
+    "InferParameters", Annotated[dict[str, Any], Field(description="Numbers, words and switches by name.")]
+)
+
+
+Results = list[Result]
+
+
+def left_out(doc: str) -> Any:
+    """A field that may be left out."""
+    return Field(default=None, description=doc, json_schema_extra=_without_default)
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    del schema["default"]
 
 
 class Live(BaseModel):
@@ -24,7 +57,7 @@ class Ready(BaseModel):
     ready: bool = Field(description="Whether requests are taken.")
 
 
-class Server(BaseModel):
+class ServerMetadata(BaseModel):
     """What runs here."""
 
     name: str = Field(description="The name of the service.")
@@ -79,45 +112,42 @@ class InferInput(BaseModel):
     """A tensor of a request."""
 
     name: str = Field(description="An input of the operation.")
-    shape: list[int] = Field(description="Its sizes; empty for a single number.")
-    datatype: str = Field(description="FP64, FP32, FP16 or BF16; for targets also INT64 and all smaller integers.")
-    parameters: dict[str, Any] | None = Field(
-        default=None, description="binary_data_size: the bytes that hold the tensor behind the JSON, in place of data."
+    shape: Shape
+    datatype: Datatype
+    parameters: InferParameters = left_out(
+        "binary_data_size: the bytes that hold the tensor behind the JSON, in place of data."
     )
-    data: list[Any] | None = Field(default=None, description="The numbers, row by row, flat or nested.")
+    data: list[Any] = left_out("The numbers, row by row, flat or nested.")
 
 
 class InferOutput(BaseModel):
     """An output that is asked for."""
 
     name: str = Field(description="An output of the operation.")
-    parameters: dict[str, Any] | None = Field(default=None, description="binary_data: whether it comes as raw bytes.")
+    parameters: InferParameters = left_out("binary_data: whether it comes as raw bytes.")
 
 
 class InferRequest(BaseModel):
     """Named tensors and parameters of an operation."""
 
-    id: str | None = Field(default=None, description="Comes back with the response.")
-    parameters: dict[str, Any] | None = Field(
-        default=None,
-        description="The operation's parameters by name; binary_data_output: whether outputs come as raw bytes.",
+    id: str = left_out("Comes back with the response.")
+    parameters: InferParameters = left_out(
+        "The operation's parameters by name; binary_data_output: whether outputs come as raw bytes."
     )
     inputs: list[InferInput] = Field(description="The tensors.")
-    outputs: list[InferOutput] | None = Field(
-        default=None, description="The outputs to return; the usual ones if left out."
-    )
+    outputs: list[InferOutput] = left_out("The outputs to return; the usual ones if left out.")
 
 
 class InferTensor(BaseModel):
     """A tensor of a response."""
 
     name: str = Field(description="An output of the operation.")
-    shape: list[int] = Field(description="Its sizes; empty for a single number.")
-    datatype: str = Field(description="That of the logits or inputs for floats, INT64 for integers.")
-    parameters: dict[str, Any] | None = Field(
-        default=None, description="binary_data_size: the bytes that hold the tensor behind the JSON, in place of data."
+    shape: Shape
+    datatype: Datatype
+    parameters: InferParameters = left_out(
+        "binary_data_size: the bytes that hold the tensor behind the JSON, in place of data."
     )
-    data: list[Any] | None = Field(default=None, description="The numbers, row by row, flat.")
+    data: Results = left_out("The numbers, row by row, flat.")
 
 
 class InferResponse(BaseModel):
@@ -125,5 +155,5 @@ class InferResponse(BaseModel):
 
     model_name: str = Field(description="The operation.")
     model_version: str = Field(description="Its version.")
-    id: str | None = Field(default=None, description="That of the request, if it had one.")
+    id: str = left_out("That of the request, if it had one.")
     outputs: list[InferTensor] = Field(description="The tensors.")

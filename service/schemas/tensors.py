@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from types import GenericAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -15,15 +16,53 @@ from service.description import Domain
 from service.errors import InvalidValue, NotANumber, ShapeMismatch
 from service.nested import MOST_AXES, from_nested
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from service.description import Axes
+
 Array = npt.NDArray[Any]
 
-NonFinite = Literal["Infinity", "-Infinity", "NaN"]
-Excluded = Annotated[Literal["-Infinity"], Field(description="An excluded class.")]
+NonFinite = TypeAliasType(
+    "NonFinite",
+    Annotated[
+        Literal["Infinity", "-Infinity", "NaN"],
+        Field(
+            description="A result that is no number of JSON.",
+            # generators of clients make names of values, and "-Infinity" has none of its own
+            json_schema_extra={"x-enum-varnames": ["INFINITY", "NEGATIVE_INFINITY", "NAN"]},
+        ),
+    ],
+)
+Logit = float | Literal["-Infinity"]
+Weight = Annotated[float, Field(ge=0)]
+Result = float | NonFinite
 
-Numbers = TypeAliasType("Numbers", list[float] | list["Numbers"])  # type: ignore[misc]
-Logits = TypeAliasType("Logits", list[float | Excluded] | list["Logits"])  # type: ignore[misc]
-Results = TypeAliasType("Results", list[float | NonFinite] | list["Results"])  # type: ignore[misc]
-Integers = TypeAliasType("Integers", list[int] | list["Integers"])  # type: ignore[misc]
+
+def nested(scalar: Any, shapes: Iterable[Axes]) -> Any:
+    """The type of a tensor in JSON: arrays of scalars, one deep for each axis of one of its shapes.
+
+    No batch axes and one are written out. More are arrays of anything: a type that holds itself would say it exactly,
+    but generators of clients make nothing of it.
+    """
+    ranks: set[int] = set()
+    deepest = 0
+    for axes in shapes:
+        if "..." in axes:
+            ranks |= {len(axes) - 1, len(axes)}
+            deepest = max(deepest, len(axes) + 1)
+        else:
+            ranks.add(len(axes))
+    kinds = [_arrays(scalar, rank) for rank in sorted(ranks)]
+    if deepest:
+        kinds.append(_arrays(Any, deepest))
+    return Union[tuple(kinds)]  # noqa: UP007 - it has as many members as there are ranks
+
+
+def _arrays(scalar: Any, depth: int) -> Any:
+    for _ in range(depth):
+        scalar = GenericAlias(list, (scalar,))
+    return scalar
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,12 @@
-"""python -m tests.contract.document: writes openapi/openapi.json as the application has it."""
+"""python -m tests.contract.document: writes openapi/openapi.json as the application has it.
+
+With --release, openapi/released.json too: what the next documents are compared with.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from math import isclose
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,8 @@ from service.app import create_app
 from service.settings import Settings
 
 COMMITTED = Path(__file__).parents[2] / "openapi" / "openapi.json"
+
+RELEASED = COMMITTED.with_name("released.json")
 
 
 def current() -> str:
@@ -30,4 +36,5 @@ def same(left: Any, right: Any) -> bool:
 
 
 if __name__ == "__main__":
-    COMMITTED.write_text(current(), encoding="utf-8")
+    for path in [COMMITTED, RELEASED] if "--release" in sys.argv else [COMMITTED]:
+        path.write_text(current(), encoding="utf-8")

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
 import json
+import re
+from math import isqrt
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from service.operations import OPERATIONS
+from service.api.examples import INFERENCES, REQUEST_ID
+from service.api.problems import KINDS, MEDIA_TYPE
+from service.codecs.datatypes import STORED
+from service.operations import OPERATIONS, run
+from service.schemas.messages import request_model
+from service.settings import Settings
 from tests.contract.document import COMMITTED, current, same
 
 if TYPE_CHECKING:
@@ -14,6 +23,17 @@ if TYPE_CHECKING:
 
 DOCUMENT: dict[str, Any] = json.loads(COMMITTED.read_text(encoding="utf-8"))
 EXAMPLES = [(operation.name, example.name) for operation in OPERATIONS for example in operation.examples]
+
+
+def shown_request(path: str, example: str) -> Any:
+    """The body of a request that the document shows."""
+    return DOCUMENT["paths"][path]["post"]["requestBody"]["content"]["application/json"]["examples"][example]["value"]
+
+
+def shown_reply(path: str, status: str, example: str, media_type: str = "application/json") -> Any:
+    """The body of a reply that the document shows."""
+    response = DOCUMENT["paths"][path]["post"]["responses"][status]
+    return response["content"][media_type]["examples"][example]["value"]
 
 
 def test_the_committed_document_is_the_one_the_code_makes() -> None:
@@ -36,7 +56,7 @@ def test_every_input_parameter_and_output_is_documented(operation: Any) -> None:
     assert {name: field["description"] for name, field in request.items() if name != "outputs"} == {
         each.name: each.doc for each in (*operation.inputs, *operation.parameters)
     }
-    assert request["outputs"]["items"]["enum"] == [output.name for output in operation.outputs]
+    assert schemas[f"{operation.name.title()}Output"]["enum"] == [output.name for output in operation.outputs]
     assert {name: field["description"] for name, field in reply.items()} == {
         output.name: output.doc for output in operation.outputs
     }
@@ -53,24 +73,122 @@ def test_every_tensor_says_its_shape(operation: Any) -> None:
 async def test_every_example_answers_what_the_document_says(
     client: httpx.AsyncClient, operation: str, example: str
 ) -> None:
-    path = DOCUMENT["paths"][f"/{operation}"]["post"]
-    request = path["requestBody"]["content"]["application/json"]["examples"][example]["value"]
-    reply = path["responses"]["200"]["content"]["application/json"]["examples"][example]["value"]
-    response = await client.post(f"/{operation}", json=request)
+    response = await client.post(f"/{operation}", json=shown_request(f"/{operation}", example))
     assert response.status_code == 200
-    assert same(response.json(), reply)
+    assert same(response.json(), shown_reply(f"/{operation}", "200", example))
+    documented = DOCUMENT["paths"][f"/{operation}"]["post"]["responses"]["200"]["headers"]
+    assert set(documented) == {"X-Request-ID", "Server-Timing"}
+    assert all(name in response.headers for name in documented)
 
 
-def test_every_refusal_is_documented() -> None:
+@pytest.mark.parametrize("model", INFERENCES)
+@pytest.mark.parametrize("path", ["/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer"])
+async def test_every_infer_request_answers_what_the_document_says(
+    client: httpx.AsyncClient, path: str, model: str
+) -> None:
+    response = await client.post(path.format(model=model, version=1), json=shown_request(path, model))
+    assert response.status_code == 200
+    assert same(response.json(), shown_reply(path, "200", model))
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+async def test_every_problem_shown_is_what_the_service_answers(client: httpx.AsyncClient, operation: Any) -> None:
+    path = f"/{operation.name}"
+    zeros = [0] * (isqrt(Settings().max_elements) + 1)
+    targets = {} if operation.name == "softmax" else {"targets": 0}
+    sent: dict[str, dict[str, Any]] = {
+        "malformed": {"content": b'{"logits": [2, 3'},
+        "accept": {"json": {"logits": [0]}, "headers": {"Accept": "text/html"}},
+        "body": {"headers": {"Content-Length": str(Settings().max_body_bytes + 1)}},
+        "tensor": {"json": {"logits": zeros, "outputs": ["jacobian"], **targets}},
+        "text": {"content": b"2, 3, 4", "headers": {"Content-Type": "text/plain"}},
+        **{each.name: {"json": each.request} for each in operation.mistakes},
+    }
+    shown = {
+        (status, name)
+        for status, response in DOCUMENT["paths"][path]["post"]["responses"].items()
+        for name in response["content"].get(MEDIA_TYPE, {}).get("examples", {})
+    }
+    assert {name for _, name in shown} == set(sent)
+    for status, name in shown:
+        headers = {"X-Request-ID": REQUEST_ID, "Content-Type": "application/json", **sent[name].pop("headers", {})}
+        response = await client.post(path, headers=headers, **sent[name])
+        assert (str(response.status_code), response.headers["Content-Type"]) == (status, MEDIA_TYPE)
+        assert response.json() == shown_reply(path, status, name, MEDIA_TYPE)
+
+
+@pytest.mark.parametrize("path", DOCUMENT["paths"])
+def test_every_example_has_its_schema(path: str) -> None:
+    for operation in DOCUMENT["paths"][path].values():
+        for body in (operation.get("requestBody", {}), *operation["responses"].values()):
+            for media in body.get("content", {}).values():
+                for example in media.get("examples", {}).values():
+                    OAS31Validator({**media["schema"], "components": DOCUMENT["components"]}).validate(example["value"])
+
+
+@pytest.mark.parametrize("path", DOCUMENT["paths"])
+def test_every_reply_has_a_request_id_and_any_other_refusal_is_a_problem(path: str) -> None:
+    for operation in DOCUMENT["paths"][path].values():
+        for status, response in operation["responses"].items():
+            assert "X-Request-ID" in response["headers"]
+            if status != "200":
+                assert response["content"][MEDIA_TYPE]["schema"] == {"$ref": "#/components/schemas/Problem"}
+        assert "default" in operation["responses"]
+
+
+def test_every_refusal_of_an_operation_is_documented() -> None:
+    statuses = {str(kind.status) for kind in KINDS.values()}
     for operation in OPERATIONS:
-        responses = DOCUMENT["paths"][f"/{operation.name}"]["post"]["responses"]
-        assert list(responses) == ["200", "400", "401", "406", "408", "413", "415", "422", "503"]
-        for status in list(responses)[1:]:
-            content = responses[status]["content"]["application/problem+json"]
-            assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+        assert set(DOCUMENT["paths"][f"/{operation.name}"]["post"]["responses"]) >= statuses - {"404", "405"}
+    infer = DOCUMENT["paths"]["/v2/models/{model}/infer"]["post"]["responses"]
+    assert set(infer) >= statuses - {"405", "422"}
+
+
+def test_bodies_that_are_no_text_are_documented() -> None:
+    for path, media_types in (
+        ("/softmax", {"application/json", "application/x-npy", "application/x-npz"}),
+        ("/v2/models/{model}/infer", {"application/json", "application/octet-stream"}),
+    ):
+        operation = DOCUMENT["paths"][path]["post"]
+        assert set(operation["requestBody"]["content"]) == media_types
+        assert set(operation["responses"]["200"]["content"]) == media_types
+
+
+def test_what_a_client_calls_keeps_its_name() -> None:
+    names = [each["operationId"] for path in DOCUMENT["paths"].values() for each in path.values()]
+    assert len(set(names)) == len(names)
+    assert {"softmax", "loss", "gradient", "livez", "readyz", "info", "v2_infer", "v2_version_infer"} <= set(names)
+    assert all(re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", name) for name in names)
+
+
+def test_bounds_of_integers_are_exact() -> None:
+    ignored = DOCUMENT["components"]["schemas"]["LossRequest"]["properties"]["ignore_index"]
+    assert (ignored["minimum"], ignored["maximum"]) == (-(2**63), 2**63 - 1)
+
+
+def test_every_datatype_is_documented() -> None:
+    assert set(DOCUMENT["components"]["schemas"]["Datatype"]["enum"]) == set(STORED)
+
+
+def test_an_output_said_to_be_finite_is_finite_whatever_the_logits() -> None:
+    operation = next(each for each in OPERATIONS if each.name == "loss")
+    finite = [output.name for output in operation.outputs if output.finite]
+    assert "probabilities" in finite
+    largest = np.finfo(np.float64).max
+    logits = np.array([[0.0, 0.0], [-np.inf, 0.0], [largest, -largest], [largest, largest], [5e-324, -5e-324]])
+    for temperature in (5e-324, 1.0, largest):
+        given = {"logits": logits, "targets": np.zeros(5, int), "temperature": temperature, "top_k": 2}
+        message = request_model(operation).read({**given, "outputs": finite})
+        outputs = run(operation, message.fields, message.wanted)
+        assert [name for name, values in outputs.items() if not np.isfinite(values).all()] == []
 
 
 def test_no_schema_is_left_over() -> None:
     text = json.dumps(DOCUMENT)
     unused = [name for name in DOCUMENT["components"]["schemas"] if f"#/components/schemas/{name}" not in text]
     assert unused == []
+
+
+def test_no_field_is_titled_with_its_own_name() -> None:
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        assert [field for field, each in schema.get("properties", {}).items() if "title" in each] == [], name

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from pydantic import BaseModel, create_model
+from openapi_schema_validator import OAS31Validator
+from pydantic import BaseModel, TypeAdapter, create_model
 
 from service.description import Domain, Input
 from service.errors import InvalidValue, NotANumber, NumberOutOfRange, RaggedTensor
 from service.operations import OPERATIONS
-from service.schemas.tensors import Logits, Numbers, TensorField
+from service.schemas.tensors import Logit, TensorField, nested
 
 Array = npt.NDArray[Any]
 
@@ -24,9 +25,9 @@ CHECKED = [each for each in INPUTS.values() if each.domain in (Domain.FINITE, Do
 SHAPES = array_shapes(min_dims=0, max_dims=4, min_side=1, max_side=4)
 
 
-def model(name: str, domain: Domain, shown: Any = Numbers) -> type[BaseModel]:
+def model(name: str, domain: Domain) -> type[BaseModel]:
     """A message of one tensor."""
-    fields: dict[str, Any] = {name: (Annotated[np.ndarray, TensorField(domain, shown)], ...)}
+    fields: dict[str, Any] = {name: (Annotated[np.ndarray, TensorField(domain, Any)], ...)}
     return create_model("Message", **fields)
 
 
@@ -120,26 +121,50 @@ def test_a_weight_is_not_negative(each: Input) -> None:
         read(each.name, [0.0, -5e-324])
 
 
-@pytest.mark.parametrize(
-    ("shown", "item"),
-    [
-        (Numbers, {"type": "number"}),
-        (
-            Logits,
-            {
-                "anyOf": [
-                    {"type": "number"},
-                    {"type": "string", "const": "-Infinity", "description": "An excluded class."},
-                ]
-            },
-        ),
-    ],
-    ids=["numbers", "logits"],
-)
-def test_the_json_schema_of_a_tensor_is_a_nested_array_of_numbers(shown: Any, item: dict[str, Any]) -> None:
-    document = model("tensor", Domain.FINITE, shown).model_json_schema()
-    again = {"$ref": f"#/$defs/{shown}"}
-    assert document["properties"]["tensor"] == {"title": "Tensor", **again}
-    assert document["$defs"][str(shown)] == {
-        "anyOf": [{"type": "array", "items": item}, {"type": "array", "items": again}]
-    }
+# The schema of a tensor in JSON
+
+SCHEMAS = {
+    ("K",): nested(float, [("K",)]),
+    ("...",): nested(float, [("...",)]),
+    ("...", "K"): nested(Logit, [("...", "K")]),
+    ("...", "K", "K"): nested(float, [("...", "K", "K")]),
+}
+"""The type of a tensor of each shape."""
+
+
+def fits(value: Any, shown: Any) -> bool:
+    """Is a value what the JSON schema of a type says?"""
+    return OAS31Validator(TypeAdapter(shown).json_schema()).is_valid(value)
+
+
+def full(rank: int, scalar: Any = 0.5) -> Any:
+    """Two of a scalar along each axis."""
+    return np.full((2,) * rank, scalar, dtype=object).tolist() if rank else scalar
+
+
+@pytest.mark.parametrize("axes", SCHEMAS, ids=str)
+@pytest.mark.parametrize("rank", range(7))
+def test_a_nested_array_has_the_schema_if_it_has_the_axes(axes: tuple[str, ...], rank: int) -> None:
+    fixed = axes.count("K")
+    assert fits(full(rank), SCHEMAS[axes]) is (rank >= fixed if "..." in axes else rank == fixed)
+
+
+@pytest.mark.parametrize("axes", SCHEMAS, ids=str)
+@pytest.mark.parametrize("batch", [0, 1])
+@pytest.mark.parametrize("scalar", ["1", "Infinity", True, None], ids=repr)
+def test_what_is_no_number_is_in_no_schema_of_a_sample_or_a_batch(
+    axes: tuple[str, ...], batch: int, scalar: Any
+) -> None:
+    assert not fits(full(axes.count("K") + batch, scalar), SCHEMAS[axes])
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_an_excluded_class_is_in_the_schema_of_logits_alone(rank: int) -> None:
+    assert fits(full(rank, "-Infinity"), SCHEMAS["...", "K"])
+    assert not fits(full(rank, "-Infinity"), nested(float, [("...", "K")]))
+
+
+def test_a_tensor_of_two_shapes_has_the_schema_of_either() -> None:
+    targets = nested(float, [("...",), ("...", "K")])
+    assert all(fits(full(rank), targets) for rank in range(7))
+    assert not any(fits(full(rank, "1"), targets) for rank in range(3))
