@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from service import __version__
@@ -191,7 +191,7 @@ async def test_prometheus_may_ask_for_openmetrics(client: httpx.AsyncClient) -> 
     await client.post("/softmax", content=BODY, headers=JSON)
     reply = await client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
     assert reply.headers["Content-Type"].startswith("application/openmetrics-text")
-    samples = [sample for family in openmetrics(reply.text) for sample in family.samples]
+    samples = [sample for family in openmetrics.text_string_to_metric_families(reply.text) for sample in family.samples]
     assert value(samples, "softmax_elements_total", operation="softmax") == 2
     assert (await client.get("/metrics")).headers["Content-Type"].startswith("text/plain")
 
