@@ -33,7 +33,7 @@ def serving(app: Service) -> Iterator[int]:
     """The port of a server in a thread of this process."""
     config = uvicorn.Config(app, port=0, http=BoundedProtocol, ws="none", log_config=None, timeout_keep_alive=PATIENCE)
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
+    thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
         while not server.started:
