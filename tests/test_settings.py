@@ -116,7 +116,7 @@ def test_a_variable_is_read_and_its_parts_are_separated_by_commas(monkeypatch: p
 def test_keys_of_the_variable_and_of_the_file_are_put_together(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text("second\nthird\n", encoding="utf-8")
-    assert Settings(api_keys="first", api_keys_file=file).keys == ("first", "second", "third")  # type: ignore[arg-type]
+    assert Settings(api_keys="first", api_keys_file=file).keys == ("first", "second", "third")
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_no_refusal_repeats_a_key(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text("swordfish", encoding="utf-8")
     with pytest.raises(ValidationError) as refusal:
-        Settings(api_keys="perch", api_keys_file=file, drain_seconds=100)  # type: ignore[arg-type]
+        Settings(api_keys="perch", api_keys_file=file, drain_seconds=100)
     said = [error["msg"] for error in refusal.value.errors()]
     assert said == ["Value error, drain_seconds must be less than graceful_shutdown_seconds"]
     assert "swordfish" not in str(refusal.value)

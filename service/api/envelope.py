@@ -51,8 +51,11 @@ def _template(scope: Scope) -> str:
         # FastAPI names its own routes only, not a page or a folder of files
         found = scope["endpoint"]
         route = next(
-            each
-            for each in scope["app"].routes
-            if found in (getattr(each, "endpoint", None), getattr(each, "app", None))
+            (
+                each
+                for each in scope["app"].routes
+                if found in (getattr(each, "endpoint", None), getattr(each, "app", None))
+            ),
+            None,
         )
     return getattr(route, "path", "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
@@ -54,16 +54,15 @@ def test_what_is_refused_counts_nothing_and_what_is_taken_is_in_flight_until_it_
         if size is None:
             claims[who].release()
             held[who] = 0
-        else:
-            if held[who] + size > LIMIT:
-                expected = pytest.raises(TooMuchWork)
-            elif sum(held) + size > LIMIT:
-                expected = pytest.raises(Overloaded)
-            else:
-                expected = nullcontext()
-                held[who] += size
-            with expected:
+        elif held[who] + size > LIMIT:
+            with pytest.raises(TooMuchWork):
                 claims[who].work(size)
+        elif sum(held) + size > LIMIT:
+            with pytest.raises(Overloaded):
+                claims[who].work(size)
+        else:
+            claims[who].work(size)
+            held[who] += size
         assert counter.bytes == sum(held) <= LIMIT
     for claim in claims:
         claim.release()

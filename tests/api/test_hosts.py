@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ OTHERS = [
 ]
 
 
-async def status(host: str, path: str = "/softmax", **settings: object) -> int:
+async def status(host: str, path: str = "/softmax", **settings: Any) -> int:
     """The status of a request with that header."""
     async with connect(**settings) as client:
         reply = await client.request(

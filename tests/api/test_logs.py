@@ -168,7 +168,7 @@ async def test_no_line_holds_anything_that_was_sent(
 
 
 async def test_no_key_is_to_be_seen_in_the_settings() -> None:
-    settings = Settings(api_keys=(SECRET,))  # type: ignore[arg-type]
+    settings = Settings(api_keys=(SECRET,))
     assert SECRET not in f"{settings} {settings!r} {settings.model_dump_json()}"
 
 

@@ -33,7 +33,7 @@ def serving(app: Service) -> Iterator[int]:
     """The port of a server in a thread of this process."""
     config = uvicorn.Config(app, port=0, http=BoundedProtocol, ws="none", log_config=None, timeout_keep_alive=PATIENCE)
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
+    thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
         while not server.started:
@@ -89,7 +89,7 @@ def assert_refused(answer: bytes) -> None:
     """The answer is a problem with an id, and the connection closed."""
     head, _, body = answer.partition(b"\r\n\r\n")
     status, *lines = head.decode().split("\r\n")
-    headers = httpx.Headers([tuple(line.split(": ", 1)) for line in lines])
+    headers = httpx.Headers([(name, value) for name, _, value in (line.partition(": ") for line in lines)])
     problem = Problem.model_validate_json(body, strict=True, extra="forbid")
     assert status == "HTTP/1.1 400 Bad Request"
     assert headers["Content-Type"] == "application/problem+json"

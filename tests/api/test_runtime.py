@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from service import operations
 from service.api import endpoint
 from tests.api.clients import BODY, JSON, LEFT, application, connect, converse, piece
 
@@ -26,7 +27,7 @@ LARGE = BODY.ljust(100_000)
 def computed_in(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the threads that computed something, in order."""
     names: list[str] = []
-    compute = endpoint.run
+    compute = operations.run
 
     def run(*args: Any) -> Any:
         names.append(threading.current_thread().name)
@@ -86,7 +87,7 @@ async def test_the_event_loop_answers_others_while_large_outputs_of_a_small_body
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answered = threading.Event()
-    compute = endpoint.run
+    compute = operations.run
 
     def run(*args: Any) -> Any:
         # on the event loop this would wait in vain
@@ -128,7 +129,7 @@ async def test_a_request_waits_no_longer_than_the_longest_time(computed_in: list
 
 
 async def test_work_that_has_begun_is_not_ended_by_the_longest_time_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    slow, compute = threading.Event(), endpoint.run
+    slow, compute = threading.Event(), operations.run
 
     def run(*args: Any) -> Any:
         slow.wait(0.2)
@@ -152,7 +153,7 @@ async def test_nothing_is_computed_for_a_client_that_left_while_its_body_was_rea
     computed_in: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop, reading, left = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
-    measure = endpoint.measure
+    measure = operations.measure
 
     def slowly(*args: Any) -> Any:
         loop.call_soon_threadsafe(reading.set)

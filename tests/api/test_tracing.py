@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
+from service.__main__ import check_tracing
 from tests.api.clients import BODY, JSON, connect
 
 if TYPE_CHECKING:
@@ -99,3 +102,29 @@ async def test_a_span_holds_no_key(exporter: InMemorySpanExporter) -> None:
         await client.post("/softmax", content=BODY, headers={**JSON, "Authorization": "Bearer swordfish"})
     (span,) = exporter.get_finished_spans()
     assert "swordfish" not in span.to_json()
+
+
+EXPORTER = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
+
+
+def test_tracing_without_the_package_that_exports_ends_the_start_with_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, EXPORTER, None)
+    with pytest.raises(SystemExit, match=r"^softmax-service: tracing: .*softmax-service\[tracing\]'$"):
+        check_tracing()
+
+
+@pytest.mark.parametrize(
+    ("variable", "lines"), [(None, 1), ("OTEL_EXPORTER_OTLP_ENDPOINT", 0), ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", 0)]
+)
+def test_tracing_to_nowhere_is_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str | None, lines: int
+) -> None:
+    monkeypatch.setitem(sys.modules, EXPORTER, ModuleType(EXPORTER))
+    for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, "http://localhost:4318")
+    check_tracing()
+    assert capsys.readouterr().err.count("\n") == lines
