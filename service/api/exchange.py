@@ -109,21 +109,18 @@ class Exchange:
         """
         # leading zeros: Python reads at most 4300 digits, HTTP any number of them
         claim.announce(int(self.headers.get(b"content-length", b"").lstrip(b"0") or 0))
-        self._content, more = await self._piece()
-        if not more and claim.is_small(self.bytes_in):
-            return
-        claim.body(self.bytes_in)
-        if not more:
-            return
         try:
-            # most bodies come in one piece and never get here; that the first comes at all is seen to by the protocol
             async with timeout(seconds):
-                whole = bytearray(self._content)
+                self._content, more = await self._piece()
+                if not more and claim.is_small(self.bytes_in):
+                    return
+                claim.body(self.bytes_in)
+                if more:
+                    self._content = bytearray(self._content)
                 while more:
                     piece, more = await self._piece()
                     claim.body(len(piece))
-                    whole += piece
-                self._content = whole
+                    self._content += piece
         except TimeoutError:
             raise SlowBody(seconds) from None
 

@@ -20,9 +20,9 @@ LONGEST_HEAD = 2**16
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Closes a connection that for `timeout_keep_alive` sends no request, nothing of a body, or takes nothing of a reply.
+    """Closes a connection that for `timeout_keep_alive` sends no request, or takes nothing of a reply.
 
-    uvicorn itself does so only between two requests. How long a whole body may take is for `service.api.exchange`.
+    uvicorn itself does so only between two requests. The time of a body is `service.api.exchange`'s business.
     """
 
     patience: TimerHandle | None = None
@@ -52,8 +52,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
         self.piece_bytes = len(data)
         super().data_received(data)
-        # the time of a body that somebody reads is his business, as long as it comes
-        self._look(progress=self.head_bytes is None and self._answering())
+        self._look()
 
     def on_message_begin(self) -> None:
         """A head begins."""
@@ -99,16 +98,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.write(STATUS_LINE[HTTPStatus.BAD_REQUEST] + head.encode() + content)
         self.transport.close()
 
-    def _answering(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
-
-    def _look(self, *, progress: bool = False) -> None:
+    def _look(self) -> None:
         """Is it the client's turn?"""
-        waiting = self.sending or self.flow.write_paused
-        if progress or not waiting:
-            self._stop_waiting()
-        if waiting:
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if self.flow.write_paused or (self.sending and not answering):
             self._wait()
+        else:
+            self._stop_waiting()
 
     def _wait(self) -> None:
         if self.patience is None:
