@@ -84,7 +84,7 @@ class OperationEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request, whatever happens."""
-        exchange = Exchange(scope, receive, send, closing=self.runtime.lifecycle.leaving)
+        exchange = Exchange(scope, receive, send, self.runtime.lifecycle)
         exchange.route, exchange.operation = scope["path"], self.operation.name
         claim = Claim(self.runtime.admission)
         self.runtime.begin()
