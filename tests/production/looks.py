@@ -46,7 +46,7 @@ def memory(pid: int, name: str) -> float:
 async def eventually(look: Callable[[], Awaitable[object]], wanted: object, seconds: float) -> bool:
     """Is that seen within that time?"""
     deadline = time.monotonic() + seconds
-    while (seen := await look()) != wanted and time.monotonic() < deadline:
+    while (seen := await look()) != wanted and time.monotonic() < deadline:  # noqa: ASYNC110  it is another process
         await asyncio.sleep(0.05)
     return seen == wanted
 
