@@ -49,7 +49,7 @@ class Connection(NamedTuple):
         """What else comes until the server closes."""
         try:
             return await self.reader.read()
-        except ConnectionResetError:
+        except ConnectionError:
             return b""
 
 
