@@ -43,10 +43,7 @@ def service() -> Iterator[tuple[str, int]]:
 async def ask(address: str, sent: bytes) -> Reply:
     """The reply to a request on a connection of its own."""
     async with connection(address) as peer:
-        try:
-            await peer.send(sent)
-        except ConnectionError:
-            pass  # it may be refused before it has sent everything
+        peer.writer.write(sent)  # it may be refused before all is sent
         return await peer.receive()
 
 
@@ -85,8 +82,6 @@ async def test_beyond_the_limit_requests_are_shed_and_the_process_stays_alive_an
         assert sorted(live)[int(len(live) * 0.99)] < LIVE_SECONDS
         assert memory(pid, "VmHWM") - before < bound
         assert await idle(address)
-    # what is left is the room that the allocator keeps, which does not grow with what was shed
-    print(f"{before:.0f} MiB, at most {memory(pid, 'VmHWM'):.0f}, after it {memory(pid, 'VmRSS'):.0f}")
 
 
 async def test_who_comes_back_after_a_burst_is_served(service: tuple[str, int]) -> None:

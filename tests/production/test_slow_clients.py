@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
-from contextlib import AsyncExitStack
+from contextlib import ExitStack, suppress
 from statistics import median
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.integration.serving import running
 from tests.production.looks import MIB, eventually, idle, in_flight, metric
-from tests.production.wire import Connection, connection, get, head, request
+from tests.production.wire import connection, get, head, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SLOW = 50
+READ_NOTHING = 3
 BODY_SECONDS = 4
 KEEP_ALIVE_SECONDS = 3
 SLACK_SECONDS = 4
@@ -51,12 +54,10 @@ async def seconds_of_a_request(address: str, times: int = 150) -> float:
 async def trickle(address: str, sent: bytes) -> bytes:
     """What somebody is told in the end who sends a byte at a time."""
     async with connection(address) as peer:
-        try:
+        with suppress(ConnectionError):
             for byte in sent:
                 await peer.send(bytes([byte]))
                 await asyncio.sleep(0.5)
-        except ConnectionError:
-            pass
         return await peer.ended()
 
 
@@ -122,16 +123,14 @@ async def answer(address: str) -> int:
 
 
 async def test_a_client_that_reads_nothing_of_its_answer_is_dropped_and_holds_nothing(address: str) -> None:
-    async with AsyncExitStack() as stack:
-        peers: list[Connection] = [await stack.enter_async_context(connection(address)) for _ in range(3)]
-        for peer in peers:
-            peer.writer.transport.set_write_buffer_limits(high=len(LARGE))
-            peer.reader._transport.pause_reading()
-            await peer.send(LARGE)
-        assert await eventually(lambda: metric(address, "http_requests_in_flight"), len(peers), SLACK_SECONDS)
-        start = time.monotonic()
+    url = urlsplit(address)
+    with ExitStack() as stack:
+        # sockets that nobody reads; a stream would read by itself
+        for _ in range(READ_NOTHING):
+            peer = stack.enter_context(socket.create_connection((url.hostname, url.port)))
+            await asyncio.to_thread(peer.sendall, LARGE)
+        assert await eventually(lambda: metric(address, "http_requests_in_flight"), READ_NOTHING, SLACK_SECONDS)
         assert await idle(address, KEEP_ALIVE_SECONDS + SLACK_SECONDS)
-        assert time.monotonic() - start < KEEP_ALIVE_SECONDS + SLACK_SECONDS
 
 
 async def test_a_connection_without_a_request_is_closed(address: str) -> None:
