@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-15s %s\n", $$1, $$2 }'
 
 .venv/run: requirements/run.txt
 	$(PYTHON) -m venv .venv
@@ -27,6 +27,18 @@ run: .venv/run ## serve on http://127.0.0.1:8000
 .PHONY: test
 test: .venv/dev ## run the tests
 	$(BIN)/python -m pytest
+
+.venv/checks: requirements/checks.txt | .venv/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/checks.txt
+	@touch $@
+
+.PHONY: test-production
+test-production: .venv/checks ## run the tests with real processes: load, signals, slow and lying clients, about 3 minutes
+	$(BIN)/python -m pytest tests/production
+
+.PHONY: soak
+soak: .venv/dev ## watch memory and descriptors under mixed traffic, 5 minutes
+	$(BIN)/python -m bench.soak
 
 .PHONY: check
 check: .venv/dev ## all that CI checks: format, lint, types, imports, contract, tests
@@ -55,4 +67,5 @@ lock: .venv/dev ## pin the dependencies anew, with hashes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --extra dev $(LOCK) -o requirements/dev.txt
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra checks $(LOCK) -o requirements/checks.txt
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
