@@ -15,7 +15,7 @@ from service.api.exchange import Disconnected
 from service.api.keys import Keys
 from service.api.lifecycle import Lifecycle
 from service.api.metrics import Metrics
-from service.errors import Overloaded
+from service.errors import Overloaded, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +70,9 @@ class Runtime:
         leaving.add_done_callback(lambda _: future.cancel())
         try:
             return await asyncio.shield(asyncio.wrap_future(future))
+        except (ServiceError, Disconnected) as error:
+            # the frames of the thread hold the body, and a cycle (error, frame, future) would hold them
+            raise error.with_traceback(None) from None
         except asyncio.CancelledError:
             if not future.cancelled():
                 raise
