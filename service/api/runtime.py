@@ -63,16 +63,13 @@ class Runtime:
 
         Raises Overloaded if no thread is free within `max_wait_seconds`, Disconnected, and what work raises.
         """
-        future = self.threads.submit(work)
+        future = self.threads.submit(_unburdened, work)
         # this, too, cancels nothing that has begun
         patience = asyncio.get_running_loop().call_later(self.settings.max_wait_seconds, future.cancel)
         leaving = asyncio.create_task(exchange.disconnected())
         leaving.add_done_callback(lambda _: future.cancel())
         try:
             return await asyncio.shield(asyncio.wrap_future(future))
-        except (ServiceError, Disconnected) as error:
-            # the frames of the thread hold the body, and a cycle (error, frame, future) would hold them
-            raise error.with_traceback(None) from None
         except asyncio.CancelledError:
             if not future.cancelled():
                 raise
@@ -80,3 +77,16 @@ class Runtime:
         finally:
             patience.cancel()
             leaving.cancel()
+
+
+def _unburdened(work: Callable[[], T]) -> T:
+    """The result of work.
+
+    A refusal comes without the frames that raised it: they hold the body, and the futures on its way out hold them in a
+    cycle that outlives hundreds of requests.
+    """
+    try:
+        return work()
+    except (ServiceError, Disconnected) as error:
+        error.__context__ = None
+        raise error.with_traceback(None) from None

@@ -89,3 +89,14 @@ async def test_who_comes_back_after_a_burst_is_served(service: tuple[str, int]) 
     await asyncio.wait_for(burst(address), 60)
     assert await idle(address)
     assert (await ask(address, LARGE)).status == 200
+
+
+async def test_bodies_that_are_refused_are_not_kept(service: tuple[str, int]) -> None:
+    address, pid = service
+    refused = request("/softmax", b'{"logits": [%b1]}' % (b'"swordfish",' * 100_000))
+    for _ in range(5):
+        assert (await ask(address, refused)).status == 422
+    before = memory(pid, "VmRSS")
+    for _ in range(60):
+        assert (await ask(address, refused)).status == 422
+    assert memory(pid, "VmRSS") - before < 60
