@@ -47,10 +47,12 @@ def running(*flags: str, **variables: str) -> Iterator[tuple[str, subprocess.Pop
     ):
         try:
             yield _address(process, log), process
-            process.terminate()
-            process.wait(PATIENCE)
         finally:
-            process.kill()
+            process.terminate()
+            try:
+                process.wait(PATIENCE)
+            finally:
+                process.kill()
 
 
 def _address(process: subprocess.Popen[str], log: IO[str]) -> str:
