@@ -52,6 +52,18 @@ test-browser: .venv/browser tests/browser/node_modules ## run the tests of the p
 test-ray: .venv-ray/ray ## run the Ray tests on two nodes of this machine, in .venv-ray
 	.venv-ray/bin/python -m pytest tests/ray
 
+.venv/checks: requirements/checks.txt | .venv/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/checks.txt
+	@touch $@
+
+.PHONY: test-production
+test-production: .venv/checks ## run the tests with real processes: load, signals, slow and lying clients, about 3 minutes
+	$(BIN)/python -m pytest tests/production
+
+.PHONY: soak
+soak: .venv/dev ## watch memory and descriptors under mixed traffic, 5 minutes
+	$(BIN)/python -m bench.soak
+
 .PHONY: check
 check: .venv/dev ## all that CI checks: format, lint, types, imports, contract, tests
 	$(BIN)/ruff format --check
@@ -141,4 +153,5 @@ lock: .venv/dev ## pin the dependencies anew, with hashes
 	$(BIN)/uv pip compile --group browser -c requirements/dev.txt $(LOCK) -o requirements/browser.txt
 	$(BIN)/uv pip compile pyproject.toml --extra ray --group ray-tests -c requirements/dev.txt $(LOCK) -o requirements/ray.txt
 	$(BIN)/uv pip compile requirements/clients.in $(LOCK) -o requirements/clients.txt
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra checks $(LOCK) -o requirements/checks.txt
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet

@@ -17,7 +17,7 @@ from service.errors import ServiceError
 from service.operations import measure, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from starlette.types import Receive, Scope, Send
 
@@ -64,7 +64,7 @@ class Door(Protocol):
 class Question(NamedTuple):
     """A request that is understood: what to compute, how to write it down, and how many bytes that will take."""
 
-    fields: Mapping[str, Any]
+    fields: Fields
     outputs: list[str]
     write: Callable[..., Reply]
     output_bytes: int
@@ -86,7 +86,7 @@ class OperationEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request, whatever happens."""
-        exchange = Exchange(scope, receive, send, closing=self.runtime.lifecycle.leaving)
+        exchange = Exchange(scope, receive, send, self.runtime.lifecycle)
         exchange.route, exchange.operation = self.route, self.operation.name
         claim = Claim(self.runtime.admission)
         self.runtime.begin()
@@ -141,12 +141,14 @@ class OperationEndpoint:
             claim.work(size)
         exchange.rows, exchange.elements = extent.rows, extent.logits
         exchange.stages["decode"] = perf_counter() - start
-        return Question(message.fields, wanted, write, ITEM_BYTES * extent.outputs)
+        return Question(dict(message.fields), wanted, write, ITEM_BYTES * extent.outputs)
 
     def _answer(self, exchange: Exchange, question: Question) -> Reply:
         """The reply; `exchange.stages` gets the seconds that each stage takes. Raises ServiceError."""
         start = perf_counter()
         outputs = run(self.operation, question.fields, question.outputs)
+        # what was sent is not needed any more, and is as long as the outputs
+        question.fields.clear()
         computed = perf_counter()
         exchange.stages["compute"] = computed - start
         reply = question.write(outputs)

@@ -24,7 +24,7 @@ class Envelope:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on."""
-        exchange = Exchange(scope, receive, send, closing=self.runtime.lifecycle.leaving)
+        exchange = Exchange(scope, receive, send, self.runtime.lifecycle)
         scope.setdefault("state", {})["request_id"] = exchange.request_id
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from service.api.admission import Claim
+    from service.api.lifecycle import Lifecycle
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 """Ids that are taken over as they come; in place of any other, one is made."""
@@ -36,19 +37,19 @@ class Exchange:
 
     headers: by name in lower case, those that came in several lines as one list.
     route: the template of its path.
-    closing: is the connection to be closed after the reply?
+    lifecycle: says whether the connection is to be closed after the reply.
     gone: has the client left?
     stages: seconds by name, filled in by whoever works on the request; as are operation, rows and elements.
     """
 
     __slots__ = (
         "_content",
+        "_lifecycle",
         "_receive",
         "_scope",
         "_send",
         "bytes_in",
         "bytes_out",
-        "closing",
         "elements",
         "gone",
         "headers",
@@ -62,13 +63,13 @@ class Exchange:
         "status",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, *, closing: bool = False) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, lifecycle: Lifecycle | None = None) -> None:
         self.started = perf_counter()
         self._scope = scope
         self._receive = receive
         self._send = send
         self._content: bytes | bytearray = b""
-        self.closing = closing
+        self._lifecycle = lifecycle
         self.gone = False
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         if len(self.headers) < len(scope["headers"]):
@@ -167,7 +168,8 @@ class Exchange:
         if self.stages:
             timing = ", ".join([f"{name};dur={seconds * 1e3:.3f}" for name, seconds in self.stages.items()])
             headers.append((b"server-timing", timing.encode()))
-        if self.closing:
+        # as it is now: a client that is not told sends its next request into a connection about to close
+        if self._lifecycle is not None and self._lifecycle.leaving:
             headers.append((b"connection", b"close"))
         return headers
 

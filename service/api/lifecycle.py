@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 SERVER_SECONDS = 1
 """What the server is left to close its connections in; part of `graceful_shutdown_seconds`."""
 
+EXIT_SECONDS = 0.5
+"""What the process is left to end in once the server has stopped; part of `graceful_shutdown_seconds`."""
+
+LINGER_SECONDS = 0.5
+"""How long after the last answer new requests are still refused: its client, told to connect anew, is on its way."""
+
 HUNG_SECONDS = 30
 """How long the event loop of a worker may stand still before the worker ends itself, for the supervisor to replace it."""
 
@@ -31,7 +37,7 @@ class Lifecycle:
 
     leaving: /readyz says no, and every reply closes its connection; requests are still taken for `drain_seconds`,
     because a balancer needs time to notice. After that they are refused, while those taken are finished.
-    taken: requests being answered.
+    taken: requests being answered; told: has any client been told to connect anew?
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -39,6 +45,7 @@ class Lifecycle:
         self.leaving = False
         self.refusing = False
         self.taken = 0
+        self.told = False
         self._idle = asyncio.Event()
 
     def begin(self) -> None:
@@ -53,6 +60,7 @@ class Lifecycle:
     def end(self) -> None:
         """Notes that it is answered."""
         self.taken -= 1
+        self.told = self.leaving
         if not self.taken:
             self._idle.set()
 
@@ -61,11 +69,14 @@ class Lifecycle:
         self.leaving = True
         await asyncio.sleep(seconds)
         self.refusing = True
-        if self.taken:
-            self._idle.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.settings.graceful_shutdown_seconds - SERVER_SECONDS - seconds):
+        rest = self.settings.graceful_shutdown_seconds - seconds - SERVER_SECONDS - EXIT_SECONDS
+        with suppress(TimeoutError):
+            async with asyncio.timeout(rest):
+                if self.taken:
+                    self._idle.clear()
                     await self._idle.wait()
+                if self.told:
+                    await asyncio.sleep(LINGER_SECONDS)
 
     @asynccontextmanager
     async def lifespan(self, _: Any) -> AsyncIterator[None]:

@@ -15,7 +15,7 @@ from service.api.exchange import Disconnected
 from service.api.keys import Keys
 from service.api.lifecycle import Lifecycle
 from service.api.metrics import Metrics
-from service.errors import Overloaded
+from service.errors import Overloaded, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ class Runtime:
 
         Raises Overloaded if no thread is free within `max_wait_seconds`, Disconnected, and what work raises.
         """
-        future = self.threads.submit(work)
+        future = self.threads.submit(_unburdened, work)
         # this, too, cancels nothing that has begun
         patience = asyncio.get_running_loop().call_later(self.settings.max_wait_seconds, future.cancel)
         leaving = asyncio.create_task(exchange.disconnected())
@@ -77,3 +77,16 @@ class Runtime:
         finally:
             patience.cancel()
             leaving.cancel()
+
+
+def _unburdened(work: Callable[[], T]) -> T:
+    """The result of work.
+
+    A refusal comes without the frames that raised it: they hold the body, and the futures on its way out hold them in a
+    cycle that outlives hundreds of requests.
+    """
+    try:
+        return work()
+    except (ServiceError, Disconnected) as error:
+        error.__context__ = None
+        raise error.with_traceback(None) from None

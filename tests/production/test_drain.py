@@ -1,0 +1,106 @@
+"""SIGTERM: no request that was accepted is lost, and the process leaves in time whatever its clients do."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import time
+from collections import Counter
+
+import pytest
+
+from tests.integration.serving import running
+from tests.production.looks import eventually, metric
+from tests.production.wire import connection, get, head, request
+
+CLIENTS = 40
+SMALL = request("/softmax", b'{"logits": [[2, 3, 4]]}')
+LARGE = request("/gradient", b'{"logits": [%b[2, 3]], "targets": [%b1]}' % (b"[2, 3]," * 20_000, b"0," * 20_000))
+SLACK_SECONDS = 3
+"""What a busy machine, and a supervisor that looks at its signals twice in a second, may add to a time."""
+
+LOST = "lost"
+NOT_ACCEPTED = "not accepted"
+
+
+async def hammer(address: str, sent: bytes, outcomes: Counter[str]) -> None:
+    """Asks again and again, on one connection for as long as the server keeps it, until it is told to stop."""
+    while True:
+        try:
+            async with connection(address) as peer:
+                closing = False
+                while not closing:
+                    reply = await peer.ask(sent)
+                    outcomes[str(reply.status)] += 1
+                    if reply.status == 503:
+                        assert int(reply.headers["retry-after"]) > 0
+                        return
+                    closing = reply.headers.get("connection") == "close"
+        except ConnectionRefusedError:
+            outcomes[NOT_ACCEPTED] += 1
+            return
+        except (ConnectionError, asyncio.IncompleteReadError):
+            outcomes[LOST] += 1
+            return
+
+
+async def left(process: subprocess.Popen[str], seconds: float) -> int:
+    """The exit code of a process that is leaving."""
+    return await asyncio.to_thread(process.wait, seconds)
+
+
+async def readiness(address: str) -> int:
+    """The status of /readyz, to somebody who has not asked before."""
+    async with connection(address) as peer:
+        return (await peer.ask(get("/readyz"))).status
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_no_accepted_request_is_lost_when_the_process_is_told_to_leave_under_load(workers: str) -> None:
+    with running("--workers", workers, "--drain-seconds", "2", "--graceful-shutdown-seconds", "20") as (address, it):
+        outcomes = Counter[str]()
+        async with asyncio.timeout(60), asyncio.TaskGroup() as clients:
+            for number in range(CLIENTS):
+                clients.create_task(hammer(address, LARGE if number % 4 == 0 else SMALL, outcomes))
+            await asyncio.sleep(2)
+            assert await readiness(address) == 200
+            answered = outcomes["200"]
+            it.send_signal(signal.SIGTERM)
+            assert await eventually(lambda: readiness(address), 503, 5)
+        assert outcomes["200"] > answered > CLIENTS
+        assert outcomes[LOST] == 0
+        assert outcomes.keys() <= {"200", "503", NOT_ACCEPTED, LOST}
+        assert await left(it, 20) == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_the_process_leaves_in_time_though_a_client_is_stuck(workers: str) -> None:
+    with running("--workers", workers, "--graceful-shutdown-seconds", "3") as (address, it):
+        async with connection(address) as sends_half, connection(address) as reads_nothing:
+            await sends_half.send(head("/softmax", 1000) + b'{"logits": [')
+            await reads_nothing.send(LARGE * 20)
+            assert await eventually(lambda: asked(address), 2, 10)
+            start = time.monotonic()
+            it.send_signal(signal.SIGTERM)
+            assert await left(it, 20) == 0
+            assert 1 < time.monotonic() - start < 3 + SLACK_SECONDS
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_second_signal_ends_the_process_at_once(workers: str) -> None:
+    with running("--workers", workers, "--graceful-shutdown-seconds", "60") as (address, it):
+        async with connection(address) as stuck:
+            await stuck.send(head("/softmax", 1000))
+            assert await eventually(lambda: asked(address), 1, 10)
+            it.send_signal(signal.SIGTERM)
+            with pytest.raises(subprocess.TimeoutExpired):
+                await left(it, 3)
+            it.send_signal(signal.SIGTERM)
+            await left(it, 2)
+            assert await asyncio.wait_for(stuck.ended(), 2) == b""
+
+
+async def asked(address: str) -> int:
+    """How many operations a server is being asked for."""
+    return int(await metric(address, "http_requests_in_flight"))

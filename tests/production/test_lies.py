@@ -1,0 +1,208 @@
+"""Bodies that are not what they say, and bytes that are no HTTP: a short problem, soon, and never a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import time
+import zlib
+from statistics import median
+from typing import TYPE_CHECKING
+
+import pytest
+
+from service.api.problems import Problem
+from service.operations import OPERATIONS
+from tests.integration.serving import running
+from tests.production.looks import MIB
+from tests.production.wire import JSON, Reply, connection, get, head, request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from service.description import Operation
+
+FOUR_MB = 4_000_000
+LONGEST_REPLY = 4096
+KEEP_ALIVE_SECONDS = 2
+MOST_SECONDS = 5
+"""What a refusal may take on a machine that is busy with something else; their median says more."""
+
+PATHS = ["/softmax", "/loss", "/gradient", "/v2/models/softmax/infer", "/v2/models/gradient/infer"]
+BODY = b'{"logits": [[2, 3, 4]]}'
+
+GZIP = {**JSON, "Content-Encoding": "gzip"}
+DEFLATE = {**JSON, "Content-Encoding": "deflate"}
+BOMB = b"[" + b"0," * (64 * MIB) + b"0]"
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """The address of a server that soon closes a connection on which nothing comes."""
+    with running("--keep-alive-seconds", str(KEEP_ALIVE_SECONDS), "--body-timeout-seconds", "3") as (address, _):
+        yield address
+
+
+async def ask(address: str, sent: bytes) -> Reply:
+    """The reply to bytes on a connection of their own."""
+    async with asyncio.timeout(30), connection(address) as peer:
+        await peer.send(sent)
+        return await peer.receive()
+
+
+def assert_problem(reply: Reply, *statuses: int) -> Problem:
+    """The reply is a short problem of one of these statuses."""
+    problem = Problem.model_validate_json(reply.body, strict=True, extra="forbid")
+    assert reply.status == problem.status
+    assert reply.status in statuses
+    assert len(reply.body) < LONGEST_REPLY
+    return problem
+
+
+async def test_a_body_longer_than_it_says_is_cut_where_it_said(address: str) -> None:
+    async with connection(address) as peer:
+        assert_problem(await peer.ask(head("/softmax", len(BODY) - 1) + BODY), 400)
+        # what is left is not HTTP
+        assert b" 200 OK" not in await asyncio.wait_for(peer.ended(), 5)
+
+
+async def test_a_body_shorter_than_it_says_is_waited_for_and_then_refused(address: str) -> None:
+    assert_problem(await ask(address, head("/softmax", len(BODY) + 1) + BODY), 408)
+
+
+@pytest.mark.parametrize("length", ["-1", "1e3", "0x10", "", "9" * 30, "12, 13", "twelve"])
+async def test_a_length_that_is_none_is_refused_and_the_connection_closed(address: str, length: str) -> None:
+    sent = b"POST /softmax HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: %b\r\n\r\n"
+    async with connection(address) as peer:
+        reply = await peer.ask(sent % length.encode() + BODY)
+        assert_problem(reply, 400, 413)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        (GZIP, BODY),
+        (GZIP, gzip.compress(BODY)[:-9]),
+        (GZIP, gzip.compress(BODY)[:-4] + b"\0\0\0\0"),
+        (GZIP, gzip.compress(BODY) + b"behind"),
+        (GZIP, zlib.compress(BODY)),
+        (GZIP, b""),
+        (DEFLATE, BODY),
+        (DEFLATE, gzip.compress(BODY)),
+        (DEFLATE, zlib.compress(BODY)[:-2]),
+        ({**JSON, "Content-Encoding": "br"}, BODY),
+        ({**JSON, "Content-Encoding": "gzip, gzip"}, gzip.compress(gzip.compress(BODY))),
+        ({"Content-Type": "text/csv"}, BODY),
+        ({"Content-Type": "application/json; charset=utf-16"}, BODY),
+        ({"Content-Type": "nonsense"}, BODY),
+    ],
+)
+async def test_a_body_that_is_not_what_its_headers_say_is_refused(
+    address: str, path: str, headers: dict[str, str], body: bytes
+) -> None:
+    assert_problem(await ask(address, request(path, body, headers)), 400, 415)
+
+
+@pytest.mark.parametrize("content_type", ["application/x-npy", "application/x-npz", "application/octet-stream"])
+async def test_json_that_is_said_to_be_binary_is_refused(address: str, content_type: str) -> None:
+    assert_problem(await ask(address, request("/softmax", BODY, {"Content-Type": content_type})), 400, 415)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    ("headers", "bomb"), [(GZIP, gzip.compress(BOMB, 1)), (DEFLATE, zlib.compress(BOMB, 1))], ids=["gzip", "deflate"]
+)
+async def test_a_bomb_is_refused_before_it_goes_off(
+    address: str, path: str, headers: dict[str, str], bomb: bytes
+) -> None:
+    start = time.monotonic()
+    assert_problem(await ask(address, request(path, bomb, headers)), 413)
+    assert time.monotonic() - start < MOST_SECONDS
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("opened", [b"[", b'{"logits":[', b'{"inputs":[{"data":', b'{"a":'])
+async def test_deep_nesting_is_refused(address: str, path: str, opened: bytes) -> None:
+    assert_problem(await ask(address, request(path, b'{"logits":' + opened * 100_000)), 400)
+
+
+def many(piece: bytes) -> bytes:
+    """A list of 4 MB."""
+    return b"[%b%b]" % (piece * (FOUR_MB // len(piece)), piece.rstrip(b","))
+
+
+WRONG = {
+    "words": many(b'"swordfish",'),
+    "nulls": many(b"null,"),
+    "booleans": many(b"true,"),
+    "objects": many(b'{"a":1},'),
+    "ragged rows": many(b"[1,2],[3],"),
+    "one word": b'"%b"' % (b"swordfish" * (FOUR_MB // 9)),
+    "one number": b"1" * FOUR_MB,
+    "one object": b'{"a":%b}' % many(b"1,"),
+}
+VALID = b'{"logits":%b}' % many(b"[0.123456789,1],")
+
+
+async def seconds(address: str, sent: bytes) -> float:
+    """How long a valid request takes."""
+    start = time.monotonic()
+    assert (await ask(address, sent)).status == 200
+    return time.monotonic() - start
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)
+async def test_4_mb_of_the_wrong_type_in_any_field_are_refused_no_slower_than_a_valid_body_is_answered(
+    address: str, operation: Operation
+) -> None:
+    valid = median([await seconds(address, request("/softmax", VALID)) for _ in range(5)])
+    refusals = []
+    for field in [*operation.names, "outputs"]:
+        for value in WRONG.values():
+            start = time.monotonic()
+            reply = await ask(address, request(f"/{operation.name}", b'{"%b":%b}' % (field.encode(), value)))
+            refusals.append(time.monotonic() - start)
+            assert_problem(reply, 400, 422)
+            assert b"swordfish" not in reply.body
+    assert median(refusals) < valid
+    assert max(refusals) < MOST_SECONDS
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(32)) + b"\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\x00" * 1000,
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: \x00\r\n\r\n",
+        b"POST /softmax HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nswordfish\r\n",
+        b"POST /softmax HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
+        b"GET /" + b"a" * MIB + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * MIB + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: a\r\n" * 200_000 + b"\r\n",
+    ],
+)
+async def test_what_is_no_http_is_a_problem_and_ends_the_connection(address: str, sent: bytes) -> None:
+    async with asyncio.timeout(30), connection(address) as peer:
+        peer.writer.write(sent)  # it may be refused before all is sent
+        reply = await peer.receive()
+        assert assert_problem(reply, 400).type == "/problems/malformed-header"
+        assert reply.headers["connection"] == "close"
+        assert await peer.ended() == b""
+
+
+async def test_a_header_without_an_end_is_a_problem_and_ends_the_connection(address: str) -> None:
+    async with asyncio.timeout(30), connection(address) as peer:
+        reply = asyncio.create_task(peer.receive())
+        peer.writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")
+        while not reply.done():
+            peer.writer.write(b"a" * 10_000)
+            await asyncio.sleep(0.01)
+        assert_problem(await reply, 400)
+        assert await peer.ended() == b""
+    assert (await ask(address, get("/livez"))).status == 200

@@ -1,0 +1,102 @@
+"""More than can be worked on at once: what is beyond is told to come back, everybody else is served, memory is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from service.settings import Settings
+from tests.integration.serving import running
+from tests.production.looks import MIB, idle, memory
+from tests.production.wire import connection, request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.production.wire import Reply
+
+CLIENTS = 200
+LIVE_SECONDS = 1
+MOST_MEMORY = 5
+"""Peak of resident memory above that of an idle process, in units of max_bytes_in_flight, with JSON in and JSON out."""
+
+ROWS = 5 * MIB // 200
+LARGE = request(
+    "/gradient",
+    b'{"logits":[%b],"targets":[%b]}'
+    % (b",".join([b"[%b]" % b",".join([b"-0.1234567890123456"] * 10)] * ROWS), b",".join([b"1"] * ROWS)),
+)
+
+
+@pytest.fixture
+def service() -> Iterator[tuple[str, int]]:
+    """A server with the limits that it has by itself, and its id."""
+    with running() as (address, process):
+        yield address, process.pid
+
+
+async def ask(address: str, sent: bytes) -> Reply:
+    """The reply to a request on a connection of its own."""
+    async with connection(address) as peer:
+        peer.writer.write(sent)  # it may be refused before all is sent
+        return await peer.receive()
+
+
+def live_seconds(address: str, stop: threading.Event) -> list[float]:
+    """How long /livez takes, again and again; in a thread, so that it does not wait for the other clients."""
+    seconds = []
+    with httpx.Client(base_url=address, timeout=30) as client:
+        while not stop.is_set():
+            start = time.perf_counter()
+            assert client.get("/livez").status_code == 200
+            seconds.append(time.perf_counter() - start)
+            time.sleep(0.01)
+    return seconds
+
+
+async def burst(address: str) -> tuple[list[Reply], list[float]]:
+    """The replies to many large requests at once, and how long /livez took meanwhile."""
+    stop = threading.Event()
+    live = asyncio.create_task(asyncio.to_thread(live_seconds, address, stop))
+    replies = await asyncio.gather(*(ask(address, LARGE) for _ in range(CLIENTS)))
+    stop.set()
+    return replies, await live
+
+
+async def test_beyond_the_limit_requests_are_shed_and_the_process_stays_alive_and_small(
+    service: tuple[str, int],
+) -> None:
+    address, pid = service
+    assert len(LARGE) > 5 * MIB
+    before = memory(pid, "VmRSS")
+    bound = MOST_MEMORY * Settings().max_bytes_in_flight / MIB
+    for _ in range(2):
+        replies, live = await asyncio.wait_for(burst(address), 60)
+        assert {reply.status for reply in replies} == {200, 503}
+        assert all(int(reply.headers["retry-after"]) in range(1, 6) for reply in replies if reply.status == 503)
+        assert sorted(live)[int(len(live) * 0.99)] < LIVE_SECONDS
+        assert memory(pid, "VmHWM") - before < bound
+        assert await idle(address)
+
+
+async def test_who_comes_back_after_a_burst_is_served(service: tuple[str, int]) -> None:
+    address, _ = service
+    await asyncio.wait_for(burst(address), 60)
+    assert await idle(address)
+    assert (await ask(address, LARGE)).status == 200
+
+
+async def test_bodies_that_are_refused_are_not_kept(service: tuple[str, int]) -> None:
+    address, pid = service
+    refused = request("/softmax", b'{"logits": [%b1]}' % (b'"swordfish",' * 100_000))
+    for _ in range(5):
+        assert (await ask(address, refused)).status == 422
+    before = memory(pid, "VmRSS")
+    for _ in range(60):
+        assert (await ask(address, refused)).status == 422
+    assert memory(pid, "VmRSS") - before < 60

@@ -1,0 +1,61 @@
+"""https from certificate files."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.integration.serving import refused, running
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def certificate(folder: Path, name: str) -> tuple[str, str]:
+    """The files of a new certificate for 127.0.0.1 and of its key."""
+    certificate, key = str(folder / f"{name}.crt"), str(folder / f"{name}.key")
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-days", "1", "-subj", "/CN=softmax-service"),
+            *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return certificate, key
+
+
+def test_https_is_served_with_a_certificate(tmp_path: Path) -> None:
+    chain, key = certificate(tmp_path, "ours")
+    with running("--tls-certificate-file", chain, "--tls-key-file", key) as (address, _):
+        assert address.startswith("https://")
+        answer = httpx.post(
+            f"{address}/softmax", json={"logits": [0, 0]}, verify=ssl.create_default_context(cafile=chain)
+        )
+        assert answer.json()["probabilities"] == [0.5, 0.5]
+        with pytest.raises(httpx.ConnectError, match="certificate verify failed"):
+            httpx.get(f"{address}/livez")
+
+
+def test_a_key_of_another_certificate_stops_the_start_with_one_line(tmp_path: Path) -> None:
+    chain, _ = certificate(tmp_path, "ours")
+    _, key = certificate(tmp_path, "another")
+    assert_refused(chain, key)
+
+
+def test_a_file_that_is_no_certificate_stops_the_start_with_one_line(tmp_path: Path) -> None:
+    _, key = certificate(tmp_path, "ours")
+    (tmp_path / "text").write_text("none", encoding="ascii")
+    assert_refused(str(tmp_path / "text"), key)
+
+
+def assert_refused(chain: str, key: str) -> None:
+    """The start ends with one line that names the setting."""
+    ended = refused("--tls-certificate-file", chain, "--tls-key-file", key)
+    assert ended.returncode != 0
+    (line,) = ended.stderr.splitlines()
+    assert "tls_certificate_file" in line

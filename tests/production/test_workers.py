@@ -1,0 +1,127 @@
+"""Several workers: one that dies or hangs is replaced, and is all that is lost; /metrics speaks for all."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.serving import running
+from tests.production.looks import eventually, idle, metric, workers
+from tests.production.wire import connection, get, head, request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CLIENTS = 8
+FULL_SERVICE_SECONDS = 10
+HEALTH_CHECK_SECONDS = 5
+"""How long the supervisor waits for a sign of life."""
+
+SMALL = request("/softmax", b'{"logits": [[2, 3, 4]]}')
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[tuple[str, int]]:
+    """A supervisor of two workers, and its id."""
+    with running("--workers", "2") as (address, supervisor):
+        yield address, supervisor.pid
+
+
+@pytest.fixture(autouse=True)
+async def full(service: tuple[str, int]) -> None:
+    """Both workers are there before a test begins."""
+    _, supervisor = service
+    assert await eventually(lambda: count(supervisor), 2, FULL_SERVICE_SECONDS)
+
+
+async def count(supervisor: int) -> int:
+    """How many workers there are."""
+    return len(workers(supervisor))
+
+
+async def ask_until(stop: asyncio.Event, address: str, outcomes: Counter[str]) -> None:
+    """Asks again and again; who is cut off asks anew."""
+    while not stop.is_set():
+        try:
+            async with connection(address) as peer:
+                while not stop.is_set():
+                    outcomes[str((await peer.ask(SMALL)).status)] += 1
+        except (ConnectionError, asyncio.IncompleteReadError):
+            outcomes["cut off"] += 1
+
+
+async def answers(address: str) -> int:
+    """The status of a reply to somebody who has not asked before."""
+    async with connection(address) as peer:
+        return (await peer.ask(get("/livez"))).status
+
+
+async def others(supervisor: int, lost: int) -> int:
+    """How many workers there are besides one that is lost."""
+    return len(workers(supervisor) - {lost})
+
+
+async def test_metrics_add_up_what_all_workers_have_answered(service: tuple[str, int]) -> None:
+    address, _ = service
+    before = await metric(address, "http_requests_total", route="/softmax", status="200")
+
+    async def ask(times: int) -> None:
+        async with connection(address) as peer:
+            for _ in range(times):
+                assert (await peer.ask(SMALL)).status == 200
+
+    await asyncio.gather(*(ask(10) for _ in range(30)))
+    assert await metric(address, "http_requests_total", route="/softmax", status="200") - before == 300
+
+
+async def test_a_worker_that_is_killed_loses_what_it_had_in_flight_and_nothing_else(service: tuple[str, int]) -> None:
+    address, supervisor = service
+    killed, stays = workers(supervisor)
+    outcomes, stop = Counter[str](), asyncio.Event()
+    async with asyncio.TaskGroup() as clients:
+        for _ in range(CLIENTS):
+            clients.create_task(ask_until(stop, address, outcomes))
+        await asyncio.sleep(1)
+        os.kill(killed, signal.SIGKILL)
+        assert await eventually(lambda: others(supervisor, killed), 2, FULL_SERVICE_SECONDS)
+        await asyncio.sleep(1)
+        stop.set()
+    assert outcomes["200"] > CLIENTS
+    assert outcomes["cut off"] <= CLIENTS
+    assert outcomes.keys() <= {"200", "cut off"}
+    assert await idle(address)
+    # with the other one stopped it is the new one that answers
+    os.kill(stays, signal.SIGSTOP)
+    assert await asyncio.wait_for(answers(address), HEALTH_CHECK_SECONDS - 1) == 200
+    os.kill(stays, signal.SIGCONT)
+
+
+async def test_what_a_killed_worker_had_in_flight_is_not_in_flight_any_more(service: tuple[str, int]) -> None:
+    address, supervisor = service
+    async with asyncio.TaskGroup() as clients, asyncio.timeout(30):
+
+        async def wait_for_the_end() -> None:
+            async with connection(address) as peer:
+                await peer.send(head("/softmax", 1000) + b'{"logits": [')
+                await peer.ended()
+
+        for _ in range(CLIENTS):
+            clients.create_task(wait_for_the_end())
+        assert await eventually(lambda: metric(address, "http_requests_in_flight"), CLIENTS, 5)
+        for pid in workers(supervisor):
+            os.kill(pid, signal.SIGKILL)
+    assert await idle(address)
+
+
+async def test_a_worker_that_hangs_is_replaced(service: tuple[str, int]) -> None:
+    address, supervisor = service
+    stopped, _ = workers(supervisor)
+    os.kill(stopped, signal.SIGSTOP)
+    assert await asyncio.wait_for(answers(address), HEALTH_CHECK_SECONDS) == 200
+    seconds = HEALTH_CHECK_SECONDS + FULL_SERVICE_SECONDS
+    assert await eventually(lambda: others(supervisor, stopped), 2, seconds)
