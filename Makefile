@@ -65,12 +65,15 @@ soak: .venv/dev ## watch memory and descriptors under mixed traffic, 5 minutes
 	$(BIN)/python -m bench.soak
 
 .PHONY: check
-check: .venv/dev ## all that CI checks: format, lint, types, imports, contract, tests
+check: .venv/dev ## format, lint, types, imports, contract, tests
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+
+.PHONY: check-more
+check-more: check-contract test-browser test-production test-kubernetes test-nginx test-image test-ray ## all that CI checks and that takes more than Python
 
 .PHONY: format
 format: .venv/dev ## put the code in order

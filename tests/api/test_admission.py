@@ -154,8 +154,16 @@ async def test_a_request_that_would_never_fit_is_told_so_and_not_to_come_back() 
     assert "Retry-After" not in reply.headers
 
 
-async def test_the_outputs_of_a_request_are_in_flight_too() -> None:
+async def test_a_small_request_is_not_counted() -> None:
     app = application(max_bytes_in_flight=1000, max_body_bytes=1000)
+    app.runtime.admission.take(500, 0)
+    async with connect(app) as client:
+        assert (await client.post("/softmax", json={"logits": [0] * 100})).status_code == 200
+    assert in_flight(app) == (500, 0)
+
+
+async def test_the_outputs_of_a_request_are_in_flight_too() -> None:
+    app = application(max_bytes_in_flight=1000, max_body_bytes=1000, inline_body_bytes=0)
     request = {"logits": [0] * 5, "outputs": ["jacobian"]}
     async with connect(app) as client:
         assert (await client.post("/softmax", json=request)).status_code == 200

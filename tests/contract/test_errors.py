@@ -71,7 +71,7 @@ class Never(httpx.AsyncByteStream):
         yield b""
 
 
-NARROW = {"max_body_bytes": 100, "max_bytes_in_flight": 100}
+NARROW = {"max_body_bytes": 100, "max_bytes_in_flight": 100, "inline_body_bytes": 0}
 HASTY = {"body_timeout_seconds": 0.01}
 
 REQUESTS: dict[type[ServiceError], httpx.Request] = {
