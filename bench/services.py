@@ -16,7 +16,8 @@ HERE = Path(__file__).parent
 ENVIRONMENTS = HERE.parent / ".venv-bench"
 
 UVICORN = "{bin}/python -m uvicorn server:app --port {port} --loop uvloop --http httptools --no-access-log --log-level warning"
-OURS = "{bin}/python -m service --port {port} --log-level warning"
+# eight bodies of 20 MB at once are more than it takes unless it is told to
+OURS = "{bin}/python -m service --port {port} --log-level warning --max-bytes-in-flight 1000000000"
 OUR_PACKAGES = ("fastapi", "uvicorn", "numpy", "orjson", "pysimdjson")
 
 

@@ -101,6 +101,13 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(part for part in map(str.strip, value.split(",")) if part) if isinstance(value, str) else value
 
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _is_no_accident(cls, value: object) -> object:
+        if isinstance(value, str) and not value.strip(", "):
+            raise ValueError("holds no key; leave it out to serve everybody")
+        return value
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if (self.tls_certificate_file is None) != (self.tls_key_file is None):

@@ -113,6 +113,13 @@ def test_a_variable_is_read_and_its_parts_are_separated_by_commas(monkeypatch: p
     assert settings.tracing
 
 
+@pytest.mark.parametrize("value", ["", " ", ",", " , "])
+def test_a_variable_without_a_key_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("SOFTMAX_API_KEYS", value)
+    with pytest.raises(ValidationError, match="holds no key"):
+        Settings()
+
+
 def test_keys_of_the_variable_and_of_the_file_are_put_together(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text("second\nthird\n", encoding="utf-8")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from service.api.runtime import Runtime
 
-PROBED = ("/livez", "/readyz", "/metrics")
+PROBED = ("/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready")
 """Paths that a cluster asks for by address."""
 
 

@@ -32,6 +32,9 @@ HUNG_SECONDS = 30
 """How long the event loop of a worker may stand still before the worker ends itself, for the supervisor to replace it."""
 
 
+WATCH_SECONDS = 1
+
+
 class Lifecycle:
     """Whether the process is leaving, and what it has still to answer.
 
@@ -117,7 +120,9 @@ class Lifecycle:
 
 
 async def _watch() -> None:
-    """Puts off the end of the process for as long as the event loop turns."""
-    while True:
+    """Puts off the end of a worker for as long as its event loop turns and its supervisor lives."""
+    supervisor = os.getppid()
+    while os.getppid() == supervisor:
         faulthandler.dump_traceback_later(HUNG_SECONDS, exit=True)
-        await asyncio.sleep(HUNG_SECONDS / 10)
+        await asyncio.sleep(WATCH_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)

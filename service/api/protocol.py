@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from service.errors import MalformedHeader
 if TYPE_CHECKING:
     import asyncio
     from asyncio import TimerHandle
+
+UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 
 LONGEST_HEAD = 2**16
 """Bytes of the longest head of a request: its first line and its headers."""
@@ -50,6 +53,8 @@ class BoundedProtocol(HttpToolsProtocol):
             if self.head_bytes > LONGEST_HEAD:
                 self.send_400_response("")
                 return
+        elif not self.sending:
+            data = _without_upgrade(data)
         self.piece_bytes = len(data)
         super().data_received(data)
         self._look()
@@ -114,3 +119,14 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.patience is not None:
             self.patience.cancel()
             self.patience = None
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """The head of a request that asks for no other protocol, which a server may ignore: RFC 9110, 7.8.
+
+    Java's HttpClient asks for HTTP/2 in this way; the parser would take its body for that.
+    """
+    end = data.find(b"\r\n\r\n")
+    if UPGRADE.search(data, 0, end) is None:
+        return data
+    return UPGRADE.sub(b"\r\nX-Upgrade:", data[:end]) + data[end:]

@@ -151,6 +151,7 @@ async def test_a_worker_whose_event_loop_stands_still_is_to_end_itself(monkeypat
     put_off: list[tuple[float, bool]] = []
     monkeypatch.setattr(faulthandler, "dump_traceback_later", lambda after, exit: put_off.append((after, exit)))  # noqa: A006
     monkeypatch.setattr("service.api.lifecycle.HUNG_SECONDS", 0.1)
+    monkeypatch.setattr("service.api.lifecycle.WATCH_SECONDS", 0.01)
     with server():
         async with Lifecycle(Settings(workers=2)).lifespan(None):
             await asyncio.sleep(0.1)

@@ -192,3 +192,11 @@ def test_many_requests_on_one_connection_are_answered(port: int) -> None:
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         for _ in range(20):
             assert client.post("/softmax", json={"logits": [0, 0]}).json()["probabilities"] == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("name", [b"Upgrade", b"upgrade"])
+async def test_a_request_that_would_rather_speak_http_2_is_answered(port: int, name: bytes) -> None:
+    asking = b"Connection: Upgrade, HTTP2-Settings, close\r\n%b: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n" % name
+    reply = await answer(port, HEAD + asking + LENGTH + b"\r\n" + BODY)
+    assert reply.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b'"probabilities"' in reply

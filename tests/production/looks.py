@@ -33,10 +33,10 @@ async def metric(address: str, name: str, **labels: str) -> float:
 def workers(supervisor: int) -> set[int]:
     """The ids of the workers of a supervisor that are ready: each has mapped a file of its own for its gauges."""
     children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text(encoding="ascii").split()
-    return {int(pid) for pid in children if f"gauge_livesum_{pid}.db" in _maps(pid)}
+    return {int(pid) for pid in children if f"gauge_livesum_{pid}.db" in maps(pid)}
 
 
-def _maps(pid: str) -> str:
+def maps(pid: str) -> str:
     """The files that a process has mapped; nothing if it has just left."""
     try:
         return Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")

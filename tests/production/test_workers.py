@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.serving import running
-from tests.production.looks import eventually, idle, metric, workers
+from tests.production.looks import eventually, idle, maps, metric, workers
 from tests.production.wire import connection, get, head, request
 
 if TYPE_CHECKING:
@@ -125,3 +125,16 @@ async def test_a_worker_that_hangs_is_replaced(service: tuple[str, int]) -> None
     assert await asyncio.wait_for(answers(address), HEALTH_CHECK_SECONDS) == 200
     seconds = HEALTH_CHECK_SECONDS + FULL_SERVICE_SECONDS
     assert await eventually(lambda: others(supervisor, stopped), 2, seconds)
+
+
+async def test_workers_leave_when_their_supervisor_is_killed() -> None:
+    with running("--workers", "2") as (_, supervisor):
+        assert await eventually(lambda: count(supervisor.pid), 2, FULL_SERVICE_SECONDS)
+        orphans = workers(supervisor.pid)
+        supervisor.kill()
+        assert await eventually(lambda: alive(orphans), 0, FULL_SERVICE_SECONDS)
+
+
+async def alive(pids: set[int]) -> int:
+    """How many of these processes still have anything mapped."""
+    return sum(bool(maps(str(pid))) for pid in pids)
