@@ -41,10 +41,10 @@ MESSAGE_BYTES = 500
 BYTES_PER_ELEMENT: dict[Format, float] = {"json": 20, "binary": 8}
 """A number as it is sent: float64 if binary."""
 
-PROCESS_BYTES = 120_000_000
+PROCESS_BYTES = 80_000_000
 """Memory of a process that has been at work: 70 MB when it starts, and what malloc keeps."""
 
-BYTES_PER_BODY_BYTE = 6
+BYTES_PER_BODY_BYTE = 4
 """Peak memory above that for every byte of the bodies in flight, at most."""
 
 UTILISATION = 0.6

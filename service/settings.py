@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     max_elements: Annotated[int, Field(ge=1, le=2**24 - 1)] = 4 * 2**20
     """Largest input or output tensor, in elements."""
 
-    max_bytes_in_flight: Annotated[int, Field(ge=1)] = 48 * 2**20
+    max_bytes_in_flight: Annotated[int, Field(ge=1)] = 40 * 2**20
     """Bytes of bodies and of output tensors that are worked on at once; a request beyond is answered 503."""
 
     inline_body_bytes: Annotated[int, Field(ge=0)] = 64 * 2**10

@@ -136,12 +136,12 @@ class OperationEndpoint:
         message = self.message.read(fields)
         wanted = message.wanted
         extent = measure(self.operation, message.fields, wanted, self.settings.max_elements)
-        size = ITEM_BYTES * (extent.logits + extent.outputs)
-        if size > self.settings.inline_body_bytes:
-            claim.work(size)
+        output_bytes = ITEM_BYTES * extent.outputs
+        if output_bytes > self.settings.inline_body_bytes:
+            claim.work(output_bytes)
         exchange.rows, exchange.elements = extent.rows, extent.logits
         exchange.stages["decode"] = perf_counter() - start
-        return Question(dict(message.fields), wanted, write, ITEM_BYTES * extent.outputs)
+        return Question(dict(message.fields), wanted, write, output_bytes)
 
     def _answer(self, exchange: Exchange, question: Question) -> Reply:
         """The reply; `exchange.stages` gets the seconds that each stage takes. Raises ServiceError."""
