@@ -121,6 +121,7 @@ def metrics_router(metrics: Metrics) -> APIRouter:
         },
     )
     async def scrape(request: Request) -> Response:
+        """Those of all processes of a supervisor, added up; as OpenMetrics if Accept asks for it."""
         registry = metrics.registry
         if SHARED in os.environ:
             registry = CollectorRegistry()
