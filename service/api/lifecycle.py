@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import multiprocessing
 import os
 import signal
 import threading
@@ -121,8 +122,8 @@ class Lifecycle:
 
 async def _watch() -> None:
     """Puts off the end of a worker for as long as its event loop turns and its supervisor lives."""
-    supervisor = os.getppid()
-    while os.getppid() == supervisor:
+    supervisor = multiprocessing.parent_process()
+    while supervisor is None or supervisor.is_alive():
         faulthandler.dump_traceback_later(HUNG_SECONDS, exit=True)
         await asyncio.sleep(WATCH_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)

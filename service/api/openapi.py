@@ -95,8 +95,9 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "RequestID": {
         "name": "X-Request-ID",
         "in": "header",
-        "description": "An id of your own, which comes back and is in the log; 1 to 128 letters, digits and `._:/+=@-`.",
-        "schema": {"type": "string", "maxLength": 128},
+        "description": "An id of your own, which comes back and is in the log: 1 to 128 letters, digits and `._:/+=@-`. For any "
+        "other one is made.",
+        "schema": {"type": "string"},
     },
     "HeaderLength": {"name": HEADER_LENGTH, "in": "header", **HEADERS[HEADER_LENGTH]},
     "Model": {

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Literal
 
-from softmax_client import Client
+from softmax_client import AuthenticatedClient
 from softmax_client.api.operations import gradient, loss, softmax
 from softmax_client.models import (
     GradientReply,
@@ -27,7 +27,8 @@ masked: Logits = [2, "-Infinity", 4]
 inputs: list[list[float]] = [[1, 2]]
 targets: list[float] = [1]
 
-with Client(base_url=sys.argv[1]) as client:
+# a service that has no keys takes any token
+with AuthenticatedClient(base_url=sys.argv[1], token="any") as client:
     softmaxed = softmax.sync(client=client, body=SoftmaxRequest(logits=batch, top_k=1))
     assert isinstance(softmaxed, SoftmaxReply)
     lost = loss.sync(client=client, body=LossRequest(logits=batch, targets=targets))
