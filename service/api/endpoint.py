@@ -62,12 +62,12 @@ class Door(Protocol):
 
 
 class Question(NamedTuple):
-    """A request that is understood: what to compute, how to write it down, and how many bytes that will take."""
+    """A request that is understood: what to compute, how to write it down, and how many bytes the arrays of that take."""
 
     fields: Fields
     outputs: list[str]
     write: Callable[..., Reply]
-    output_bytes: int
+    work_bytes: int
 
 
 class OperationEndpoint:
@@ -116,7 +116,7 @@ class OperationEndpoint:
         if encoding is not None or exchange.bytes_in > self.settings.inline_body_bytes:
             return await self.runtime.in_thread(exchange, partial(self._work, exchange, claim, encoding))
         question = self._understand(exchange, claim, None)
-        if question.output_bytes > self.settings.inline_body_bytes:
+        if question.work_bytes > self.settings.inline_body_bytes:
             return await self.runtime.in_thread(exchange, partial(self._answer, exchange, question))
         return self._answer(exchange, question)
 
@@ -136,12 +136,13 @@ class OperationEndpoint:
         message = self.message.read(fields)
         wanted = message.wanted
         extent = measure(self.operation, message.fields, wanted, self.settings.max_elements)
-        output_bytes = ITEM_BYTES * extent.outputs
-        if output_bytes > self.settings.inline_body_bytes:
-            claim.work(output_bytes)
+        # a small layer may have many logits, and a single row a large Jacobian
+        work_bytes = ITEM_BYTES * max(extent.logits, extent.outputs)
+        if work_bytes > self.settings.inline_body_bytes:
+            claim.work(work_bytes)
         exchange.rows, exchange.elements = extent.rows, extent.logits
         exchange.stages["decode"] = perf_counter() - start
-        return Question(dict(message.fields), wanted, write, output_bytes)
+        return Question(dict(message.fields), wanted, write, work_bytes)
 
     def _answer(self, exchange: Exchange, question: Question) -> Reply:
         """The reply; `exchange.stages` gets the seconds that each stage takes. Raises ServiceError."""

@@ -57,6 +57,7 @@ CASES = [
     (b'{"logits": [%b0], "outputs": ["jacobian"]}' % (b"0," * 89), {}, False),
     (b'{"logits": [%b0], "outputs": ["jacobian"]}' % (b"0," * 90), {}, True),
     (b'{"logits": [%b0], "outputs": ["jacobian"]}' % (b"0," * 1999), {}, True),
+    (b'{"inputs": [%b[0]], "weights": [%b[0]], "outputs": ["predictions"]}' % (b"[0]," * 99, b"[0]," * 99), {}, True),
 ]
 
 
@@ -71,6 +72,7 @@ CASES = [
         "a small body with a jacobian of 8100 elements",
         "a small body with a jacobian of 8281 elements",
         "a small body with a jacobian of 4 million elements",
+        "a small layer with 10,000 logits",
     ],
 )
 async def test_work_goes_to_a_thread_if_its_body_or_its_outputs_are_large(
