@@ -56,7 +56,7 @@ def documented() -> Callable[..., dict[str, Any]]:
     (code,) = [
         block
         for block in re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
-        if "def ask(" in block
+        if "\ndef ask(" in block
     ]
     names: dict[str, Any] = {}
     exec(code.partition("\nwith ")[0], names)  # noqa: S102 - the code is ours
