@@ -75,6 +75,9 @@ check: .venv/dev ## format, lint, types, imports, contract, tests
 .PHONY: check-more
 check-more: check-contract test-browser test-production test-kubernetes test-nginx test-image test-ray ## all that CI checks and that takes more than Python
 
+.PHONY: environments
+environments: .venv-clients/bin/openapi-python-client tests/clients/node_modules/.package-lock.json tests/browser/node_modules .venv-deploy/done .venv-ray/ray ## install what check-more needs outside of .venv
+
 .PHONY: format
 format: .venv/dev ## put the code in order
 	$(BIN)/ruff format

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import httpx
@@ -16,6 +17,13 @@ from service.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+# how long an example takes says more of the machine than of the code; some environments of the tests do without examples
+with suppress(ImportError):
+    from hypothesis import settings
+
+    settings.register_profile("patient", deadline=None)
+    settings.load_profile("patient")
 
 STARTED = re.compile(r"Uvicorn running on (http://\S+)")
 
