@@ -26,7 +26,7 @@ run: .venv/run ## serve on http://127.0.0.1:8000
 
 .PHONY: test
 test: .venv/dev ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto
 
 .venv/browser: requirements/browser.txt | .venv/dev
 	command -v chromium >/dev/null || (apt-get update -qq && apt-get install --yes -qq chromium)
@@ -70,7 +70,7 @@ check: .venv/dev ## format, lint, types, imports, contract, tests
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term-missing:skip-covered
 
 .PHONY: check-more
 check-more: check-contract test-browser test-production test-kubernetes test-nginx test-image test-ray ## all that CI checks and that takes more than Python
@@ -159,5 +159,5 @@ lock: .venv/dev ## pin the dependencies anew, with hashes
 	$(BIN)/uv pip compile --group browser -c requirements/dev.txt $(LOCK) -o requirements/browser.txt
 	$(BIN)/uv pip compile pyproject.toml --extra ray --group ray-tests -c requirements/dev.txt $(LOCK) -o requirements/ray.txt
 	$(BIN)/uv pip compile requirements/clients.in $(LOCK) -o requirements/clients.txt
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra checks $(LOCK) -o requirements/checks.txt
+	$(BIN)/uv pip compile --group checks -c requirements/dev.txt $(LOCK) -o requirements/checks.txt
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet

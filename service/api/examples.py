@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from math import inf, isqrt
 from typing import TYPE_CHECKING, Any
 
@@ -113,18 +112,15 @@ def inference_replies() -> Examples:
     }
 
 
-_message = cache(request_model)
-
-
 def _answer(operation: Operation, request: Mapping[str, Any], max_elements: float = inf) -> Any:
-    message = _message(operation).read(json.decode(orjson.dumps(request), operation))
+    message = request_model(operation).read(json.decode(orjson.dumps(request), operation))
     measure(operation, message.fields, message.wanted, max_elements)
     return orjson.loads(json.encode(run(operation, message.fields, message.wanted)))
 
 
 def _infer(operation: Operation, request: Mapping[str, Any]) -> Any:
     inference = open_inference.decode(orjson.dumps(request), None, operation)
-    message = _message(operation).read(inference.fields)
+    message = request_model(operation).read(inference.fields)
     content, _ = open_inference.encode(inference, run(operation, message.fields, message.wanted), operation)
     return orjson.loads(content)
 

@@ -136,6 +136,7 @@ def refusal(error: ValidationError, operation: Operation) -> ServiceError:
     return InvalidParameter(f"{field} {locations[0][1]}.", *locations)
 
 
+@cache
 def request_model(operation: Operation) -> type[Request]:
     """The model of the operation's requests: SoftmaxRequest, say."""
     fields = {each.name: _input(each) for each in operation.inputs}
@@ -146,6 +147,7 @@ def request_model(operation: Operation) -> type[Request]:
     return model
 
 
+@cache
 def reply_model(operation: Operation) -> type[BaseModel]:
     """The model of the operation's replies: SoftmaxReply, say. It documents; replies are written straight from arrays."""
     fields = {each.name: _output(each) for each in operation.outputs}

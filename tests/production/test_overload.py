@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
+import sys
+from asyncio.subprocess import PIPE
 from typing import TYPE_CHECKING
 
-import httpx
+import orjson
 import pytest
 
 from service.settings import Settings
@@ -47,25 +47,16 @@ async def ask(address: str, sent: bytes) -> Reply:
         return await peer.receive()
 
 
-def live_seconds(address: str, stop: threading.Event) -> list[float]:
-    """How long /livez takes, again and again; in a thread, so that it does not wait for the other clients."""
-    seconds = []
-    with httpx.Client(base_url=address, timeout=30) as client:
-        while not stop.is_set():
-            start = time.perf_counter()
-            assert client.get("/livez").status_code == 200
-            seconds.append(time.perf_counter() - start)
-            time.sleep(0.01)
-    return seconds
-
-
 async def burst(address: str) -> tuple[list[Reply], list[float]]:
     """The replies to many large requests at once, and how long /livez took meanwhile."""
-    stop = threading.Event()
-    live = asyncio.create_task(asyncio.to_thread(live_seconds, address, stop))
+    live = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.production.live", address, stdin=PIPE, stdout=PIPE
+    )
+    assert live.stdout is not None
+    await live.stdout.readline()
     replies = await asyncio.gather(*(ask(address, LARGE) for _ in range(CLIENTS)))
-    stop.set()
-    return replies, await live
+    seconds, _ = await live.communicate(b"")
+    return replies, orjson.loads(seconds)
 
 
 async def test_beyond_the_limit_requests_are_shed_and_the_process_stays_alive_and_small(

@@ -1,0 +1,44 @@
+"""`python -m tests.production.live ADDRESS`: asks /livez again and again until its input ends, then prints the seconds taken.
+
+It prints an empty line when it begins. A process of its own, so that it waits for the server alone, and not for clients that share an interpreter with it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+import threading
+import time
+from urllib.parse import urlsplit
+
+PAUSE_SECONDS = 0.01
+
+
+def main() -> None:
+    """Takes the address from the command line."""
+    url = urlsplit(sys.argv[1])
+    client = http.client.HTTPConnection(url.hostname or "", url.port, timeout=30)
+    stop = threading.Event()
+
+    def wait_for_the_end() -> None:
+        sys.stdin.read()
+        stop.set()
+
+    threading.Thread(target=wait_for_the_end).start()
+    seconds = []
+    sys.stdout.write("\n")
+    sys.stdout.flush()
+    while not stop.wait(PAUSE_SECONDS):
+        start = time.perf_counter()
+        client.request("GET", "/livez")
+        with client.getresponse() as reply:
+            reply.read()
+        if reply.status != 200:
+            sys.exit(f"/livez answers {reply.status}")
+        seconds.append(time.perf_counter() - start)
+    json.dump(seconds, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
