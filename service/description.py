@@ -18,6 +18,16 @@ Axes = tuple[str, ...]
 """Names of the axes in order; `("...", "K")` is written `(..., K)` in prose."""
 
 
+Shape = tuple[int, ...]
+
+Form = tuple[tuple[str, Shape], ...]
+"""All of a request but the values in it: the name and the shape of each input, and the name of each parameter that is not
+its default, with () in place of a shape; top_k makes an axis, so it has the length of that."""
+
+FORMS = 1024
+"""How many forms are remembered, with what follows from them."""
+
+
 class Domain(StrEnum):
     """Which values a tensor may hold."""
 
@@ -84,6 +94,11 @@ class Output:
     needs: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
 
+    @property
+    def has_rows(self) -> bool:
+        """Does it have a part for each row?"""
+        return any("..." in axes for axes in self.axes)
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -119,6 +134,16 @@ class Operation:
         """Every name that a request may use."""
         described: list[Input | Parameter] = [*self.inputs, *self.parameters]
         return (*(each.name for each in described), "outputs")
+
+    @cached_property
+    def input_names(self) -> tuple[str, ...]:
+        """The names of the inputs."""
+        return tuple(each.name for each in self.inputs)
+
+    @cached_property
+    def domains(self) -> Mapping[str, Domain]:
+        """The domain of each input."""
+        return {each.name: each.domain for each in self.inputs}
 
     @cached_property
     def needs(self) -> Mapping[str, tuple[str, ...]]:

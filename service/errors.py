@@ -187,6 +187,12 @@ class BodyTooLarge(TooLarge):
 class TensorTooLarge(TooLarge):
     """More elements than the limit, in an input or an output."""
 
+    def __init__(self, name: str, size: int, max_elements: float) -> None:
+        super().__init__(
+            f"{name} has {size} elements; at most {max_elements} are served at once. Send fewer rows.",
+            ((name,), "has too many elements"),
+        )
+
 
 class TooMuchWork(TooLarge):
     """More bytes than the limit, in the body and the outputs together."""

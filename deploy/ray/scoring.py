@@ -138,7 +138,7 @@ def answer(job: Job, rows: Mapping[str, Array]) -> tuple[dict[str, Array], dict[
         message = SOFTMAX_MESSAGE.read(fields)
         return run(SOFTMAX, message.fields, job.outputs), {}
     message = GRADIENT_MESSAGE.read({**fields, "reduction": "sum"})
-    totals = [name for name in TOTALS if obstacle(GRADIENT.named_outputs[name], message.fields) is None]
+    totals = [name for name in TOTALS if obstacle(GRADIENT.named_outputs[name], dict(message.form)) is None]
     answered = run(GRADIENT, message.fields, [*job.outputs, *totals, "accuracy"])
     counted = np.array(counted_rows(rows["targets"], message.fields["ignore_index"]), np.float64)
     added = {name: answered[name] for name in totals}

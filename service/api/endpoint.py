@@ -65,7 +65,7 @@ class Question(NamedTuple):
     """A request that is understood: what to compute, how to write it down, and how many bytes the arrays of that take."""
 
     fields: Fields
-    outputs: list[str]
+    outputs: tuple[str, ...]
     write: Callable[..., Reply]
     work_bytes: int
 
@@ -134,15 +134,15 @@ class OperationEndpoint:
             body = inflate(body, encoding, claim.inflated)
         fields, write = self.door.open(exchange, body, self.operation)
         message = self.message.read(fields)
-        wanted = message.wanted
-        extent = measure(self.operation, message.fields, wanted, self.settings.max_elements)
+        extent = measure(self.operation, message.form, message.wanted)
+        extent.check(self.settings.max_elements)
         # a small layer may have many logits, and a single row a large Jacobian
         work_bytes = ITEM_BYTES * max(extent.logits, extent.outputs)
         if work_bytes > self.settings.inline_body_bytes:
             claim.work(work_bytes)
         exchange.rows, exchange.elements = extent.rows, extent.logits
         exchange.stages["decode"] = perf_counter() - start
-        return Question(dict(message.fields), wanted, write, work_bytes)
+        return Question(message.fields, message.wanted, write, work_bytes)
 
     def _answer(self, exchange: Exchange, question: Question) -> Reply:
         """The reply; `exchange.stages` gets the seconds that each stage takes. Raises ServiceError."""

@@ -41,7 +41,7 @@ def _fields(document: Document, operation: Operation) -> dict[str, Any]:
     root = document.root
     if not isinstance(root, simdjson.Object):
         raise NotAnObject("The body must be a JSON object with named fields.")
-    domains = {each.name: each.domain for each in operation.inputs}
+    domains = operation.domains
     fields: dict[str, Any] = {}
     lists = 0
     for name in unique(root.keys(), operation.names):

@@ -119,7 +119,7 @@ def _inputs(
     document: Document, items: simdjson.Array, raw: memoryview, operation: Operation
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """The tensors and their datatypes, by name. Those without data lie in raw, one behind the other."""
-    domains = {each.name: each.domain for each in operation.inputs}
+    domains = operation.domains
     tensors: dict[str, Any] = {}
     datatypes: dict[str, str] = {}
     used = 0

@@ -15,7 +15,9 @@ Integers = npt.NDArray[np.int64]
 
 
 SHORT_ROW = 64
-"""Classes up to which a plain sum is as exact as a pairwise one, and einsum, which starts a row faster, takes half the time."""
+"""Classes up to which a plain sum is as exact as a pairwise one, and a product with ones takes half the time."""
+
+ONES = np.ones(SHORT_ROW)
 
 Value = TypeVar("Value")
 
@@ -72,7 +74,11 @@ class Softmax:
         self.temperature = temperature
         self.softcap = softcap
         self.top_k = top_k
-        self._starts = np.arange(0, logits.size, logits.shape[1])
+
+    @quantity
+    def _starts(self) -> Integers:
+        """(n,) The place of each row in the flat (n, K)."""
+        return np.arange(0, self.logits.size, self.logits.shape[1])
 
     @quantity
     def top(self) -> Integers:
@@ -265,9 +271,8 @@ def scaled_difference(values: Floats, references: Floats, scale: float) -> Float
 
 def row_sums(values: Floats) -> Floats:
     """(n,) sum_i values[n, i], of numbers that are not negative; the same bits whatever the other rows are."""
-    if values.shape[1] <= SHORT_ROW:
-        return np.einsum("ni->n", values)
-    return np.add.reduce(values, axis=-1)
+    classes = values.shape[1]
+    return np.vecdot(values, ONES[:classes]) if classes <= SHORT_ROW else np.add.reduce(values, axis=-1)
 
 
 def product(weights: Floats, values: Floats) -> Floats:

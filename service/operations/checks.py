@@ -100,7 +100,7 @@ def logits_of_layer(logits: Floats, counted: Mask | None, batch: tuple[int, ...]
 
 def maxima(largest: Floats, logits: npt.NDArray[Any], batch: tuple[int, ...]) -> None:
     """Raises NonFiniteLogit where the largest logit (N,) of a row is NaN or +inf."""
-    if largest.max(initial=-np.inf) < np.inf:
+    if np.maximum.reduce(largest, initial=-np.inf) < np.inf:
         return
     places = _places("logits", ~(logits < np.inf), (*batch, logits.shape[1]), "is NaN or infinite")
     raise NonFiniteLogit(
@@ -110,7 +110,7 @@ def maxima(largest: Floats, logits: npt.NDArray[Any], batch: tuple[int, ...]) ->
 
 def no_excluded_row(largest: Floats, counted: Mask | None, batch: tuple[int, ...]) -> None:
     """Raises ExcludedRow for a counted row that excludes every class: its largest logit, of (N,), is -inf."""
-    if largest.min(initial=0.0) > -np.inf:
+    if np.minimum.reduce(largest, initial=0.0) > -np.inf:
         return
     excluded = largest == -np.inf
     if counted is not None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from math import isfinite, prod
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from service.compute import linear
 from service.compute.blocks import evaluate
 from service.compute.cross_entropy import CrossEntropy, Targets, VectorJacobianProduct
 from service.compute.softmax import Softmax
+from service.description import FORMS
 from service.errors import InvalidValue, TensorTooLarge
 from service.operations import checks
 
@@ -21,19 +22,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from service.compute.softmax import Floats
-    from service.description import Operation, Output
+    from service.description import Form, Operation, Output, Shape
 
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """The arrays of a request, float64 but for the logits, their batch axes made one: (N, K), (N, D), (N,).
 
     axes: the batch axes as sent; scaling: temperature, softcap and top_k.
     """
 
-    axes: tuple[int, ...]
+    axes: Shape
     logits: Array
     scaling: Mapping[str, Any]
     inputs: Floats | None = None
@@ -54,30 +54,40 @@ class Batch:
 
 
 class Extent(NamedTuple):
-    """How much work a request is: its rows, the elements of its logits, and those of all its outputs together."""
+    """How much work a request is: its rows, the elements of its logits, and those of all its outputs together.
+
+    largest: the name and the elements of its largest input or output.
+    """
 
     rows: int
     logits: int
     outputs: int
+    largest: tuple[str, int]
+
+    def check(self, max_elements: float) -> None:
+        """Raises TensorTooLarge for more elements in an input or an output."""
+        name, size = self.largest
+        if size > max_elements:
+            raise TensorTooLarge(name, size, max_elements)
 
 
-def measure(operation: Operation, fields: Mapping[str, Any], outputs: Sequence[str], max_elements: float) -> Extent:
-    """The extent of a request, whose fields are as for `run`.
-
-    Raises TensorTooLarge if an input or an output has more than max_elements.
-    """
-    tensors = _tensors(operation, fields)
-    for name, values in tensors.items():
-        _bound(name, values.size or _size(values.shape), max_elements)
-    sizes = _sizes(tensors, fields)
-    total = 0
-    for output in _plan(operation, tuple(outputs)).wanted:
-        size = max(prod([sizes[axis] for axis in axes]) for axes in output.axes)
-        _bound(output.name, size, max_elements)
-        total += size
-    logits = sizes["..."] * sizes["K"]
-    _bound("logits", logits, max_elements)
-    return Extent(sizes["..."], logits, total)
+@lru_cache(maxsize=FORMS)
+def measure(operation: Operation, form: Form, outputs: tuple[str, ...]) -> Extent:
+    """The extent of a request of that form, which asks for these outputs."""
+    shapes = dict(form)
+    front = shapes["logits"] if "logits" in shapes else shapes["inputs"]
+    classes = front[-1] if "logits" in shapes else shapes["weights"][0]
+    (k,) = shapes.get("top_k", (0,))
+    lengths = {"...": _size(front[:-1]), "K": classes, "D": front[-1], "k": k}
+    asked = {
+        name: max(prod([lengths[axis] for axis in axes]) for axes in operation.named_outputs[name].axes)
+        for name in outputs
+    }
+    # an input without elements may still have too many classes
+    inputs = {name: _size(shapes[name]) for name in operation.input_names if name in shapes}
+    logits = lengths["..."] * classes
+    largest = max([*inputs.items(), *asked.items(), ("logits", logits)], key=itemgetter(1))
+    return Extent(lengths["..."], logits, sum(asked.values()), largest)
 
 
 def run(operation: Operation, fields: Mapping[str, Any], outputs: Sequence[str]) -> dict[str, Array]:
@@ -88,21 +98,15 @@ def run(operation: Operation, fields: Mapping[str, Any], outputs: Sequence[str])
     Raises what `service.operations.checks` refuses.
     """
     plan = _plan(operation, tuple(outputs))
-    tensors = _tensors(operation, fields)
+    dtype = fields["dtype"]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        batch = _prepare(tensors, fields)
-        single = plan.answers if fields["dtype"] == "float32" else ()
-        results = evaluate(batch.rows, batch.logits.shape, plan.rows, single)
+        batch = _prepare(fields)
+        results = evaluate(batch.rows, batch.logits.shape, plan.rows, plan.answers if dtype == "float32" else ())
         _check_maxima(results["maximum"], batch)
         for total in plan.totals:
             assert total.total is not None
-            results[total.name] = np.asarray(total.total(batch, *(results[name] for name in total.of)))
-        return {each.name: _shaped(each, results[each.name], batch.axes, fields["dtype"]) for each in plan.wanted}
-
-
-def _tensors(operation: Operation, fields: Mapping[str, Any]) -> dict[str, Array]:
-    """The inputs that were sent."""
-    return {each.name: fields[each.name] for each in operation.inputs if fields[each.name] is not None}
+            results[total.name] = np.asarray(total.total(batch, *[results[name] for name in total.of]))
+        return {each.name: _shaped(each, results[each.name], batch.axes, dtype) for each in plan.wanted}
 
 
 class Plan(NamedTuple):
@@ -142,31 +146,25 @@ def _collect(operation: Operation, name: str, rows: dict[str, None], totals: dic
     totals[output] = None
 
 
-def _sizes(tensors: Mapping[str, Array], fields: Mapping[str, Any]) -> dict[str, int]:
-    """The length of each axis, all batch axes as one."""
-    front = tensors["logits" if "logits" in tensors else "inputs"]
-    classes = front.shape[-1] if "logits" in tensors else len(tensors["weights"])
-    return {"...": _size(front.shape[:-1]), "K": classes, "D": front.shape[-1], "k": fields["top_k"]}
-
-
-def _prepare(tensors: Mapping[str, Array], fields: Mapping[str, Any]) -> Batch:
+def _prepare(fields: Mapping[str, Any]) -> Batch:
     """Rounds to the dtype, flattens the batch axes, counts the rows and checks them."""
-    dtype = fields["dtype"]
-    if "logits" in tensors:
-        axes = tensors["logits"].shape[:-1]
-        targets = _targets(tensors, fields, axes)
-        logits = checks.as_dtype("logits", tensors["logits"], dtype).reshape(-1, tensors["logits"].shape[-1])
+    dtype, sent = fields["dtype"], fields["logits"]
+    inputs = weights = bias = None
+    if sent is not None:
+        axes, classes = sent.shape[:-1], sent.shape[-1]
+        targets = _targets(fields, axes, classes)
+        logits = checks.as_dtype("logits", sent, dtype).reshape(-1, classes)
         logits = checks.rows_not_counted(logits, None if targets is None else targets.counted)
-        inputs = weights = bias = None
     else:
-        axes = tensors["inputs"].shape[:-1]
-        targets = _targets(tensors, fields, axes)
-        inputs, weights, bias = (_doubles(tensors, name, dtype) for name in ("inputs", "weights", "bias"))
+        inputs, weights, bias = (_doubles(fields, name) for name in ("inputs", "weights", "bias"))
         assert inputs is not None
         assert weights is not None
-        counted = None if targets is None else targets.counted
+        axes, counted = inputs.shape[:-1], None
+        targets = _targets(fields, axes, len(weights))
+        if targets is not None:
+            counted = targets.counted
         inputs, logits = _layer(inputs.reshape(-1, inputs.shape[-1]), weights, bias, counted, axes)
-    vectors = _doubles(tensors, "probabilities_gradient", dtype)
+    vectors = _doubles(fields, "probabilities_gradient")
     return Batch(
         axes=axes,
         logits=logits,
@@ -180,22 +178,22 @@ def _prepare(tensors: Mapping[str, Array], fields: Mapping[str, Any]) -> Batch:
     )
 
 
-def _targets(tensors: Mapping[str, Array], fields: Mapping[str, Any], axes: tuple[int, ...]) -> Targets | None:
+def _targets(fields: Mapping[str, Any], axes: Shape, classes: int) -> Targets | None:
     """The targets and their weights, batch axes made one; None if there are none."""
-    if "targets" not in tensors:
+    sent = fields.get("targets")
+    if sent is None:
         return None
     labels = counted = probabilities = None
-    if tensors["targets"].ndim == len(axes):
-        classes = tensors["logits"].shape[-1] if "logits" in tensors else len(tensors["weights"])
-        labels, counted = checks.labels(tensors["targets"], classes, fields["ignore_index"])
+    if sent.ndim == len(axes):
+        labels, counted = checks.labels(sent, classes, fields["ignore_index"])
     else:
-        probabilities = checks.probabilities(_doubles(tensors, "targets", fields["dtype"]))
-    sample_weights = _doubles(tensors, "sample_weights", fields["dtype"])
+        probabilities = checks.probabilities(_doubles(fields, "targets"))
+    sample_weights = _doubles(fields, "sample_weights")
     targets = Targets(
         labels=labels,
         probabilities=probabilities,
         counted=counted,
-        class_weights=_doubles(tensors, "class_weights", fields["dtype"]),
+        class_weights=_doubles(fields, "class_weights"),
         sample_weights=None if sample_weights is None else sample_weights.reshape(-1),
         label_smoothing=fields["label_smoothing"],
         z_loss=fields["z_loss"],
@@ -207,13 +205,14 @@ def _targets(tensors: Mapping[str, Array], fields: Mapping[str, Any], axes: tupl
     return targets
 
 
-def _doubles(tensors: Mapping[str, Array], name: str, dtype: str) -> Any:
-    """A tensor rounded to dtype, as float64; None if it was left out."""
-    return checks.as_dtype(name, tensors[name], dtype).astype(np.float64, copy=False) if name in tensors else None
+def _doubles(fields: Mapping[str, Any], name: str) -> Any:
+    """A tensor rounded to the dtype, as float64; None if it was left out."""
+    values = fields.get(name)
+    return None if values is None else checks.as_dtype(name, values, fields["dtype"]).astype(np.float64, copy=False)
 
 
 def _layer(
-    inputs: Floats, weights: Floats, bias: Floats | None, counted: checks.Mask | None, batch: tuple[int, ...]
+    inputs: Floats, weights: Floats, bias: Floats | None, counted: checks.Mask | None, batch: Shape
 ) -> tuple[Floats, Floats]:
     """Inputs and logits of the layer, where a row that is not counted and not finite is 0 and excludes every class."""
     absent = checks.rows_of_layer(inputs, counted, batch)
@@ -234,22 +233,13 @@ def _check_maxima(largest: Floats, batch: Batch) -> None:
         checks.no_excluded_row(largest, None, batch.axes)
 
 
-def _shaped(output: Output, values: Array, batch: tuple[int, ...], dtype: str) -> Array:
+def _shaped(output: Output, values: Array, batch: Shape, dtype: str) -> Array:
     """values with the batch axes as they were sent, in the dtype of the answer."""
-    axes = next(axes for axes in output.axes if len(axes) == values.ndim)
-    if axes[:1] == ("...",):
+    if values.ndim and len(batch) != 1 and output.has_rows:
         values = values.reshape(batch + values.shape[1:])
     return values if output.integer or dtype == "float64" else values.astype(dtype, copy=False)
 
 
-def _size(shape: tuple[int, ...]) -> int:
+def _size(shape: Shape) -> int:
     """How many elements a shape has, as if no axis were empty: no row at all may still be of too many classes."""
     return prod([max(1, length) for length in shape])
-
-
-def _bound(name: str, size: int, max_elements: float) -> None:
-    if size > max_elements:
-        raise TensorTooLarge(
-            f"{name} has {size} elements; at most {max_elements} are served at once. Send fewer rows.",
-            ((name,), "has too many elements"),
-        )

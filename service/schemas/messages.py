@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 from typing_extensions import TypeAliasType
 
-from service.description import Domain
+from service.description import FORMS, Domain, Form, Operation, Shape
 from service.errors import (
     ConflictingFields,
     InvalidOutputs,
@@ -22,55 +23,70 @@ from service.schemas.shapes import fit
 from service.schemas.tensors import Logit, Result, TensorField, Weight, nested
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Sequence
 
-    from service.description import Input, Operation, Output, Parameter
+    from service.description import Input, Output, Parameter
 
 MOST = 20
 """Places that a refusal names."""
 
+Given = Mapping[str, Shape]
+"""The items of a form, by name."""
+
+
+class Message(NamedTuple):
+    """A request that is understood.
+
+    fields: inputs and parameters by name, None where left out; wanted: the outputs to return, in the order asked for.
+    """
+
+    operation: Operation
+    fields: dict[str, Any]
+    form: Form
+    wanted: tuple[str, ...]
+
 
 class Request(BaseModel):
-    """A validated request: no unknown field, inputs that fit together, outputs that can be had from them."""
+    """A request as it is sent. What its fields are on their own is said here; `read` sees to how they go together."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     operation: ClassVar[Operation]
 
     @classmethod
-    def read(cls, fields: Mapping[str, Any]) -> Self:
-        """The message made of named tensors and parameters. Raises ServiceError."""
+    def read(cls, sent: Mapping[str, Any]) -> Message:
+        """The message in named tensors and parameters: no unknown field, inputs that fit, outputs that can be had.
+
+        Raises ServiceError.
+        """
+        operation = cls.operation
         try:
-            return cls.model_validate(fields)
+            fields = cls.model_validate(sent).__dict__
         except ValidationError as error:
-            raise refusal(error, cls.operation) from None
-
-    @property
-    def fields(self) -> Mapping[str, Any]:
-        """Inputs and parameters by name, None where left out."""
-        return self.__dict__
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        check_presence(self.operation, self.fields, self.model_fields_set)
-        lengths = fit([each for each in self.operation.inputs if each.name in self.model_fields_set], self.fields)
-        classes = lengths["K"][0]
-        if (self.fields["top_k"] or 0) > classes:
-            raise InvalidParameter(f"top_k must be at most the {classes} classes.", (("top_k",), "is above K"))
-        check_outputs(self.operation, self.fields)
-        return self
-
-    @property
-    def wanted(self) -> list[str]:
-        """The names of the outputs to return, in the order asked for."""
-        if self.fields["outputs"] is not None:
-            return list(self.fields["outputs"])
-        outputs = self.operation.named_outputs
-        return [name for name in self.operation.defaults if obstacle(outputs[name], self.fields) is None]
+            raise refusal(error, operation) from None
+        items = [(name, value.shape) for name in operation.input_names if (value := fields[name]) is not None]
+        for name, neutral in operation.neutral.items():
+            if (value := fields[name]) != neutral:
+                items.append((name, (value,) if name == "top_k" else ()))
+        form, outputs = tuple(items), fields["outputs"]
+        return Message(operation, fields, form, _wanted(operation, form, None if outputs is None else tuple(outputs)))
 
 
-def check_presence(operation: Operation, fields: Mapping[str, Any], given: AbstractSet[str]) -> None:
+@lru_cache(maxsize=FORMS)
+def _wanted(operation: Operation, form: Form, outputs: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The names of the outputs to return. Raises ServiceError where the items of a form do not go together."""
+    given = dict(form)
+    check_presence(operation, given)
+    (classes,) = fit(operation.inputs, given)["K"]
+    if given.get("top_k", (0,))[0] > classes:
+        raise InvalidParameter(f"top_k must be at most the {classes} classes.", (("top_k",), "is above K"))
+    if outputs is not None:
+        check_outputs(operation, outputs, given)
+        return outputs
+    return tuple(name for name in operation.defaults if obstacle(operation.named_outputs[name], given) is None)
+
+
+def check_presence(operation: Operation, given: Given) -> None:
     """Raises MissingField and ConflictingFields where the inputs and parameters given do not go together."""
     for group in operation.alternatives:
         chosen = [name for name in group if name in given]
@@ -80,42 +96,39 @@ def check_presence(operation: Operation, fields: Mapping[str, Any], given: Abstr
             raise ConflictingFields(
                 f"Send either {' or '.join(chosen)}, not both.", *(((name,), "excludes another") for name in chosen)
             )
-    for name, needs in operation.needs.items():
-        if name not in given or (name in operation.neutral and fields[name] == operation.neutral[name]):
-            continue
-        for needed in needs:
+    for name in given:
+        for needed in operation.needs.get(name, ()):
             if needed not in given:
                 raise MissingField(
                     f"{name} means nothing without {needed}; send both or neither.", ((name,), f"needs {needed}")
                 )
-    if fields.get("denominator") is not None and fields["reduction"] != "mean":
+    if "denominator" in given and "reduction" in given:
         raise ConflictingFields(
             "denominator divides the mean; leave it out, or set reduction to mean.", (("denominator",), "needs a mean")
         )
 
 
-def check_outputs(operation: Operation, fields: Mapping[str, Any]) -> None:
+def check_outputs(operation: Operation, outputs: Sequence[str], given: Given) -> None:
     """Raises InvalidOutputs for an output named twice, and for one that the request cannot have."""
-    outputs = fields["outputs"] or ()
     if len(set(outputs)) < len(outputs):
         raise InvalidOutputs("outputs must name each output once.", (("outputs",), "names an output twice"))
     for index, name in enumerate(outputs):
-        reason = obstacle(operation.named_outputs[name], fields)
+        reason = obstacle(operation.named_outputs[name], given)
         if reason is not None:
             raise InvalidOutputs(f"outputs cannot have {name} {reason}.", (("outputs", index), reason))
 
 
-def obstacle(output: Output, fields: Mapping[str, Any]) -> str | None:
+def obstacle(output: Output, given: Given) -> str | None:
     """Why the request cannot have an output; None if it can."""
     for needed in output.needs:
         if needed == "target probabilities":
-            targets, rows = fields["targets"], fields["logits"] if fields["logits"] is not None else fields["inputs"]
-            if targets is None or targets.ndim < rows.ndim:
+            rows = given["logits"] if "logits" in given else given["inputs"]
+            if len(given.get("targets", ())) < len(rows):
                 return "without targets that are class probabilities"
-        elif fields[needed] is None:
+        elif needed not in given:
             return f"without {needed}"
     for excluded in output.unless:
-        if fields[excluded] is not None:
+        if excluded in given:
             return f"together with {excluded}"
     return None
 

@@ -2,44 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from service.errors import EmptyAxis, ShapeMismatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    import numpy.typing as npt
-
-    from service.description import Axes, Input
-
-Shape = tuple[int, ...]
+    from service.description import Axes, Input, Shape
 
 
-def fit(inputs: Iterable[Input], tensors: Mapping[str, npt.NDArray[Any]]) -> dict[str, tuple[int, ...]]:
+def fit(inputs: Iterable[Input], shapes: Mapping[str, Shape]) -> dict[str, Shape]:
     """The length of every axis, as a tuple: those of the batch under `...`, the others one each.
 
-    The inputs are read in order; the first that has an axis sets its length.
+    shapes: of the inputs that are there. They are read in order; the first that has an axis sets its length.
 
     Raises EmptyAxis for a tensor without classes or features, ShapeMismatch for one that fits none of its axes.
     """
     lengths: dict[str, Shape] = {}
     named: list[str] = []
     for each in inputs:
-        tensor = tensors.get(each.name)
-        if tensor is None:
+        shape = shapes.get(each.name)
+        if shape is None:
             continue
-        found = next(filter(None, (_match(axes, tensor.shape, lengths) for axes in each.axes)), None)
+        found = next(filter(None, (_match(axes, shape, lengths) for axes in each.axes)), None)
         if found is None:
-            raise _mismatch(each, tensor.shape, lengths, named)
+            raise _mismatch(each, shape, lengths, named)
         for axis in ("K", "D"):
             if found.get(axis) == (0,):
                 raise EmptyAxis(
-                    f"{each.name} has no {'classes' if axis == 'K' else 'features'}; its shape is {tensor.shape}.",
+                    f"{each.name} has no {'classes' if axis == 'K' else 'features'}; its shape is {_written(shape)}.",
                     ((each.name,), "is empty"),
                 )
         lengths.update(found)
-        named.append(f"{each.name} {_written(tensor.shape)}")
+        named.append(f"{each.name} {_written(shape)}")
     return lengths
 
 

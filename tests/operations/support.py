@@ -29,7 +29,7 @@ def full_answer(operation: str, **request: Any) -> Answer:
 def available(operation: str, **request: Any) -> list[str]:
     """The names of the outputs that the request can have."""
     message = MODELS[operation].read(request)
-    return [each.name for each in message.operation.outputs if obstacle(each, message.fields) is None]
+    return [each.name for each in message.operation.outputs if obstacle(each, dict(message.form)) is None]
 
 
 def assert_same(actual: Answer, expected: Answer) -> None:

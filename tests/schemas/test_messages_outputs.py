@@ -39,7 +39,7 @@ def wants(operation: Operation, each: Output) -> dict[str, Any]:
 @pytest.mark.parametrize(("operation", "each"), OUTPUTS, ids=named)
 def test_a_request_that_has_what_an_output_needs_gets_it(operation: Operation, each: Output) -> None:
     message = read(operation, wants(operation, each))
-    assert message.wanted == [each.name]
+    assert message.wanted == (each.name,)
     assert list(run(operation, message.fields, message.wanted)) == [each.name]
 
 
@@ -96,12 +96,12 @@ def test_the_gradient_of_targets_needs_targets_that_are_probabilities(other: dic
     ],
 )
 def test_the_outputs_that_nobody_chose(operation: Operation, names: list[str], outputs: list[str]) -> None:
-    assert read(operation, request(operation, names)).wanted == outputs
+    assert read(operation, request(operation, names)).wanted == tuple(outputs)
 
 
 def test_outputs_come_in_the_order_asked_for() -> None:
     outputs = ["entropy", "loss", "probabilities"]
-    assert read(LOSS, {**request(LOSS), "outputs": outputs}).wanted == outputs
+    assert read(LOSS, {**request(LOSS), "outputs": outputs}).wanted == tuple(outputs)
 
 
 @pytest.mark.parametrize(
