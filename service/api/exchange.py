@@ -6,12 +6,13 @@ import os
 import re
 from asyncio import timeout
 from time import perf_counter
-from typing import TYPE_CHECKING
+from types import coroutine
+from typing import TYPE_CHECKING, Any
 
 from service.errors import SlowBody
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Coroutine, Generator, Iterable
 
     from starlette.types import Receive, Scope, Send
 
@@ -110,20 +111,27 @@ class Exchange:
         """
         # leading zeros: Python reads at most 4300 digits, HTTP any number of them
         claim.announce(int(self.headers.get(b"content-length", b"").lstrip(b"0") or 0))
+        # a small body has come with the headers; to set a clock for it takes as long as to decode it
+        rest = begin(self._read(claim))
+        if rest is None:
+            return
         try:
             async with timeout(seconds):
-                self._content, more = await self._piece()
-                if not more and claim.is_small(self.bytes_in):
-                    return
-                claim.body(self.bytes_in)
-                if more:
-                    self._content = bytearray(self._content)
-                while more:
-                    piece, more = await self._piece()
-                    claim.body(len(piece))
-                    self._content += piece
+                await rest
         except TimeoutError:
             raise SlowBody(seconds) from None
+
+    async def _read(self, claim: Claim) -> None:
+        self._content, more = await self._piece()
+        if not more and claim.is_small(self.bytes_in):
+            return
+        claim.body(self.bytes_in)
+        if more:
+            self._content = bytearray(self._content)
+        while more:
+            piece, more = await self._piece()
+            claim.body(len(piece))
+            self._content += piece
 
     def take(self) -> bytes | bytearray:
         """The body, which is forgotten here: so its memory is free as soon as the caller is done with it."""
@@ -172,6 +180,25 @@ class Exchange:
         if self._lifecycle is not None and self._lifecycle.leaving:
             headers.append((b"connection", b"close"))
         return headers
+
+
+def begin(work: Coroutine[Any, Any, None]) -> Awaitable[None] | None:
+    """Runs a coroutine until it waits for something: the rest of it, to be awaited; None if that was all."""
+    try:
+        waits_for = work.send(None)
+    except StopIteration:
+        return None
+    return _rest(work, waits_for)
+
+
+@coroutine
+def _rest(work: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
+    try:
+        yield waits_for
+    except BaseException:
+        work.close()
+        raise
+    yield from work.__await__()
 
 
 def _joined(headers: Iterable[RawHeader]) -> dict[bytes, bytes]:
