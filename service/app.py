@@ -92,7 +92,7 @@ def create_app(settings: Settings | None = None) -> Service:
     app.state.lifecycle = runtime.lifecycle
     app.openapi = partial(document, app, runtime.settings)  # type: ignore[method-assign]
     app.include_router(health_router(runtime.settings))
-    app.include_router(metrics_router(runtime.metrics))
+    app.include_router(metrics_router(runtime.metrics, runtime.publish))
     app.include_router(open_inference_router)
     add_docs(app)
     add_playground(app)

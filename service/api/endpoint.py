@@ -89,7 +89,7 @@ class OperationEndpoint:
         exchange = Exchange(scope, receive, send, self.runtime.lifecycle)
         exchange.route, exchange.operation = self.route, self.operation.name
         claim = Claim(self.runtime.admission)
-        self.runtime.begin()
+        self.runtime.lifecycle.begin()
         try:
             reply = await self._serve(exchange, claim)
             await exchange.reply(HTTPStatus.OK, reply.media_type, reply.content, reply.headers)

@@ -37,18 +37,17 @@ class Runtime:
         self.metrics = Metrics()
         self.admission = Admission(settings, self.metrics.bytes_in_flight)
         self.keys = Keys(settings.keys)
-        self.lifecycle = Lifecycle(settings)
+        self.lifecycle = Lifecycle(settings, self.publish)
         self.threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="softmax")
 
-    def begin(self) -> None:
-        """Notes that an operation is being asked for."""
-        self.lifecycle.begin()
-        self.metrics.in_flight.inc()
+    def publish(self) -> None:
+        """Brings the metrics of the process up to date."""
+        self.metrics.in_flight.set(self.lifecycle.taken)
+        self.metrics.add_up()
 
     def end(self, exchange: Exchange) -> None:
-        """Notes that it is answered."""
+        """Notes that an operation is answered."""
         self.lifecycle.end()
-        self.metrics.in_flight.dec()
         self.record(exchange)
 
     def record(self, exchange: Exchange) -> None:

@@ -23,7 +23,7 @@ LENGTHS = {"...": (2,), "K": (3,), "D": (4,)}
 MODELS = {operation.name: request_model(operation) for operation in OPERATIONS}
 
 
-def read(operation: Operation, fields: dict[str, Any]) -> Request:
+def read(operation: Operation, fields: dict[str, Any]) -> Message:
     """The message made of the fields."""
     return MODELS[operation.name].read(fields)
 
