@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.api import problems
+from service.api.exchange import new_request_id
 from service.errors import MalformedHeader
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class BoundedProtocol(HttpToolsProtocol):
         del msg
         error = MalformedHeader(LONGEST_HEAD)
         kind = problems.KINDS[MalformedHeader]
-        request_id = os.urandom(16).hex()
+        request_id = new_request_id()
         content = problems.problem(kind, kind.status, error.detail, request_id)
         head = (
             f"content-type: {problems.MEDIA_TYPE}\r\ncontent-length: {len(content)}\r\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from types import GenericAlias
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
@@ -77,13 +78,12 @@ class TensorField:
     shown: Any
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.with_info_plain_validator_function(
-            self.validate, json_schema_input_schema=handler.generate_schema(self.shown)
+        return core_schema.no_info_plain_validator_function(
+            partial(self.validate, str(handler.field_name)), json_schema_input_schema=handler.generate_schema(self.shown)
         )
 
-    def validate(self, value: Any, info: core_schema.ValidationInfo) -> Array:
+    def validate(self, name: str, value: Any) -> Array:
         """value as an array of int64 or of floats, in the domain."""
-        name = str(info.field_name)
         array = value if isinstance(value, np.ndarray) else from_nested(name, value)
         if array.dtype.kind not in "iuf":
             raise NotANumber(name)
