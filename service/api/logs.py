@@ -19,6 +19,13 @@ requests = logging.getLogger("service.requests")
 """Takes the line of a request, as a dictionary."""
 
 
+def note(exchange: Exchange, seconds: float) -> None:
+    """Logs a request that is answered."""
+    if requests.isEnabledFor(logging.INFO):
+        # `info` would first look up the stack for whoever calls it
+        requests.handle(logging.LogRecord(requests.name, logging.INFO, "", 0, line(exchange, seconds), (), None))
+
+
 def line(exchange: Exchange, seconds: float) -> dict[str, Any]:
     """What is logged of a request: nothing of its body, nor its key."""
     return {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
@@ -54,8 +53,7 @@ class Runtime:
         """Counts and logs a request that is answered."""
         seconds = perf_counter() - exchange.started
         self.metrics.count(exchange, seconds)
-        if logs.requests.isEnabledFor(logging.INFO):
-            logs.requests.info(logs.line(exchange, seconds))
+        logs.note(exchange, seconds)
 
     async def in_thread(self, exchange: Exchange, work: Callable[[], T]) -> T:
         """The result of work that a thread does; it is not begun if the client leaves first.
