@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -22,24 +22,59 @@ LONGEST_HEAD = 2**16
 """Bytes of the longest head of a request: its first line and its headers."""
 
 
+class Lingering:
+    """A transport that does not close on a client which is still sending.
+
+    That would reset the connection, and the client would lose a reply that it has not read. So this side alone ends at
+    once; what else comes is thrown away until the client ends too, or the patience with it does.
+    """
+
+    def __init__(self, transport: asyncio.Transport, protocol: BoundedProtocol) -> None:
+        self._transport = transport
+        self._protocol = protocol
+        self.lingers = False
+        self.write = transport.write
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else a transport does."""
+        return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        """Is nothing more to be written?"""
+        return self.lingers or self._transport.is_closing()
+
+    def close(self) -> None:
+        """Closes, once nobody is sending."""
+        if self.is_closing() or not self._protocol.sending or not self._transport.can_write_eof():
+            self._transport.close()
+            return
+        self.lingers = True
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        self._protocol.wait()
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """Closes a connection that for `timeout_keep_alive` sends no request, or takes nothing of a reply.
 
     uvicorn itself does so only between two requests. The time of a body is `service.api.exchange`'s business.
     """
 
+    transport: Lingering  # type: ignore[assignment]
     patience: TimerHandle | None = None
     head_bytes: int | None = None
-    """Bytes of the head after the piece that it began in, None outside of one."""
+    """Bytes of a head that came in the pieces before this one but after its first, None outside of one."""
     piece_bytes = 0
     """Bytes of the latest piece that came."""
+    head_began = False
+    """Is that where the head begins?"""
     sending = False
     """Is the client in the middle of a request?"""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Waits for the first request."""
-        super().connection_made(transport)
-        self._wait()
+        super().connection_made(Lingering(transport, self))  # type: ignore[arg-type]  # it does what uvicorn asks of one
+        self.wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Waits for nothing any more."""
@@ -48,27 +83,30 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Reads on, and waits for the rest of what does not hold a whole request."""
-        if self.head_bytes is not None:
+        if self.transport.lingers:
+            return
+        if not self.sending:
+            data = _without_upgrade(data)
+        inside, self.piece_bytes = self.head_bytes is not None, len(data)
+        self.head_began = False
+        super().data_received(data)
+        if inside and self.head_bytes is not None and not self.head_began:
             self.head_bytes += len(data)
             if self.head_bytes > LONGEST_HEAD:
                 self.send_400_response("")
-                return
-        elif not self.sending:
-            data = _without_upgrade(data)
-        self.piece_bytes = len(data)
-        super().data_received(data)
         self._look()
 
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
-        self.sending, self.head_bytes = True, 0
+        self.sending, self.head_bytes, self.head_began = True, 0, True
 
     def on_headers_complete(self) -> None:
-        """It ends. Raises MalformedHeader if it was too long after all, having come in one piece."""
+        """It ends. Raises MalformedHeader if it was too long after all."""
+        came = (self.head_bytes or 0) + self.piece_bytes
         self.head_bytes = None
         if (
-            self.piece_bytes > LONGEST_HEAD
+            came > LONGEST_HEAD
             and len(self.url) + sum([len(name) + len(value) for name, value in self.headers]) > LONGEST_HEAD
         ):
             raise MalformedHeader(LONGEST_HEAD)
@@ -107,11 +145,12 @@ class BoundedProtocol(HttpToolsProtocol):
         """Is it the client's turn?"""
         answering = self.cycle is not None and not self.cycle.response_complete
         if self.flow.write_paused or (self.sending and not answering):
-            self._wait()
+            self.wait()
         else:
             self._stop_waiting()
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Closes the connection unless something comes of it in time."""
         if self.patience is None:
             self.patience = self.loop.call_later(self.timeout_keep_alive, self.transport.abort)
 

@@ -79,7 +79,8 @@ class TensorField:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
-            partial(self.validate, str(handler.field_name)), json_schema_input_schema=handler.generate_schema(self.shown)
+            partial(self.validate, str(handler.field_name)),
+            json_schema_input_schema=handler.generate_schema(self.shown),
         )
 
     def validate(self, name: str, value: Any) -> Array:

@@ -142,6 +142,42 @@ async def test_a_body_is_no_part_of_a_head(port: int) -> None:
     assert (await answer(port, head, body[:LONGEST_HEAD], body[LONGEST_HEAD:])).startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.parametrize("split", [1, 20, 60])
+async def test_a_body_is_no_part_of_a_head_that_comes_in_two_pieces(port: int, split: int) -> None:
+    body = BODY.ljust(2 * LONGEST_HEAD)
+    whole = HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    # as where a body that was refused is read to its end, and the next head begins in the same piece
+    last = whole.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+    pieces = (whole[:split], whole[split:] + last[:split], last[split:])
+    assert (await answer(port, *pieces)).count(b"HTTP/1.1 200 ") == 2
+
+
+async def test_a_client_that_is_refused_while_it_sends_reads_its_refusal(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /softmax HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 9000000\r\n\r\n")
+    async with asyncio.timeout(10):
+        for _ in range(90):
+            writer.write(b" " * 100_000)
+            await writer.drain()
+            await asyncio.sleep(0)
+        reply = await reader.read()
+    assert reply.startswith(b"HTTP/1.1 415 ")
+    assert b"/problems/unreadable-media-type" in reply
+    writer.close()
+
+
+async def test_a_client_that_goes_on_sending_after_its_refusal_is_cut_off(port: int) -> None:
+    start = time.monotonic()
+    head = b"POST /softmax HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 9000000\r\n\r\n"
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(head)
+    while not writer.transport.is_closing() and time.monotonic() - start < 5 * PATIENCE:
+        writer.write(b" ")
+        await asyncio.sleep(0.05)
+    assert PATIENCE / 2 < time.monotonic() - start < 4 * PATIENCE
+    writer.close()
+
+
 @pytest.mark.parametrize(
     "pieces",
     [

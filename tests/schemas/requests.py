@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from service.description import Axes, Operation, Parameter
-    from service.schemas.messages import Request
+    from service.schemas.messages import Message
 
 LENGTHS = {"...": (2,), "K": (3,), "D": (4,)}
 
