@@ -115,7 +115,7 @@ def inference_replies() -> Examples:
 def _answer(operation: Operation, request: Mapping[str, Any], max_elements: float = inf) -> Any:
     message = request_model(operation).read(json.decode(orjson.dumps(request), operation))
     measure(operation, message.form, message.wanted).check(max_elements)
-    return orjson.loads(json.encode(run(operation, message.fields, message.wanted)))
+    return orjson.loads(json.encode(run(operation, message.fields, message.wanted), operation))
 
 
 def _infer(operation: Operation, request: Mapping[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi.routing import APIRoute
@@ -55,7 +56,7 @@ class PlainDoor:
             limit = self.settings.max_body_bytes
             fields, offered = numpy.decode_npz(body, operation, exchange.query, max_bytes=limit), BINARY_FIRST
         if first_accepted(accept, offered) == json.MEDIA_TYPE:
-            return fields, write_json
+            return fields, partial(write_json, operation)
         return fields, lambda outputs: write_numpy(outputs, accept)
 
     def status(self, kind: Kind) -> int:
@@ -63,9 +64,9 @@ class PlainDoor:
         return kind.status
 
 
-def write_json(outputs: Mapping[str, npt.NDArray[Any]]) -> Reply:
+def write_json(operation: Operation, outputs: Mapping[str, npt.NDArray[Any]]) -> Reply:
     """The outputs as one JSON object."""
-    return Reply(json.encode(outputs), json.MEDIA_TYPE)
+    return Reply(json.encode(outputs, operation), json.MEDIA_TYPE)
 
 
 def write_numpy(outputs: Mapping[str, npt.NDArray[Any]], accept: str | None) -> Reply:

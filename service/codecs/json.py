@@ -63,12 +63,15 @@ def _list(value: simdjson.Array) -> list[Any]:
     return [{} if isinstance(item, simdjson.Array | simdjson.Object) else item for item in items]
 
 
-def encode(outputs: Mapping[str, Array]) -> bytes:
-    """Named arrays as one JSON object of nested arrays, a number for rank 0.
+def encode(outputs: Mapping[str, Array], operation: Operation) -> bytes:
+    """The outputs of an operation as one JSON object of nested arrays, a number for rank 0.
 
     Floats are the shortest digits that read back to the same number of their dtype; what is not finite is a string.
     """
-    return dumps({name: writable(values) for name, values in outputs.items()})
+    described = operation.named_outputs
+    return dumps(
+        {name: plain(values) if described[name].finite else writable(values) for name, values in outputs.items()}
+    )
 
 
 def dumps(value: Any) -> bytes:
@@ -76,13 +79,16 @@ def dumps(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
+def plain(values: Array) -> Any:
+    """An array in which all is finite as `dumps` takes it: C-contiguous, or a number for rank 0."""
+    return np.ascontiguousarray(values) if values.ndim else values[()]
+
+
 def writable(values: Array) -> Any:
-    """An array as `dumps` takes it: as it is, as a number for rank 0, or as text if something in it is not finite."""
-    # orjson takes C-contiguous arrays of rank 1 and up
-    plain = np.ascontiguousarray(values) if values.ndim else values[()]
+    """An array as `dumps` takes it, as text if something in it is not finite."""
     if values.dtype.kind != "f" or np.isfinite(values).all():
-        return plain
-    return orjson.Fragment(_with_words(dumps(plain), values[~np.isfinite(values)]))
+        return plain(values)
+    return orjson.Fragment(_with_words(dumps(plain(values)), values[~np.isfinite(values)]))
 
 
 def _with_words(text: bytes, strange: Array) -> bytes:

@@ -99,24 +99,24 @@ def test_a_field_may_be_spelled_with_escapes_and_stand_among_blanks() -> None:
 
 @given(arrays(np.float64, filled_shape, elements=finite))
 def test_doubles_come_back_from_json_bit_by_bit(values: Array) -> None:
-    decoded = decode(encode({"logits": values}), GRADIENT)["logits"]
+    decoded = decode(encode({"logits": values}, GRADIENT), GRADIENT)["logits"]
     assert decoded.shape == values.shape
     assert decoded.tobytes() == values.tobytes()
 
 
 @given(arrays(np.int64, any_shape, elements=signed))
 def test_integers_are_written_exactly(values: Array) -> None:
-    assert json.loads(encode({"predictions": values})) == {"predictions": values.tolist()}
+    assert json.loads(encode({"predictions": values}, GRADIENT)) == {"predictions": values.tolist()}
 
 
 @given(arrays(np.float64, any_shape, elements=finite))
 def test_every_shape_is_written_as_nested_arrays(values: Array) -> None:
-    assert json.loads(encode({"probabilities": values})) == {"probabilities": values.tolist()}
+    assert json.loads(encode({"probabilities": values}, GRADIENT)) == {"probabilities": values.tolist()}
 
 
 @given(arrays(np.float32, st.integers(1, 9), elements=short))
 def test_single_precision_is_written_in_the_fewest_digits_that_read_back(values: Array) -> None:
-    written = [number.decode() for number in NUMBER.findall(encode({"loss": values}))]
+    written = [number.decode() for number in NUMBER.findall(encode({"loss": values}, GRADIENT))]
     assert np.array(written, np.float32).tobytes() == values.tobytes()
     assert [significant(number) for number in written] == [
         significant(np.format_float_scientific(value, unique=True)) for value in values
@@ -125,7 +125,7 @@ def test_single_precision_is_written_in_the_fewest_digits_that_read_back(values:
 
 @given(arrays(np.float64, any_shape, elements=st.sampled_from([np.inf, -np.inf, np.nan]) | finite))
 def test_what_is_not_finite_is_a_string_in_its_place(values: Array) -> None:
-    spelled = np.array(json.loads(encode({"loss": values}))["loss"], object)
+    spelled = np.array(json.loads(encode({"loss": values}, GRADIENT))["loss"], object)
     np.testing.assert_array_equal(spelled.astype(np.float64), values.reshape(spelled.shape))
     words = {item for item in spelled.ravel().tolist() if isinstance(item, str)}
     assert words <= {"Infinity", "-Infinity", "NaN"}
@@ -136,25 +136,25 @@ def test_a_tensor_of_rank_0_is_a_number_or_a_string(dtype: Any) -> None:
     numbers = {
         "loss": np.array(0.1, dtype),
         "denominator": np.array(np.inf, dtype),
-        "accuracy": np.array(np.nan, dtype),
+        "temperature_gradient": np.array(np.nan, dtype),
     }
-    assert encode(numbers) == b'{"loss":0.1,"denominator":"Infinity","accuracy":"NaN"}'
+    assert encode(numbers, GRADIENT) == b'{"loss":0.1,"denominator":"Infinity","temperature_gradient":"NaN"}'
 
 
 def test_an_array_need_not_be_contiguous() -> None:
     values = np.arange(6.0).reshape(2, 3)
-    assert json.loads(encode({"logits": values.T[:, ::-1]})) == {"logits": values.T[:, ::-1].tolist()}
+    assert json.loads(encode({"logits": values.T[:, ::-1]}, GRADIENT)) == {"logits": values.T[:, ::-1].tolist()}
 
 
 def test_outputs_are_written_in_the_order_they_are_given() -> None:
-    assert encode({"loss": np.array(1.0), "accuracy": np.array(0.5)}) == b'{"loss":1.0,"accuracy":0.5}'
+    assert encode({"loss": np.array(1.0), "accuracy": np.array(0.5)}, GRADIENT) == b'{"loss":1.0,"accuracy":0.5}'
 
 
 @pytest.mark.parametrize(
     "shape", [(100_000,), (1_000, 100), (50_000, 2), (100_000, 1), (10, 100, 100), (100_000, 1, 1)], ids=str
 )
 def test_decoding_makes_no_python_object_for_each_number(shape: tuple[int, ...]) -> None:
-    text = encode({"logits": np.random.default_rng(0).normal(size=shape)})
+    text = encode({"logits": np.random.default_rng(0).normal(size=shape)}, GRADIENT)
     tracemalloc.start()
     decode(text, GRADIENT)
     _, peak = tracemalloc.get_traced_memory()

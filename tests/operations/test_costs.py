@@ -39,7 +39,7 @@ def compute(name: str, fields: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]
 
 def by_json(name: str, body: bytes) -> bytes:
     """JSON to JSON."""
-    return json.encode(compute(name, json.decode(body, NAMED[name])))
+    return json.encode(compute(name, json.decode(body, NAMED[name])), NAMED[name])
 
 
 def by_npy(name: str, body: bytes) -> bytes:
@@ -88,7 +88,7 @@ def calls(function: Callable[[], Any]) -> int:
 
 def in_json(**fields: npt.NDArray[Any]) -> bytes:
     """Tensors as a JSON object."""
-    return json.encode(fields)
+    return json.dumps({each: json.writable(values) for each, values in fields.items()})
 
 
 def rows(count: int) -> dict[str, npt.NDArray[Any]]:
