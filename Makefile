@@ -41,7 +41,7 @@ tests/browser/node_modules: tests/browser/package-lock.json
 .PHONY: test-browser
 test-browser: .venv/browser tests/browser/node_modules ## run the tests of the pages in Chromium
 	npm run --silent --prefix tests/browser check
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 tests/browser
 
 .venv-ray/ray: requirements/ray.txt
 	$(PYTHON) -m venv .venv-ray
