@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from asyncio import timeout
+from functools import partial
 from random import getrandbits
 from time import perf_counter
 from types import coroutine
@@ -198,12 +199,17 @@ def begin(work: Coroutine[Any, Any, None]) -> Awaitable[None] | None:
 
 @coroutine
 def _rest(work: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
-    try:
-        yield waits_for
-    except BaseException:
-        work.close()
-        raise
-    yield from work.__await__()
+    while True:
+        try:
+            yield waits_for
+        except BaseException as error:  # noqa: BLE001 - a cancellation among them, which is the work's to take
+            step = partial(work.throw, error)
+        else:
+            step = partial(work.send, None)
+        try:
+            waits_for = step()
+        except StopIteration:
+            return
 
 
 def _joined(headers: Iterable[RawHeader]) -> dict[bytes, bytes]:

@@ -78,10 +78,8 @@ def rows_of_layer(inputs: Floats, counted: Mask | None, batch: tuple[int, ...]) 
     return np.asarray(wrong.any(axis=1))
 
 
-def rows_not_counted(logits: npt.NDArray[Any], counted: Mask | None) -> npt.NDArray[Any]:
+def rows_not_counted(logits: npt.NDArray[Any], counted: Mask) -> npt.NDArray[Any]:
     """Logits (N, K) in which a row that is not counted and holds a NaN or +inf has every class excluded."""
-    if counted is None:
-        return logits
     absent = ~counted & ~(logits.max(axis=1) < np.inf)
     return np.where(absent[:, None], -np.inf, logits) if absent.any() else logits
 

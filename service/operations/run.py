@@ -149,26 +149,27 @@ def _collect(operation: Operation, name: str, rows: dict[str, None], totals: dic
 def _prepare(fields: Mapping[str, Any]) -> Batch:
     """Rounds to the dtype, flattens the batch axes, counts the rows and checks them."""
     dtype, sent = fields["dtype"], fields["logits"]
+    has_targets = fields.get("targets") is not None
     inputs = weights = bias = None
     if sent is not None:
         axes, classes = sent.shape[:-1], sent.shape[-1]
-        targets = _targets(fields, axes, classes)
+        targets = _targets(fields, axes, classes) if has_targets else None
         logits = checks.as_dtype("logits", sent, dtype).reshape(-1, classes)
-        logits = checks.rows_not_counted(logits, None if targets is None else targets.counted)
+        if targets is not None and targets.counted is not None:
+            logits = checks.rows_not_counted(logits, targets.counted)
     else:
         inputs, weights, bias = (_doubles(fields, name) for name in ("inputs", "weights", "bias"))
         assert inputs is not None
         assert weights is not None
-        axes, counted = inputs.shape[:-1], None
-        targets = _targets(fields, axes, len(weights))
-        if targets is not None:
-            counted = targets.counted
+        axes = inputs.shape[:-1]
+        targets = _targets(fields, axes, len(weights)) if has_targets else None
+        counted = None if targets is None else targets.counted
         inputs, logits = _layer(inputs.reshape(-1, inputs.shape[-1]), weights, bias, counted, axes)
     vectors = _doubles(fields, "probabilities_gradient")
     return Batch(
         axes=axes,
         logits=logits,
-        scaling={name: fields[name] for name in ("temperature", "softcap", "top_k")},
+        scaling={"temperature": fields["temperature"], "softcap": fields["softcap"], "top_k": fields["top_k"]},
         inputs=inputs,
         weights=weights,
         bias=bias,
@@ -178,11 +179,9 @@ def _prepare(fields: Mapping[str, Any]) -> Batch:
     )
 
 
-def _targets(fields: Mapping[str, Any], axes: Shape, classes: int) -> Targets | None:
-    """The targets and their weights, batch axes made one; None if there are none."""
-    sent = fields.get("targets")
-    if sent is None:
-        return None
+def _targets(fields: Mapping[str, Any], axes: Shape, classes: int) -> Targets:
+    """The targets and their weights, batch axes made one."""
+    sent = fields["targets"]
     labels = counted = probabilities = None
     if sent.ndim == len(axes):
         labels, counted = checks.labels(sent, classes, fields["ignore_index"])
