@@ -74,8 +74,7 @@ CPU time of 1024 x 1000 logits as JSON, 19.6 MB each way, in one thread without 
 - Softmax alone: SciPy makes the same five passes, so on one core and in memory that is warm nothing of NumPy's is twice as
   fast. What is gained at 1 MB and more is fresh memory, which SciPy needs for three arrays of the size of the batch.
   Blocks of 16,384 and 32,768 logits are slower than 65,536. With the classes of short rows on the outer axis a pass is
-  faster, but to turn a block around and back takes what that saves; a sum as a product with ones takes a third of the
-  time as it is.
+  faster, but to turn a block around and back takes what that saves.
 - float32 is computed in float64, at 0.4 to 0.6 of SciPy's speed for long rows: the difference of two float32 logits is
   rounded by up to half a unit of itself, so its exponential is off by as many units as the difference is large, and
   NumPy's own float32 exponential by 2.5 more. The promise is 4 units in all.
@@ -84,7 +83,8 @@ CPU time of 1024 x 1000 logits as JSON, 19.6 MB each way, in one thread without 
 
 ## Where the time of a small request goes, and what does not make it less
 
-A server that answers 1 x 10 logits from 8 connections, its parts left out one after the other (without the line in the log):
+Roughly, from a server that answers 1 x 10 logits from 8 connections, its parts left out one after the other on a machine
+with busy neighbours (without the line in the log):
 
 | part | share of the CPU time |
 | :-- | --: |
@@ -97,10 +97,9 @@ A server that answers 1 x 10 logits from 8 connections, its parts left out one a
 
 - No part is large: 215 calls of functions, where there were 370. What follows from the form of a request (which fields, of
   which shapes) is worked out once for all of that form: 30 of 109 us in a loop without a socket. A clock for a body that has
-  come with its headers took 12, metrics one by one 10; a request id from the system and a look up the stack for the line
-  in the log took the rest. It is 53 us now.
-- A server takes nearly three times that loop for the same code. The same softmax twice in one request costs half as much the
-  second time, and a pause of 50 us between two requests doubles the time of both: what is paid for is code and data that have
+  come with its headers took 12, metrics one by one 10. It is 55 us now.
+- A server takes more than twice that loop for the same code. The same softmax twice in one request costs half as much the
+  second time, and in the loop a pause of 50 us between requests took it from 81 to 200 us: what is paid for is code and data that have
   left the caches since the last request, so that fewer calls gain more than faster ones. Neither the collector (off, frozen)
   nor huge pages (always, never) make a difference.
 - The neighbours of this machine are heard: in a quieter hour the same code took 0.17 ms for 1 x 10, plain FastAPI 0.27 and

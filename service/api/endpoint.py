@@ -31,8 +31,6 @@ log = logging.getLogger("service")
 ITEM_BYTES = 8
 """Bytes of an element, whatever the dtype of the reply: all is computed in double precision."""
 
-OK = HTTPStatus.OK.value
-
 CLIENT_CLOSED_REQUEST = 499
 """What the log says in place of a status where nobody was left to read one."""
 
@@ -91,10 +89,10 @@ class OperationEndpoint:
         exchange = Exchange(scope, receive, send, self.runtime.lifecycle)
         exchange.route, exchange.operation = self.route, self.operation.name
         claim = Claim(self.runtime.admission)
-        self.runtime.lifecycle.begin()
+        self.runtime.begin()
         try:
             reply = await self._serve(exchange, claim)
-            await exchange.reply(OK, reply.media_type, reply.content, reply.headers)
+            await exchange.reply(HTTPStatus.OK, reply.media_type, reply.content, reply.headers)
         except ServiceError as error:
             await problems.refuse(exchange, error, self.door.status)
         except Disconnected:

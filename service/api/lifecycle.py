@@ -15,7 +15,7 @@ from service.allocator import keep_freed_memory
 from service.errors import Draining
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from types import FrameType
 
     from service.settings import Settings
@@ -42,12 +42,10 @@ class Lifecycle:
     leaving: /readyz says no, and every reply closes its connection; requests are still taken for `drain_seconds`,
     because a balancer needs time to notice. After that they are refused, while those taken are finished.
     taken: requests being answered; told: has any client been told to connect anew?
-    beat: what one of several workers does every second, beside showing that it lives.
     """
 
-    def __init__(self, settings: Settings, beat: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.beat = beat
         self.leaving = False
         self.refusing = False
         self.taken = 0
@@ -92,7 +90,7 @@ class Lifecycle:
             yield
             return
         keep_freed_memory()
-        watch = asyncio.create_task(_watch(self.beat)) if self.settings.workers > 1 else None
+        watch = asyncio.create_task(_watch()) if self.settings.workers > 1 else None
         servers = {sort: signal.getsignal(sort) for sort in (signal.SIGTERM, signal.SIGINT)}
         loop = asyncio.get_running_loop()
         tasks = set[asyncio.Task[None]]()
@@ -119,15 +117,13 @@ class Lifecycle:
                 signal.signal(number, server)
             if watch is not None:
                 watch.cancel()
-                self.beat()
                 faulthandler.cancel_dump_traceback_later()
 
 
-async def _watch(beat: Callable[[], None]) -> None:
+async def _watch() -> None:
     """Puts off the end of a worker for as long as its event loop turns and its supervisor lives."""
     supervisor = multiprocessing.parent_process()
     while supervisor is None or supervisor.is_alive():
         faulthandler.dump_traceback_later(HUNG_SECONDS, exit=True)
-        beat()
         await asyncio.sleep(WATCH_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -50,6 +50,8 @@ class Answered(NamedTuple):
 class Metrics:
     """The metrics of a process, and with them those of the others of its supervisor.
 
+    shared: may another process be asked for them at any time?
+
     The label `route` is the template of a path, never what was sent; "" where nothing lives at the path.
     """
 
@@ -97,7 +99,8 @@ class Metrics:
             multiprocess_mode="max",
         )
         build.labels(__version__).set(1)
-        if SHARED not in os.environ:
+        self.shared = SHARED in os.environ
+        if not self.shared:
             process_collector.ProcessCollector(registry=registry)
             platform_collector.PlatformCollector(registry=registry)
         self._answered: list[Answered] = []
@@ -167,7 +170,7 @@ def metrics_router(metrics: Metrics, publish: Callable[[], None]) -> APIRouter:
         """Those of all processes of a supervisor, added up; as OpenMetrics if Accept asks for it."""
         publish()
         registry = metrics.registry
-        if SHARED in os.environ:
+        if metrics.shared:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)
         write, media_type = choose_encoder(request.headers.get("accept", ""))

@@ -63,11 +63,9 @@ class BoundedProtocol(HttpToolsProtocol):
     transport: Lingering  # type: ignore[assignment]
     patience: TimerHandle | None = None
     head_bytes: int | None = None
-    """Bytes of a head that came in the pieces before this one but after its first, None outside of one."""
+    """Bytes of a head after the piece that it began in, in which it is negative; None outside of one."""
     piece_bytes = 0
     """Bytes of the latest piece that came."""
-    head_began = False
-    """Is that where the head begins?"""
     sending = False
     """Is the client in the middle of a request?"""
 
@@ -87,10 +85,9 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if not self.sending:
             data = _without_upgrade(data)
-        inside, self.piece_bytes = self.head_bytes is not None, len(data)
-        self.head_began = False
+        self.piece_bytes = len(data)
         super().data_received(data)
-        if inside and self.head_bytes is not None and not self.head_began:
+        if self.head_bytes is not None:
             self.head_bytes += len(data)
             if self.head_bytes > LONGEST_HEAD:
                 self.send_400_response("")
@@ -99,16 +96,14 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
-        self.sending, self.head_bytes, self.head_began = True, 0, True
+        self.sending, self.head_bytes = True, -self.piece_bytes
 
     def on_headers_complete(self) -> None:
         """It ends. Raises MalformedHeader if it was too long after all."""
-        came = (self.head_bytes or 0) + self.piece_bytes
-        self.head_bytes = None
-        if (
-            came > LONGEST_HEAD
-            and len(self.url) + sum([len(name) + len(value) for name, value in self.headers]) > LONGEST_HEAD
-        ):
+        in_pieces, self.head_bytes = (self.head_bytes or 0) >= 0, None
+        if (in_pieces or self.piece_bytes > LONGEST_HEAD) and len(self.url) + sum(
+            [len(name) + len(value) for name, value in self.headers]
+        ) > LONGEST_HEAD:
             raise MalformedHeader(LONGEST_HEAD)
         super().on_headers_complete()
 

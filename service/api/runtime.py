@@ -36,13 +36,19 @@ class Runtime:
         self.metrics = Metrics()
         self.admission = Admission(settings, self.metrics.bytes_in_flight)
         self.keys = Keys(settings.keys)
-        self.lifecycle = Lifecycle(settings, self.publish)
+        self.lifecycle = Lifecycle(settings)
         self.threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="softmax")
 
     def publish(self) -> None:
         """Brings the metrics of the process up to date."""
         self.metrics.in_flight.set(self.lifecycle.taken)
         self.metrics.add_up()
+
+    def begin(self) -> None:
+        """Notes that an operation is being asked for."""
+        self.lifecycle.begin()
+        if self.metrics.shared:
+            self.publish()
 
     def end(self, exchange: Exchange) -> None:
         """Notes that an operation is answered."""
@@ -53,6 +59,8 @@ class Runtime:
         """Counts and logs a request that is answered."""
         seconds = perf_counter() - exchange.started
         self.metrics.count(exchange, seconds)
+        if self.metrics.shared:
+            self.publish()
         logs.note(exchange, seconds)
 
     async def in_thread(self, exchange: Exchange, work: Callable[[], T]) -> T:

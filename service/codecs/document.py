@@ -40,11 +40,11 @@ class Document:
 
     def has_array(self, value: Any) -> bool:
         """Is value an array?"""
-        return isinstance(value, simdjson.Array) or (bool(self._spans) and self._is_cut(value))
+        return isinstance(value, simdjson.Array) or self._is_cut(value)
 
     def tensor(self, name: str, value: Any, domain: Domain) -> Array:
         """The nested array of numbers that value is. Raises ServiceError."""
-        if self._spans and self._is_cut(value):
+        if self._is_cut(value):
             self._unread -= 1
             return pieces.read(name, self._text, self._spans[int(value[1:])], domain)
         array = numbers.tensor(name, value, domain)
@@ -69,7 +69,7 @@ class Document:
                 raise RaggedTensor(name)
 
     def _is_cut(self, value: Any) -> bool:
-        return isinstance(value, str) and value.startswith(pieces.PLACEHOLDER)
+        return bool(self._spans) and isinstance(value, str) and value.startswith(pieces.PLACEHOLDER)
 
 
 def read(text: bytes | bytearray, reader: Callable[[Document], Result]) -> Result:

@@ -66,7 +66,8 @@ def _list(value: simdjson.Array) -> list[Any]:
 def encode(outputs: Mapping[str, Array], operation: Operation) -> bytes:
     """The outputs of an operation as one JSON object of nested arrays, a number for rank 0.
 
-    Floats are the shortest digits that read back to the same number of their dtype; what is not finite is a string.
+    Floats are the shortest digits that read back to the same number of their dtype; what is not finite is a string,
+    which is looked for only in outputs that may hold such a thing.
     """
     described = operation.named_outputs
     return dumps(

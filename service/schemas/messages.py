@@ -40,7 +40,6 @@ class Message(NamedTuple):
     fields: inputs and parameters by name, None where left out; wanted: the outputs to return, in the order asked for.
     """
 
-    operation: Operation
     fields: dict[str, Any]
     form: Form
     wanted: tuple[str, ...]
@@ -69,7 +68,7 @@ class Request(BaseModel):
             if (value := fields[name]) != neutral:
                 items.append((name, (value,) if name == "top_k" else ()))
         form, outputs = tuple(items), fields["outputs"]
-        return Message(operation, fields, form, _wanted(operation, form, None if outputs is None else tuple(outputs)))
+        return Message(fields, form, _wanted(operation, form, None if outputs is None else tuple(outputs)))
 
 
 @lru_cache(maxsize=FORMS)

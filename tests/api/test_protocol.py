@@ -129,6 +129,11 @@ async def test_a_head_that_is_too_long_is_refused_in_pieces_before_it_ends(port:
     assert_refused(await answer(port, HEAD + b"X-Long: ", *[piece] * 5))
 
 
+async def test_a_head_that_is_too_long_is_refused_though_its_last_piece_is_short(port: int) -> None:
+    long = HEAD + b"X-Long: " + b"a" * (3 * LONGEST_HEAD // 2)
+    assert_refused(await answer(port, long, b"\r\n" + LENGTH + b"\r\n" + BODY))
+
+
 async def test_a_long_head_is_read_if_it_is_no_longer_than_that(port: int) -> None:
     long = b"X-Long: " + b"a" * (LONGEST_HEAD - 1000) + b"\r\nConnection: close\r\n"
     whole = HEAD + long + LENGTH + b"\r\n" + BODY

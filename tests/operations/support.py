@@ -18,7 +18,7 @@ MODELS = {operation.name: request_model(operation) for operation in OPERATIONS}
 def answer(operation: str, **request: Any) -> Answer:
     """The outputs of a request: those that it names, or those that it gets by default."""
     message = MODELS[operation].read(request)
-    return run(message.operation, message.fields, message.wanted)
+    return run(MODELS[operation].operation, message.fields, message.wanted)
 
 
 def full_answer(operation: str, **request: Any) -> Answer:
@@ -29,7 +29,7 @@ def full_answer(operation: str, **request: Any) -> Answer:
 def available(operation: str, **request: Any) -> list[str]:
     """The names of the outputs that the request can have."""
     message = MODELS[operation].read(request)
-    return [each.name for each in message.operation.outputs if obstacle(each, dict(message.form)) is None]
+    return [each.name for each in MODELS[operation].operation.outputs if obstacle(each, dict(message.form)) is None]
 
 
 def assert_same(actual: Answer, expected: Answer) -> None:

@@ -34,7 +34,7 @@ TEXT_END = b"}}]}"
 def compute(name: str, fields: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
     """The outputs of an operation."""
     message = MESSAGES[name].read(fields)
-    return run(message.operation, message.fields, message.wanted)
+    return run(NAMED[name], message.fields, message.wanted)
 
 
 def by_json(name: str, body: bytes) -> bytes:

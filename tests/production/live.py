@@ -1,6 +1,7 @@
 """`python -m tests.production.live ADDRESS`: asks /livez again and again until its input ends, then prints the seconds taken.
 
-It prints an empty line when it begins. A process of its own, so that it waits for the server alone, and not for clients that share an interpreter with it.
+It prints an empty line when it begins. A process of its own, so that it waits for the server alone, and not for clients
+that share an interpreter with it.
 """
 
 from __future__ import annotations
