@@ -26,3 +26,11 @@ def keep_freed_memory() -> bool:
         return False
     options = ((ARENA_MAX, 1), (MMAP_THRESHOLD, MAPPED_BYTES), (TRIM_THRESHOLD, KEPT_BYTES))
     return all(mallopt(option, value) for option, value in options)
+
+
+def unfilled(size: int) -> bytearray:
+    """A bytearray of that size, whose memory is not touched before something is put there; until then it holds anything."""
+    body = bytearray()
+    # bytearray(size) fills it with zeros: a client that announces much and sends little would have all of it fetched
+    ctypes.pythonapi.PyByteArray_Resize(ctypes.py_object(body), ctypes.c_ssize_t(size))
+    return body

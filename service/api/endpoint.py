@@ -17,10 +17,11 @@ from service.errors import ServiceError
 from service.operations import measure, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from starlette.types import Receive, Scope, Send
 
+    from service.api.exchange import Piece
     from service.api.problems import Kind
     from service.api.runtime import Runtime
     from service.description import Operation
@@ -36,9 +37,9 @@ CLIENT_CLOSED_REQUEST = 499
 
 
 class Reply(NamedTuple):
-    """The body of a reply, and the headers that say how to read it."""
+    """The body of a reply, piece by piece, and the headers that say how to read it."""
 
-    content: bytes
+    content: Sequence[Piece]
     media_type: str
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
@@ -100,7 +101,7 @@ class OperationEndpoint:
         except Exception:
             log.exception("request %s failed", exchange.request_id)
             content = problems.apology(exchange.request_id)
-            await exchange.reply(problems.INTERNAL.status, problems.MEDIA_TYPE, content)
+            await exchange.reply(problems.INTERNAL.status, problems.MEDIA_TYPE, (content,))
         finally:
             exchange.take()
             claim.release()

@@ -121,7 +121,7 @@ def _answer(operation: Operation, request: Mapping[str, Any], max_elements: floa
 def _infer(operation: Operation, request: Mapping[str, Any]) -> Any:
     inference = open_inference.decode(orjson.dumps(request), None, operation)
     message = request_model(operation).read(inference.fields)
-    content, _ = open_inference.encode(inference, run(operation, message.fields, message.wanted), operation)
+    (content,), _ = open_inference.encode(inference, run(operation, message.fields, message.wanted), operation)
     return orjson.loads(content)
 
 

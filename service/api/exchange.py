@@ -10,15 +10,19 @@ from time import perf_counter
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
+from service.allocator import unfilled
+from service.api.receiver import EXTENSION
 from service.errors import SlowBody
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Coroutine, Generator, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
 
     from starlette.types import Receive, Scope, Send
 
     from service.api.admission import Claim
     from service.api.lifecycle import Lifecycle
+
+    ReceiveInto = Callable[[memoryview, Callable[[int], None]], Awaitable[None]]
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 """Ids that are taken over as they come; in place of any other, one is made."""
@@ -28,6 +32,9 @@ TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f
 FLUSHED_BYTES = 2**16
 
 RawHeader = tuple[bytes, bytes]
+
+Piece = bytes | memoryview
+"""A part of the content of a reply: memory of bytes."""
 
 
 class Disconnected(Exception):
@@ -99,6 +106,12 @@ class Exchange:
         return query.decode("latin-1")
 
     @property
+    def _receive_into(self) -> ReceiveInto | None:
+        """What BoundedProtocol can do; None on another server."""
+        found: ReceiveInto | None = self._scope.get("extensions", {}).get(EXTENSION)
+        return found
+
+    @property
     def trace_id(self) -> str | None:
         """The trace that the request is part of, https://www.w3.org/TR/trace-context; None if it does not say."""
         match = TRACEPARENT.fullmatch(self.headers.get(b"traceparent", b""))
@@ -111,9 +124,10 @@ class Exchange:
         that to arrive, Disconnected if the client leaves.
         """
         # leading zeros: Python reads at most 4300 digits, HTTP any number of them
-        claim.announce(int(self.headers.get(b"content-length", b"").lstrip(b"0") or 0))
+        length = int(self.headers.get(b"content-length", b"").lstrip(b"0") or 0)
+        claim.announce(length)
         # a small body has come with the headers; to set a clock for it takes as long as to decode it
-        rest = begin(self._read(claim))
+        rest = begin(self._read(claim, length))
         if rest is None:
             return
         try:
@@ -122,13 +136,32 @@ class Exchange:
         except TimeoutError:
             raise SlowBody(seconds) from None
 
-    async def _read(self, claim: Claim) -> None:
+    async def _read(self, claim: Claim, length: int) -> None:
+        """Reads the body; length: what was announced, 0 if nothing was."""
         self._content, more = await self._piece()
         if not more and claim.is_small(self.bytes_in):
             return
         claim.body(self.bytes_in)
-        if more:
-            self._content = bytearray(self._content)
+        if not more:
+            return
+        if self._receive_into is None or not length:
+            await self._read_pieces(claim)
+            return
+        body, start = unfilled(length), self.bytes_in
+        body[:start] = self._content
+        self._content = body
+
+        def count(size: int) -> None:
+            self.bytes_in += size
+            claim.body(size)
+
+        await self._receive_into(memoryview(body)[start:], count)
+        if self.bytes_in < length:
+            raise Disconnected
+
+    async def _read_pieces(self, claim: Claim) -> None:
+        """Reads the rest of a body whose length or whose server is not known."""
+        self._content, more = bytearray(self._content), True
         while more:
             piece, more = await self._piece()
             claim.body(len(piece))
@@ -154,22 +187,28 @@ class Exchange:
             pass
         self.gone = True
 
-    async def reply(self, status: int, media_type: str, content: bytes, headers: Iterable[RawHeader] = ()) -> None:
-        """Sends the reply, in one piece."""
+    async def reply(
+        self, status: int, media_type: str, content: Sequence[Piece], headers: Iterable[RawHeader] = ()
+    ) -> None:
+        """Sends the reply, its content in order."""
         self.status = status
-        self.bytes_out = len(content)
+        self.bytes_out = sum([len(piece) for piece in content])
         headers = [
             *headers,
             (b"content-type", media_type.encode()),
-            (b"content-length", b"%d" % len(content)),
+            (b"content-length", b"%d" % self.bytes_out),
             *self.reply_headers(),
         ]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
-        if len(content) > FLUSHED_BYTES:
+        if self.bytes_out <= FLUSHED_BYTES or self._receive_into is None:
+            # other servers may want bytes, and the reply as one piece
+            content = (b"".join(content),)
+        if self.bytes_out > FLUSHED_BYTES:
             # the next message waits until the client has taken most of this one: until then it is in flight
-            await self._send({"type": "http.response.body", "body": content, "more_body": True})
-            content = b""
-        await self._send({"type": "http.response.body", "body": content})
+            for piece in content:
+                await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+            content = (b"",)
+        await self._send({"type": "http.response.body", "body": content[0]})
 
     def reply_headers(self) -> list[RawHeader]:
         """What every reply carries: X-Request-ID, Server-Timing in milliseconds if there are stages."""

@@ -66,14 +66,14 @@ class PlainDoor:
 
 def write_json(operation: Operation, outputs: Mapping[str, npt.NDArray[Any]]) -> Reply:
     """The outputs as one JSON object."""
-    return Reply(json.encode(outputs, operation), json.MEDIA_TYPE)
+    return Reply((json.encode(outputs, operation),), json.MEDIA_TYPE)
 
 
 def write_numpy(outputs: Mapping[str, npt.NDArray[Any]], accept: str | None) -> Reply:
     """The outputs as a .npy file if there is one, else as a .npz archive. Raises UnwritableMediaType."""
     media_type = first_accepted(accept, (numpy.NPZ,) if len(outputs) > 1 else (numpy.NPY, numpy.NPZ))
     if media_type == numpy.NPZ:
-        return Reply(numpy.encode_npz(outputs), media_type)
+        return Reply((numpy.encode_npz(outputs),), media_type)
     (values,) = outputs.values()
     return Reply(numpy.encode_npy(values), media_type)
 

@@ -155,7 +155,7 @@ async def refuse(
     kind = KINDS[type(error)]
     status = status_of(kind)
     content = problem(kind, status, error.detail, exchange.request_id, error.locations)
-    await exchange.reply(status, MEDIA_TYPE, content, headers(kind))
+    await exchange.reply(status, MEDIA_TYPE, (content,), headers(kind))
 
 
 def apology(request_id: str) -> bytes:

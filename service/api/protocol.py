@@ -6,15 +6,18 @@ import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.api import problems
 from service.api.exchange import new_request_id
+from service.api.receiver import EXTENSION, Receiver
 from service.errors import MalformedHeader
 
 if TYPE_CHECKING:
     import asyncio
     from asyncio import TimerHandle
+    from collections.abc import Callable
 
 UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 
@@ -72,6 +75,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Waits for the first request."""
         super().connection_made(Lingering(transport, self))  # type: ignore[arg-type]  # it does what uvicorn asks of one
+        self.extensions: dict[str, Any] = {EXTENSION: self.receive_into}
         self.wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -96,6 +100,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
+        self.scope["extensions"] = self.extensions
         self.sending, self.head_bytes = True, -self.piece_bytes
 
     def on_headers_complete(self) -> None:
@@ -111,6 +116,31 @@ class BoundedProtocol(HttpToolsProtocol):
         """The request ends."""
         self.sending = False
         super().on_message_complete()
+
+    async def receive_into(self, room: memoryview, count: Callable[[int], None]) -> None:
+        """Fills the room, which is for the rest of a body of which `receive` has given the beginning.
+
+        Returns early if the client leaves. Raises what `count` raises, which is told how many bytes came each time.
+        """
+        await Receiver(self, room, count).receive()
+
+    def hand_over(self, protocol: asyncio.BaseProtocol) -> None:
+        """Has another protocol read from here on."""
+        # uvloop looks at how a protocol reads only where reading begins
+        self.flow.pause_reading()
+        self.transport.set_protocol(protocol)
+        self.flow.resume_reading()
+
+    def take_back(self, came: memoryview, *, whole: bool) -> None:
+        """Reads again itself, after the part of a body that came meanwhile."""
+        self.hand_over(self)
+        if whole:
+            # the old one waits for a body
+            self.parser = httptools.HttpRequestParser(self)
+            self.on_message_complete()
+        else:
+            self.parser.feed_data(came)
+            self.cycle.body.clear()
 
     def pause_writing(self) -> None:
         """Waits for the client to take what it was sent."""

@@ -32,11 +32,9 @@ PRECISIONS = {"FP64": "float64", "FP32": "float32", "FP16": "float32", "BF16": "
 
 
 def from_bytes(data: memoryview, datatype: str, shape: tuple[int, ...]) -> Array:
-    """The tensor in data: a view of it where memory allows, as float32 for BF16."""
-    stored = np.frombuffer(data, STORED[datatype]).reshape(shape)
-    if datatype == "BF16":
-        return _from_bits(stored)
-    return stored if stored.flags.aligned else stored.copy()
+    """The tensor in data: a view of it, which need not be aligned, or float32 for BF16."""
+    values = np.frombuffer(data, STORED[datatype]).reshape(shape)
+    return _from_bits(values) if datatype == "BF16" else values
 
 
 def to_datatype(values: Array, datatype: str) -> Array:
@@ -47,10 +45,14 @@ def to_datatype(values: Array, datatype: str) -> Array:
         return values.astype(STORED[datatype], copy=False)
 
 
-def memory(values: Array, datatype: str) -> memoryview:
-    """The memory of the tensor, little-endian, row-major."""
-    stored = _bf16_bits(values) if datatype == "BF16" else to_datatype(values, datatype)
-    return np.asarray(stored, order="C").data
+def stored(values: Array, datatype: str) -> Array:
+    """The tensor as it is stored: little-endian, row-major."""
+    return np.asarray(_bf16_bits(values) if datatype == "BF16" else to_datatype(values, datatype), order="C")
+
+
+def memory(values: Array) -> memoryview:
+    """The bytes of a row-major array where they are."""
+    return values.reshape(-1).view(np.uint8).data
 
 
 def _from_bits(bits: Array) -> Array:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 import numpy as np
 import numpy.typing as npt
 
+from service.codecs.datatypes import memory
 from service.codecs.fields import unique
 from service.errors import BodyTooLarge, MalformedBody, NotANumber
 
@@ -161,12 +162,12 @@ def _parameter(parameter: Parameter, text: str) -> Any:
     return text
 
 
-def encode_npy(values: Array) -> bytes:
-    """One output as a .npy file, with one copy of its numbers, where np.save makes two."""
+def encode_npy(values: Array) -> tuple[bytes, memoryview]:
+    """One output as a .npy file: its header, and the memory of its numbers."""
     values = np.asarray(values, order="C")
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(values))
-    return b"".join((header.getvalue(), values.data))
+    return header.getvalue(), memory(values)
 
 
 def encode_npz(outputs: Mapping[str, Array]) -> bytes:

@@ -11,7 +11,7 @@ import numpy as np
 import simdjson
 
 from service.codecs import json
-from service.codecs.datatypes import FLOATS, INTEGERS, PRECISIONS, STORED, from_bytes, memory, to_datatype
+from service.codecs.datatypes import FLOATS, INTEGERS, PRECISIONS, STORED, from_bytes, memory, stored, to_datatype
 from service.codecs.document import read
 from service.codecs.fields import unique
 from service.description import Domain
@@ -238,19 +238,21 @@ def _outputs(value: Any) -> dict[str, bool | None]:
     return outputs
 
 
-def encode(inference: Inference, outputs: Mapping[str, Array], operation: Operation) -> tuple[bytes, int | None]:
-    """The answer, and how many bytes of it are JSON if others follow."""
+def encode(
+    inference: Inference, outputs: Mapping[str, Array], operation: Operation
+) -> tuple[list[bytes | memoryview], int | None]:
+    """The answer, piece by piece, and how many bytes of it are JSON if others follow."""
     entries, tensors = [], []
     for name, values in outputs.items():
         datatype = "INT64" if operation.named_outputs[name].integer else inference.datatype
         entry: dict[str, Any] = {"name": name, "shape": values.shape, "datatype": datatype}
         binary = inference.binary.get(name)
         if inference.binary_output if binary is None else binary:
-            tensors.append(memory(values, datatype))
+            tensors.append(memory(stored(values, datatype)))
             entry["parameters"] = {"binary_data_size": tensors[-1].nbytes}
         else:
             entry["data"] = json.writable(to_datatype(values, datatype).reshape(-1))
         entries.append(entry)
     identity = {} if inference.id is None else {"id": inference.id}
     header = json.dumps({"model_name": operation.name, "model_version": VERSION, **identity, "outputs": entries})
-    return (b"".join([header, *tensors]), len(header)) if tensors else (header, None)
+    return [header, *tensors], len(header) if tensors else None

@@ -46,6 +46,9 @@ class Batch(NamedTuple):
     def rows(self, block: slice) -> Softmax:
         """A block of rows, ready to be asked for its quantities."""
         logits = self.logits[block].astype(np.float64, copy=False)
+        if not logits.flags.aligned:
+            # they stand behind a text of any length
+            logits = logits.copy()
         if self.targets is not None:
             return CrossEntropy(logits, self.targets, block, **self.scaling)
         if self.vectors is not None:

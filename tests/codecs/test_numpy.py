@@ -410,7 +410,7 @@ def test_a_header_of_megabytes_is_refused_before_it_is_read() -> None:
 
 @given(values=numbers)
 def test_an_output_is_read_back_by_numpy(values: Array) -> None:
-    read = np.load(io.BytesIO(encode_npy(values)), allow_pickle=False)
+    read = np.load(io.BytesIO(b"".join(encode_npy(values))), allow_pickle=False)
     assert read.dtype == values.dtype
     np.testing.assert_array_equal(read, values)
 
