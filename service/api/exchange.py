@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from service.api.admission import Claim
     from service.api.lifecycle import Lifecycle
 
-    ReceiveInto = Callable[[memoryview, Callable[[int], None]], Awaitable[None]]
+    ReceiveRest = Callable[[memoryview, Callable[[int], None]], Awaitable[None]]
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 """Ids that are taken over as they come; in place of any other, one is made."""
@@ -106,9 +106,9 @@ class Exchange:
         return query.decode("latin-1")
 
     @property
-    def _receive_into(self) -> ReceiveInto | None:
+    def _receive_rest(self) -> ReceiveRest | None:
         """What BoundedProtocol can do; None on another server."""
-        found: ReceiveInto | None = self._scope.get("extensions", {}).get(EXTENSION)
+        found: ReceiveRest | None = self._scope.get("extensions", {}).get(EXTENSION)
         return found
 
     @property
@@ -144,7 +144,7 @@ class Exchange:
         claim.body(self.bytes_in)
         if not more:
             return
-        if self._receive_into is None or not length:
+        if self._receive_rest is None or not length:
             await self._read_pieces(claim)
             return
         body, start = unfilled(length), self.bytes_in
@@ -155,7 +155,7 @@ class Exchange:
             self.bytes_in += size
             claim.body(size)
 
-        await self._receive_into(memoryview(body)[start:], count)
+        await self._receive_rest(memoryview(body)[start:], count)
         if self.bytes_in < length:
             raise Disconnected
 
@@ -200,7 +200,7 @@ class Exchange:
             *self.reply_headers(),
         ]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
-        if self.bytes_out <= FLUSHED_BYTES or self._receive_into is None:
+        if self.bytes_out <= FLUSHED_BYTES or self._receive_rest is None:
             # other servers may want bytes, and the reply as one piece
             content = (b"".join(content),)
         if self.bytes_out > FLUSHED_BYTES:

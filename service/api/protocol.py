@@ -17,7 +17,6 @@ from service.errors import MalformedHeader
 if TYPE_CHECKING:
     import asyncio
     from asyncio import TimerHandle
-    from collections.abc import Callable
 
 UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 
@@ -75,7 +74,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Waits for the first request."""
         super().connection_made(Lingering(transport, self))  # type: ignore[arg-type]  # it does what uvicorn asks of one
-        self.extensions: dict[str, Any] = {EXTENSION: self.receive_into}
+        receiver = Receiver(self)
+        self.extensions: dict[str, Any] = {EXTENSION: receiver.receive}
+        transport.set_protocol(receiver)
         self.wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -117,23 +118,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.sending = False
         super().on_message_complete()
 
-    async def receive_into(self, room: memoryview, count: Callable[[int], None]) -> None:
-        """Fills the room, which is for the rest of a body of which `receive` has given the beginning.
-
-        Returns early if the client leaves. Raises what `count` raises, which is told how many bytes came each time.
-        """
-        await Receiver(self, room, count).receive()
-
-    def hand_over(self, protocol: asyncio.BaseProtocol) -> None:
-        """Has another protocol read from here on."""
-        # uvloop looks at how a protocol reads only where reading begins
-        self.flow.pause_reading()
-        self.transport.set_protocol(protocol)
-        self.flow.resume_reading()
-
-    def take_back(self, came: memoryview, *, whole: bool) -> None:
-        """Reads again itself, after the part of a body that came meanwhile."""
-        self.hand_over(self)
+    def skip(self, came: memoryview, *, whole: bool) -> None:
+        """Goes on behind a part of a body that somebody else received: the end of it, or a part within."""
         if whole:
             # the old one waits for a body
             self.parser = httptools.HttpRequestParser(self)
