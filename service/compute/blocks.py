@@ -39,14 +39,19 @@ def evaluate(
     for name, values in first.items():
         collected[name][:length] = values
     del rows, first
+    double = set(quantities) - set(single)
 
     def fill(starts: Iterable[int]) -> None:
         # a thread starts without the error state of the one that started it
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for start in starts:
-                rows = block(slice(start, start + length))
+                place = slice(start, start + length)
+                rows = block(place)
+                if "probabilities" in double:
+                    rows.memory = collected["probabilities"][place]
                 for name in quantities:
-                    collected[name][start : start + length] = getattr(rows, name)
+                    # which copies nothing that is there already
+                    collected[name][place] = getattr(rows, name)
 
     starts = range(length, count, length)
     cores = min(_cores(), len(starts)) if count * classes >= PARALLEL_ELEMENTS else 1

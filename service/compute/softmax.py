@@ -19,6 +19,12 @@ SHORT_ROW = 64
 
 ONES = np.ones(SHORT_ROW)
 
+UNSHIFTED = 680.0
+"""Largest logit up to which a row is not shifted: exp(680) is in range, and so is the sum of 10**12 of them."""
+
+MODERATE = np.float64(UNSHIFTED).view(np.uint64)
+"""Its bits."""
+
 Value = TypeVar("Value")
 
 
@@ -55,9 +61,9 @@ class Softmax:
     temperature, softcap: positive and finite.
     top_k: how many of the most probable classes `top_k_classes` names.
 
-    The row is shifted by its largest logit before it is scaled, so that neither step can make inf - inf, and the
-    exponentials are summed without the largest, which is 1: log1p of that tail keeps the digits that log of the whole
-    sum rounds away when one class dominates.
+    The row is shifted by its largest logit before it is scaled, so that neither step can make inf - inf. The exponentials
+    are summed without the largest, and that tail divided by it: log1p of the tail keeps the digits that log of the whole sum
+    rounds away when one class dominates.
 
     .. [1] Blanchard, Higham & Higham (2021), Accurately computing the log-sum-exp and softmax functions.
     """
@@ -74,6 +80,8 @@ class Softmax:
         self.temperature = temperature
         self.softcap = softcap
         self.top_k = top_k
+        self.memory: Floats | None = None
+        """(n, K) Where to put the probabilities; None for an array of their own."""
 
     @quantity
     def _starts(self) -> Integers:
@@ -86,14 +94,27 @@ class Softmax:
         return self.logits.argmax(axis=-1)
 
     @quantity
+    def _top_places(self) -> Integers:
+        """(n,) The place of the top class of each row in the flat (n, K)."""
+        return self._starts + self.top
+
+    @quantity
     def maximum(self) -> Floats:
         """(n,) max z."""
-        return self.at(self.logits, self.top)
+        return self.logits.reshape(-1)[self._top_places]
+
+    @quantity
+    def _is_moderate(self) -> bool:
+        """Is max z from 0 to UNSHIFTED in every row?"""
+        # bit patterns of floats are in order from 0 up, and those of negative numbers and NaN come behind all of them
+        return bool(np.maximum.reduce(self.maximum.view(np.uint64), initial=0) <= MODERATE)
 
     @quantity
     def empty(self) -> npt.NDArray[np.bool_] | None:
         """(n,) Rows of which every class is excluded; None if there are none."""
-        return self.maximum == -np.inf if np.minimum.reduce(self.maximum, initial=0.0) == -np.inf else None
+        if self._is_moderate or np.minimum.reduce(self.maximum, initial=0.0) > -np.inf:
+            return None
+        return self.maximum == -np.inf
 
     @quantity
     def distances(self) -> Floats:
@@ -127,19 +148,33 @@ class Softmax:
 
     @quantity
     def exponentials(self) -> Floats:
-        """(n, K) exp d, in the memory of d unless something else has asked for d."""
-        if "distances" in self.__dict__:
-            return np.exp(self.distances)
-        distances = self._distances(self.logits)
-        return np.exp(distances, out=distances)
+        """(n, K) e = exp(u - c), c[n] = max u, or 0 where no exponential can overflow, nor be less than its probability.
+
+        A difference costs a pass over the block, and its rounding the digits of exp(d).
+        """
+        if self.temperature == 1.0 and self.softcap is None:
+            if self._is_moderate:
+                return np.exp(self.logits, out=self.memory)
+            unshifted = (self.maximum >= 0.0) & (self.maximum <= UNSHIFTED)
+            if self.empty is not None:
+                unshifted |= self.empty
+            shifts = np.where(unshifted, 0.0, self.maximum)
+            distances = np.subtract(self.logits, shifts[:, None], out=self.memory)
+        elif "distances" in self.__dict__:
+            return np.exp(self.distances, out=self.memory)
+        else:
+            distances = self._distances(self.logits)
+        return np.exp(distances, out=distances if self.memory is None else self.memory)
 
     @quantity
     def tail(self) -> Floats:
         """(n,) s, the sum of exp d over every class but the top one."""
-        self.put(self.exponentials, self.top, 0.0)
+        flat = self.exponentials.reshape(-1)
+        largest = flat[self._top_places]
+        flat[self._top_places] = 0.0
         tail = row_sums(self.exponentials)
-        self.put(self.exponentials, self.top, 1.0 if self.empty is None else np.where(self.empty, 0.0, 1.0))
-        return tail
+        flat[self._top_places] = largest
+        return tail / (largest if self.empty is None else np.where(self.empty, 1.0, largest))
 
     @quantity
     def log_tail(self) -> Floats:
@@ -148,11 +183,12 @@ class Softmax:
 
     @quantity
     def probabilities(self) -> Floats:
-        """(n, K) p = exp(d) / sum exp(d), in the memory of exp(d): who needs `tail` too asks for that first."""
+        """(n, K) p = e / sum e, in the memory of e: who needs `tail` too asks for that first."""
         total = row_sums(self.exponentials)
         if self.empty is not None:
             total[self.empty] = 1.0
         exponentials: Floats = self.__dict__.pop("exponentials")
+        self.memory = None
         exponentials /= total[:, None]
         return exponentials
 

@@ -125,9 +125,10 @@ def test_calls_do_not_grow_with_the_rows_of_a_block() -> None:
     assert calls(lambda: by_json("softmax", many)) == calls(lambda: by_json("softmax", few))
 
 
+@pytest.mark.parametrize(("temperature", "most"), [(1.0, 0), (2.0, 1)])
 @pytest.mark.parametrize("name", [each.name for each in NAMED["loss"].outputs if not each.needs])
-def test_distances_are_made_once_whatever_is_asked_for_beside_probabilities(
-    name: str, monkeypatch: pytest.MonkeyPatch
+def test_distances_are_made_only_where_they_are_needed_and_then_once(
+    name: str, temperature: float, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
     distances = Softmax._distances  # noqa: SLF001 - the first of the passes over a block
@@ -137,8 +138,12 @@ def test_distances_are_made_once_whatever_is_asked_for_beside_probabilities(
         return distances(softmax, logits)
 
     monkeypatch.setattr(Softmax, "_distances", counted)
-    compute("loss", rows(5) | {"outputs": list(dict.fromkeys(["probabilities", name, "loss"]))})
-    assert made.count((5, 10)) == 1
+    outputs = list(dict.fromkeys(["probabilities", name, "loss"]))
+    compute("loss", rows(5) | {"temperature": temperature, "outputs": outputs})
+    assert made.count((5, 10)) == max(most, name in MADE_OF_DISTANCES)
+
+
+MADE_OF_DISTANCES = {"log_probabilities", "entropy"}
 
 
 def test_a_loss_alone_makes_no_probabilities_of_the_batch() -> None:
