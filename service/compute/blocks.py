@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ BLOCK_ELEMENTS = 65_536
 """Logits in a block: 512 kB of float64, the fastest of 4,096 to 65,536 where a core has 1 MB of L2 cache."""
 
 PARALLEL_ELEMENTS = 8 * BLOCK_ELEMENTS
-"""Logits from which on there is a thread for each core; to start one takes as long as 150,000 logits."""
+"""Logits from which on there is a thread for each core; below, two take as long as one."""
 
 
 def evaluate(
@@ -39,7 +40,7 @@ def evaluate(
     for name, values in first.items():
         collected[name][:length] = values
     del rows, first
-    double = set(quantities) - set(single)
+    in_place = {name: values for name, values in collected.items() if name not in single}
 
     def fill(starts: Iterable[int]) -> None:
         # a thread starts without the error state of the one that started it
@@ -47,8 +48,7 @@ def evaluate(
             for start in starts:
                 place = slice(start, start + length)
                 rows = block(place)
-                if "probabilities" in double:
-                    rows.memory = collected["probabilities"][place]
+                rows.memory = {name: values[place] for name, values in in_place.items()}
                 for name in quantities:
                     # which copies nothing that is there already
                     collected[name][place] = getattr(rows, name)
@@ -58,12 +58,22 @@ def evaluate(
     if cores == 1:
         fill(starts)
     else:
-        with ThreadPoolExecutor(cores - 1) as threads:
-            shares = [threads.submit(fill, starts[core::cores]) for core in range(1, cores)]
-            fill(starts[::cores])
-            for share in shares:
-                share.result()
+        shares = [starts[core::cores] for core in range(cores)]
+        others = [(_threads(cores - 1).submit(fill, share), share) for share in shares[1:]]
+        fill(shares[0])
+        for other, share in others:
+            if other.cancel():
+                # no thread was free to begin it
+                fill(share)
+            else:
+                other.result()
     return collected
+
+
+@cache
+def _threads(count: int) -> ThreadPoolExecutor:
+    """That many threads, which are kept: to start one takes as long as 150,000 logits."""
+    return ThreadPoolExecutor(count, thread_name_prefix="rows")
 
 
 def _cores() -> int:

@@ -80,8 +80,8 @@ class Softmax:
         self.temperature = temperature
         self.softcap = softcap
         self.top_k = top_k
-        self.memory: Floats | None = None
-        """(n, K) Where to put the probabilities; None for an array of their own."""
+        self.memory: dict[str, Floats] = {}
+        """Where to put a quantity, (n, K), rather than in an array of its own: probabilities and log_probabilities."""
 
     @quantity
     def _starts(self) -> Integers:
@@ -152,19 +152,20 @@ class Softmax:
 
         A difference costs a pass over the block, and its rounding the digits of exp(d).
         """
+        memory = self.memory.get("probabilities")
         if self.temperature == 1.0 and self.softcap is None:
             if self._is_moderate:
-                return np.exp(self.logits, out=self.memory)
+                return np.exp(self.logits, out=memory)
             unshifted = (self.maximum >= 0.0) & (self.maximum <= UNSHIFTED)
             if self.empty is not None:
                 unshifted |= self.empty
             shifts = np.where(unshifted, 0.0, self.maximum)
-            distances = np.subtract(self.logits, shifts[:, None], out=self.memory)
+            distances = np.subtract(self.logits, shifts[:, None], out=memory)
         elif "distances" in self.__dict__:
-            return np.exp(self.distances, out=self.memory)
+            return np.exp(self.distances, out=memory)
         else:
             distances = self._distances(self.logits)
-        return np.exp(distances, out=distances if self.memory is None else self.memory)
+        return np.exp(distances, out=distances if memory is None else memory)
 
     @quantity
     def tail(self) -> Floats:
@@ -188,7 +189,7 @@ class Softmax:
         if self.empty is not None:
             total[self.empty] = 1.0
         exponentials: Floats = self.__dict__.pop("exponentials")
-        self.memory = None
+        self.memory.pop("probabilities", None)
         exponentials /= total[:, None]
         return exponentials
 
@@ -215,7 +216,7 @@ class Softmax:
     def log_probabilities(self) -> Floats:
         """(n, K) log p = d - log1p(s), nats; -inf for an excluded class."""
         distances = self.distances
-        return distances - self.log_tail[:, None]
+        return np.subtract(distances, self.log_tail[:, None], out=self.memory.get("log_probabilities"))
 
     @quantity
     def scaled_maximum(self) -> Floats:
