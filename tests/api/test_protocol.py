@@ -3,46 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-import uvicorn
 
 from service.api.problems import Problem
-from service.api.protocol import LONGEST_HEAD, BoundedProtocol
+from service.api.protocol import LONGEST_HEAD
 from tests.api.clients import BODY, application
+from tests.api.sockets import HEAD, LENGTH, PATIENCE, answer, serving, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from service.app import Service
-
-PATIENCE = 1
-"""Seconds that a client is waited for."""
-
-HEAD = b"POST /softmax HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
-LENGTH = b"Content-Length: %d\r\n" % len(BODY)
-
-
-@contextmanager
-def serving(app: Service) -> Iterator[int]:
-    """The port of a server in a thread of this process."""
-    config = uvicorn.Config(app, port=0, http=BoundedProtocol, ws="none", log_config=None, timeout_keep_alive=PATIENCE)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.01)
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join(10)
+    from collections.abc import Iterator
 
 
 @pytest.fixture(scope="module")
@@ -52,37 +25,11 @@ def port() -> Iterator[int]:
         yield port
 
 
-async def answer(port: int, *pieces: bytes, seconds: float = 10) -> bytes:
-    """All that a client receives until the server closes the connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        async with asyncio.timeout(seconds):
-            for piece in pieces:
-                if reader.at_eof() or reader.exception():
-                    break
-                writer.write(piece)
-                await asyncio.sleep(0.05)
-            return await reader.read()
-    except ConnectionError:
-        return b""
-    finally:
-        writer.close()
-
-
 async def seconds_until_closed(port: int, *pieces: bytes) -> float:
     """How long a client that sends nothing more is waited for."""
     start = time.monotonic()
     await answer(port, *pieces)
     return time.monotonic() - start
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Waits until something holds, 10 seconds at most."""
-    for _ in range(1000):
-        if holds():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError
 
 
 def assert_refused(answer: bytes) -> None:
