@@ -15,6 +15,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import generate_latest
 
 from service.allocator import unfilled
 from service.api.receiver import PIECE_BYTES
@@ -74,6 +75,11 @@ async def test_requests_behind_a_long_body_are_answered_in_order(port: int) -> N
     assert found[0] == found[1]
 
 
+async def test_a_request_behind_a_long_body_may_ask_for_another_protocol(port: int) -> None:
+    upgrade = SHORT.replace(b"Connection: close\r\n", b"Connection: Upgrade, close\r\nUpgrade: h2c\r\n")
+    assert len(bodies(await answer(port, START + LONG, upgrade))) == 2
+
+
 async def test_a_client_that_expects_to_be_told_to_continue_is_told(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(START.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"))
@@ -113,6 +119,8 @@ class TestMisfortunes:
             writer.close()
             await until(lambda: app.runtime.admission.bytes == 0)
             assert app.runtime.lifecycle.taken == 0
+            app.runtime.publish()
+            assert 'status="499"' in generate_latest(app.runtime.metrics.registry).decode()
 
     @pytest.mark.parametrize("came", [PIECE_BYTES - len(START), PIECE_BYTES, 2 * PIECE_BYTES, len(LONG) - 1])
     async def test_of_a_body_that_is_too_slow(self, came: int) -> None:
@@ -123,19 +131,21 @@ class TestMisfortunes:
         assert b"/problems/slow-body" in reply
         assert app.runtime.admission.bytes == 0
 
-    async def test_of_a_body_for_which_there_is_no_room_any_more(self) -> None:
+    @pytest.mark.parametrize("rest", [0, 1, PIECE_BYTES])
+    async def test_of_a_body_for_which_there_is_no_room_any_more(self, rest: int) -> None:
         app = application(max_bytes_in_flight=2 * len(LONG), max_body_bytes=len(LONG))
         with serving(app) as port:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(START + LONG[: PIECE_BYTES + 1])
             await until(lambda: app.runtime.admission.bytes > PIECE_BYTES)
-            app.runtime.admission.take(len(LONG), 0)
+            room = app.runtime.admission.max_bytes - app.runtime.admission.bytes
+            app.runtime.admission.take(room, 0)
             async with asyncio.timeout(10):
-                writer.write(LONG[PIECE_BYTES + 1 :])
+                writer.write(LONG[PIECE_BYTES + 1 : len(LONG) - rest])
                 assert (await reader.readline()).split()[1] == b"503"
-                await until(lambda: app.runtime.admission.bytes == len(LONG))
-                app.runtime.admission.give_back(len(LONG))
-                writer.write(SHORT)
+                await until(lambda: app.runtime.admission.bytes == room)
+                app.runtime.admission.give_back(room)
+                writer.write(LONG[len(LONG) - rest :] + SHORT)
                 assert (await reader.read()).count(b"HTTP/1.1 200 ") == 1
             writer.close()
 
