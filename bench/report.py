@@ -62,24 +62,32 @@ CPU time of 1024 x 1000 logits as JSON, 19.6 MB each way, in one thread without 
 
 | step | ms | of which |
 | :-- | --: | :-- |
-| text to array | 26 | 16 in simdjson, 16 ns a number |
-| softmax | 4 | 2.1 ns a logit in NumPy's five passes: largest, difference, exponential, sum, quotient |
+| text to array | 28 | 20 in simdjson, 20 ns a number |
+| softmax | 2.5 | 2 ns a logit in NumPy's four passes: largest, exponential, sum, quotient |
 | array to text | 25 | all in orjson, 22 to 25 ns a number |
 
-- Ten times plain FastAPI would need the whole of it, and the HTTP around it, in 59 ms: the echo of the same bytes takes
-  24, the parser and the writer 41. orjson takes 23 ms for a million times 0.5 and 25 ms for as many numbers of 17 digits:
+- Ten times plain FastAPI would need the whole of it, and the HTTP around it, in 60 ms; the parser and the writer alone take
+  45. In the server it is 70 to 80 ms. orjson takes 23 ms for a million times 0.5 and 25 ms for as many numbers of 17 digits:
   the cost is that of a number, not of its digits, and it is the same in one call or in blocks of rows.
+- To take 20 MB from a socket and send them back costs 13 ms where the system puts each byte into its place, as it does here
+  (`service/api/receiver.py`), and 24 ms where uvicorn makes pieces of them. That, and to send the memory of an array as it
+  is, took `.npy` from 20 to 9 ms and JSON from 110 to 82, in the same hours.
 - Parsed whole, the text took 32 ms and 12 more of system time, for 6,000 fresh pages; in pieces of 128 kB it takes none.
-  Pieces of 16 kB to 1 MB were tried; below 32 kB the calls cost more, above 256 kB fresh memory does.
-- Softmax alone: SciPy makes the same five passes, so on one core and in memory that is warm nothing of NumPy's is twice as
-  fast. What is gained at 1 MB and more is fresh memory, which SciPy needs for three arrays of the size of the batch.
-  Blocks of 16,384 and 32,768 logits are slower than 65,536. With the classes of short rows on the outer axis a pass is
-  faster, but to turn a block around and back takes what that saves.
-- float32 is computed in float64, at 0.4 to 0.6 of SciPy's speed for long rows: the difference of two float32 logits is
-  rounded by up to half a unit of itself, so its exponential is off by as many units as the difference is large, and
-  NumPy's own float32 exponential by 2.5 more. The promise is 4 units in all.
-- Memory: a JSON request of B bytes peaks at 2.1 B above idle, a `.npy` file and V2 binary at 2.2 B, V2 JSON at 2.7 B
-  (`python -m bench.memory`). The answer is one piece of memory beside the array that it is made of.
+  Pieces of 16 kB to 1 MB were tried; below 32 kB the calls cost more, above 256 kB fresh memory does. To keep 512 MB of freed
+  memory rather than 64 makes no difference.
+- A thread takes 5 to 10 % more CPU than the event loop would, for 8 changes of threads with 64 x 1000 logits. The loop
+  would stand still meanwhile, and 14 times as long for a text that only the slow parser can read.
+- Softmax alone: where the largest logit of a row is from 0 to 680, its exponentials are taken as they are, which saves the
+  difference, SciPy's fifth pass. The exponential is half of the rest, so that on one core and in memory that is warm nothing
+  of NumPy's is twice as fast. Blocks of 16,384 and 32,768 logits are slower than 65,536. With the classes of short rows on
+  the outer axis a pass is faster, but to turn a block around and back takes what that saves.
+- Two cores take 3.2 ms for 2 million logits where one takes 4.6, and as long as one below 500,000; the blocks of a batch
+  are shared out from there on. The table above is of one core.
+- float32 is computed in float64, at 0.4 to 0.6 of SciPy's speed for long rows. All in float32 it was 1.1 to 1.2 of SciPy's
+  speed, but NumPy's exponential is then off by up to 2.5 units in the last place and a probability by up to 8.7; with SciPy's
+  differences by as many as the difference is large. It is half a unit now.
+- Memory: a JSON request of B bytes peaks at 2.4 B above idle, a `.npy` file at 2.1 B, V2 binary at 2.2 B
+  (`python -m bench.memory`): the body and the answer, and the blocks that are worked on.
 
 ## Where the time of a small request goes, and what does not make it less
 
@@ -95,7 +103,7 @@ with busy neighbours (without the line in the log):
 | array to text | 8 % |
 | metrics | 3 % |
 
-- No part is large: 215 calls of functions, where there were 370. What follows from the form of a request (which fields, of
+- No part is large: 220 calls of functions, where there were 370. What follows from the form of a request (which fields, of
   which shapes) is worked out once for all of that form: 30 of 109 us in a loop without a socket. A clock for a body that has
   come with its headers took 12, metrics one by one 10. It is 55 us now.
 - A server takes more than twice that loop for the same code. The same softmax twice in one request costs half as much the
@@ -106,7 +114,8 @@ with busy neighbours (without the line in the log):
   the echo 0.030. The ratios are what lasts.
 - FastAPI's middleware and router take as long again; an operation is served before them. Its dependency injection, Pydantic
   per number and `tolist()` are what the plain service pays.
-- Tried without a gain that could be measured: one write for head and body of a reply; sums of short rows by `matvec`, which
+- Tried without a gain that could be measured: one write for head and body of a reply, past uvicorn's own; a CPython of the
+  distribution in place of one built without its optimizations (5 %); client and server on one core; sums of short rows by `matvec`, which
   are faster, but whose last bits depend on the other rows.
 - The line in the log takes 0.04 ms more; `--log-level warning` leaves it out, as everybody's is here.
 """
