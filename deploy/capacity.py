@@ -32,7 +32,7 @@ Format = Literal["json", "binary"]
 OVERHEAD_SECONDS = 0.22e-3
 """CPU time of a request of no size."""
 
-SECONDS_PER_ELEMENT: dict[Format, float] = {"json": 120e-9, "binary": 45e-9}
+SECONDS_PER_ELEMENT: dict[Format, float] = {"json": 90e-9, "binary": 10e-9}
 """CPU time of a number that comes in and one that goes out."""
 
 MESSAGE_BYTES = 500

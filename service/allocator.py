@@ -1,4 +1,4 @@
-"""What becomes of freed memory: the C library gives it back to the system, and every page of it has to be fetched anew."""
+"""Pages of memory: the system clears each that is fetched, which takes longer than to fill it, so as few are as can be."""
 
 from __future__ import annotations
 

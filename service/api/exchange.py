@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.allocator import unfilled
 from service.api.receiver import EXTENSION
-from service.errors import SlowBody
+from service.errors import Overloaded, SlowBody
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
@@ -147,7 +147,10 @@ class Exchange:
         if self._receive_rest is None or not length:
             await self._read_pieces(claim)
             return
-        body, start = unfilled(length), self.bytes_in
+        try:
+            body, start = unfilled(length), self.bytes_in
+        except MemoryError:
+            raise Overloaded from None
         body[:start] = self._content
         self._content = body
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 
 from service.allocator import unfilled
+from service.api import exchange
 from service.api.receiver import PIECE_BYTES
 from tests.api.clients import BODY, application
 from tests.api.sockets import HEAD, LENGTH, answer, serving, until
@@ -148,6 +149,16 @@ class TestMisfortunes:
                 writer.write(LONG[len(LONG) - rest :] + SHORT)
                 assert (await reader.read()).count(b"HTTP/1.1 200 ") == 1
             writer.close()
+
+    async def test_of_a_body_for_which_there_is_no_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(size: int) -> bytearray:
+            raise MemoryError(size)
+
+        with serving(application()) as port:
+            monkeypatch.setattr(exchange, "unfilled", full)
+            reply = await answer(port, START + LONG, SHORT)
+        assert reply.startswith(b"HTTP/1.1 503 ")
+        assert reply.count(b"HTTP/1.1 200 ") == 1
 
 
 def test_memory_is_not_touched_before_something_comes() -> None:

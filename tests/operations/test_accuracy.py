@@ -133,6 +133,20 @@ def test_every_gradient_component_is_right_to_the_last_digits(case: tuple[str, i
     assert worst <= 1.0
 
 
+@pytest.mark.parametrize(
+    "largest", [-1e3, -745.0, -708.0, -1.0, -SMALLEST, -0.0, 0.0, 1.0, 680.0, 680.1, 709.0, 710.0, 1e3]
+)
+def test_rows_are_as_right_whether_their_exponentials_are_shifted_or_not(largest: float) -> None:
+    below = np.array([0.0, 1e-3, 1.0, 20.0, 300.0, 690.0, 708.0, 709.0, 740.0])
+    logits = largest - np.array([below, np.where(below == 0.0, 0.0, 708.0)])
+    solved = solve(logits, 1.0, targets=[0, 1], reduction="none")
+    exact, allowance = solved.exact, solved.logarithmic_allowances
+    assert excess(solved.answer["probabilities"], exact.probabilities, solved.allowances) <= 1.0
+    assert excess(solved.answer["log_probabilities"], exact.log_probabilities, allowance) <= 1.0
+    assert excess(solved.answer["loss"], exact.loss, allowance[[0, 1], [0, 1]]) <= 1.0
+    assert gradient_excess(solved) <= 1.0
+
+
 @every_case
 def test_nothing_that_a_double_can_hold_becomes_0(case: tuple[str, int, float]) -> None:
     solved = solution(*case)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import ssl
 import subprocess
 from typing import TYPE_CHECKING
 
 import httpx
+import numpy as np
 import pytest
+from scipy.special import softmax
 
 from tests.integration.serving import refused, running
 
@@ -37,6 +40,16 @@ def test_https_is_served_with_a_certificate(tmp_path: Path) -> None:
             f"{address}/softmax", json={"logits": [0, 0]}, verify=ssl.create_default_context(cafile=chain)
         )
         assert answer.json()["probabilities"] == [0.5, 0.5]
+        logits = np.random.default_rng(0).normal(size=(300, 100))
+        file = io.BytesIO()
+        np.save(file, logits)
+        long = httpx.post(
+            f"{address}/softmax?outputs=probabilities",
+            content=file.getvalue(),
+            headers={"Content-Type": "application/x-npy"},
+            verify=ssl.create_default_context(cafile=chain),
+        )
+        np.testing.assert_allclose(np.load(io.BytesIO(long.content)), softmax(logits, axis=1), rtol=1e-13)
         with pytest.raises(httpx.ConnectError, match="certificate verify failed"):
             httpx.get(f"{address}/livez")
 
