@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from threading import Event
+
 import numpy as np
 import pytest
 
+from service.compute import blocks
 from service.compute.blocks import BLOCK_ELEMENTS, evaluate
 from service.compute.softmax import Softmax
 
@@ -30,6 +33,18 @@ def test_blocks_cover_every_row_once_and_fit(count: int, classes: int) -> None:
     whole = Softmax(logits)
     for name in QUANTITIES:
         np.testing.assert_array_equal(results[name], getattr(whole, name), strict=True)
+
+
+def test_a_batch_waits_for_no_thread_that_has_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    logits = np.random.default_rng(0).normal(size=(10 * BLOCK_ELEMENTS, 1))
+    monkeypatch.setattr(blocks, "_cores", lambda: 2)
+    free = Event()
+    other_work = blocks._threads(1).submit(free.wait, 10)  # noqa: SLF001 - the thread that would help
+    results = evaluate(lambda rows: Softmax(logits[rows]), logits.shape, QUANTITIES)
+    assert not other_work.done()
+    free.set()
+    for name in QUANTITIES:
+        np.testing.assert_array_equal(results[name], getattr(Softmax(logits), name))
 
 
 def test_rows_that_overflow_do_so_silently_in_every_block() -> None:
