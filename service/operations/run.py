@@ -45,10 +45,7 @@ class Batch(NamedTuple):
 
     def rows(self, block: slice) -> Softmax:
         """A block of rows, ready to be asked for its quantities."""
-        logits = self.logits[block].astype(np.float64, copy=False)
-        if not logits.flags.aligned:
-            # they stand behind a text of any length
-            logits = logits.copy()
+        logits = _aligned(self.logits[block].astype(np.float64, copy=False))
         if self.targets is not None:
             return CrossEntropy(logits, self.targets, block, **self.scaling)
         if self.vectors is not None:
@@ -210,7 +207,17 @@ def _targets(fields: Mapping[str, Any], axes: Shape, classes: int) -> Targets:
 def _doubles(fields: Mapping[str, Any], name: str) -> Any:
     """A tensor rounded to the dtype, as float64; None if it was left out."""
     values = fields.get(name)
-    return None if values is None else checks.as_dtype(name, values, fields["dtype"]).astype(np.float64, copy=False)
+    if values is None:
+        return None
+    return _aligned(checks.as_dtype(name, values, fields["dtype"]).astype(np.float64, copy=False))
+
+
+def _aligned(values: Array) -> Array:
+    """values, copied if they are not aligned, as behind a text of any length.
+
+    BLAS takes aligned memory alone; what NumPy does in its place adds up in another order.
+    """
+    return values if values.flags.aligned else values.copy()
 
 
 def _layer(

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.compute.blocks import BLOCK_ELEMENTS
-from tests.operations.strategies import ROUNDING, ROW_TENSORS, Request, by_rows, labelled, soft, with_vector
-from tests.operations.support import Answer, answer, assert_same, available
+from tests.operations.strategies import ROUNDING, ROW_TENSORS, Floats, Request, by_rows, labelled, soft, with_vector
+from tests.operations.support import Answer, answer, assert_same, available, full_answer
 
 if TYPE_CHECKING:
     from random import Random
@@ -176,3 +176,31 @@ def test_parts_with_a_common_denominator_add_up_to_the_whole(request: Request, c
         np.testing.assert_allclose(sum(part[name] for part in parts), whole[name], rtol=1e-13, atol=1e3 * ROUNDING)
     gradients = np.concatenate([part["logits_gradient"] for part in parts])
     np.testing.assert_array_equal(gradients, whole["logits_gradient"])
+
+
+def misaligned(values: Floats) -> Floats:
+    """The same numbers in memory that starts at an odd address."""
+    moved = np.frombuffer(b"\0" * 9 + values.tobytes(), np.uint8)[9:].view(values.dtype).reshape(values.shape)
+    assert not moved.flags.aligned
+    return moved
+
+
+@pytest.mark.parametrize("classes", [3, 100])
+@pytest.mark.parametrize("count", [1, 50])
+def test_where_tensors_are_in_memory_changes_no_bit(count: int, classes: int) -> None:
+    random = np.random.default_rng(0)
+    layer: Request = {
+        "inputs": random.normal(size=(count, 7)),
+        "weights": random.normal(size=(classes, 7)),
+        "bias": random.normal(size=classes),
+    }
+    weights: Request = {"class_weights": random.random(classes), "sample_weights": random.random(count)}
+    targets = random.random((count, classes))
+    requests: list[Request] = [
+        layer | weights | {"targets": targets},
+        layer | {"probabilities_gradient": targets},
+        weights | {"logits": random.normal(size=(count, classes)), "targets": targets.argmax(axis=1)},
+    ]
+    for request in requests:
+        moved = {name: misaligned(values) for name, values in request.items()}
+        assert_same(full_answer("gradient", **moved), full_answer("gradient", **request))
