@@ -28,6 +28,38 @@ def keep_freed_memory() -> bool:
     return all(mallopt(option, value) for option, value in options)
 
 
+class Heap(ctypes.Structure):
+    """What mallinfo2 tells of the memory of the process, in its own words; `fordblks` are the bytes that are freed, and kept."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        )
+    )
+
+
+def give_back_freed_memory() -> None:
+    """Gives back most of what is kept if it is twice KEPT_BYTES: what lies between pieces in use has no bound by itself."""
+    try:
+        library = ctypes.CDLL(None)
+        mallinfo, trim = library.mallinfo2, library.malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return
+    mallinfo.restype = Heap
+    if mallinfo().fordblks > 2 * KEPT_BYTES:
+        trim(ctypes.c_size_t(KEPT_BYTES))
+
+
 def unfilled(size: int) -> bytearray:
     """A bytearray of that size, whose memory is not touched before something is put there; until then it holds anything."""
     body = bytearray()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from service.allocator import give_back_freed_memory
 from service.errors import BodyTooLarge, Overloaded, TooMuchWork
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Admission:
         with self._lock:
             self.bytes -= size
         self._gauge.dec(size)
+        if not self.bytes:
+            give_back_freed_memory()
 
 
 class Claim:
@@ -88,6 +91,10 @@ class Claim:
         """Adds bytes of what is made of the body. Raises TooMuchWork, Overloaded."""
         self._admission.take(size, self._bytes)
         self._bytes += size
+
+    def decoded(self, size: int, *, body_is_kept: bool) -> None:
+        """Counts what is made of the body in place of the body, or beside it. Raises TooMuchWork, Overloaded."""
+        self.work(size if body_is_kept else size - self._bytes)
 
     def release(self) -> None:
         """Gives all of it back."""

@@ -8,6 +8,8 @@ from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import numpy as np
+
 from service.api import problems
 from service.api.admission import Claim
 from service.api.exchange import Disconnected, Exchange
@@ -140,7 +142,7 @@ class OperationEndpoint:
         # a small layer may have many logits, and a single row a large Jacobian
         work_bytes = ITEM_BYTES * max(extent.logits, extent.outputs)
         if work_bytes > self.settings.inline_body_bytes:
-            claim.work(work_bytes)
+            claim.decoded(work_bytes, body_is_kept=has_views(body, fields))
         exchange.rows, exchange.elements = extent.rows, extent.logits
         exchange.stages["decode"] = perf_counter() - start
         return Question(message.fields, message.wanted, write, work_bytes)
@@ -156,3 +158,9 @@ class OperationEndpoint:
         reply = question.write(outputs)
         exchange.stages["encode"] = perf_counter() - computed
         return reply
+
+
+def has_views(body: Body, fields: Fields) -> bool:
+    """Is a tensor a view of the body?"""
+    memory = np.frombuffer(body, np.uint8)
+    return any(np.may_share_memory(memory, each) for each in fields.values() if isinstance(each, np.ndarray))

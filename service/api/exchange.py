@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.allocator import unfilled
 from service.api.receiver import EXTENSION
-from service.errors import Overloaded, SlowBody
+from service.errors import Overloaded, ServiceError, SlowBody
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
@@ -156,7 +156,12 @@ class Exchange:
 
         def count(size: int) -> None:
             self.bytes_in += size
-            claim.body(size)
+            try:
+                claim.body(size)
+            except ServiceError:
+                # not only when the refusal is sent: what else came in this turn of the loop would be refused as well
+                claim.release()
+                raise
 
         await self._receive_rest(memoryview(body)[start:], count)
         if self.bytes_in < length:

@@ -80,9 +80,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self.wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Waits for nothing any more."""
+        """Waits for nothing any more, and keeps nothing of a body: what refers to each other is only freed in a while."""
         self._stop_waiting()
         super().connection_lost(exc)
+        self.extensions.clear()
+        if self.cycle is not None:
+            self.cycle.body.clear()
 
     def data_received(self, data: bytes) -> None:
         """Reads on, and waits for the rest of what does not hold a whole request."""

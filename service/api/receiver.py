@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 EXTENSION = "softmax.receive"
 """The name of `Receiver.receive` among the extensions of an ASGI scope."""
 
-PIECE_BYTES = 2**16
+PIECE_BYTES = 2**18
 """The most that is taken apart at once; what a body has behind that goes into its place."""
 
 NOWHERE = memoryview(b"")
@@ -45,6 +45,7 @@ class Receiver(asyncio.BufferedProtocol):
         self._body = self._missing = NOWHERE
         self._count: Callable[[int], None]
         self._ended: asyncio.Future[None]
+        self._refusal: ServiceError | None = None
 
     async def receive(self, body: memoryview, count: Callable[[int], None]) -> None:
         """Fills body, the memory for what is missing of the body of a request. Returns early if the client leaves.
@@ -59,6 +60,13 @@ class Receiver(asyncio.BufferedProtocol):
             await self._ended
         finally:
             self._end()
+        refusal, self._refusal = self._refusal, None
+        if refusal is not None:
+            try:
+                raise refusal
+            finally:
+                # what holds a refusal and is held by its frames would keep them all, and the body with them
+                del refusal
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes go."""
@@ -75,7 +83,8 @@ class Receiver(asyncio.BufferedProtocol):
             self._count(nbytes)
         except ServiceError as error:
             self._end()
-            self._ended.set_exception(error)
+            self._refusal = error
+            self._ended.set_result(None)
         else:
             if not self._missing:
                 self._end()

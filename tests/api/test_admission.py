@@ -9,6 +9,8 @@ from contextlib import suppress
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,8 +18,11 @@ from prometheus_client import Gauge
 
 from service.api import problems
 from service.api.admission import Admission, Claim
+from service.api.endpoint import has_views
+from service.codecs import json, numpy
 from service.compute.softmax import Softmax
 from service.errors import BodyTooLarge, Overloaded, TooMuchWork
+from service.operations import OPERATIONS
 from service.settings import Settings
 from tests.api.clients import BODY, JSON, LEFT, Upload, application, connect, converse, piece
 
@@ -38,6 +43,24 @@ def admission(max_bytes_in_flight: int = LIMIT, max_body_bytes: int = LIMIT) -> 
 def in_flight(app: Service) -> tuple[int, int]:
     """The bytes and the operations that an application counts as in flight."""
     return app.runtime.admission.bytes, app.runtime.lifecycle.taken
+
+
+@pytest.mark.parametrize(("kept", "counted"), [(False, 40), (True, 100)])
+def test_what_is_made_of_a_body_counts_in_its_place_unless_it_is_kept(*, kept: bool, counted: int) -> None:
+    counter = admission()
+    claim = Claim(counter)
+    claim.body(60)
+    claim.decoded(40, body_is_kept=kept)
+    assert counter.bytes == counted
+    claim.release()
+    assert counter.bytes == 0
+
+
+def test_a_body_is_kept_where_a_tensor_is_a_view_of_it() -> None:
+    logits = np.zeros((2, 3))
+    text, file = orjson.dumps({"logits": logits.tolist()}), b"".join(numpy.encode_npy(logits))
+    assert not has_views(text, json.decode(text, OPERATIONS[0]))
+    assert has_views(file, numpy.decode_npy(file, OPERATIONS[0], "temperature=2"))
 
 
 STEPS = st.lists(st.tuples(st.integers(0, 3), st.one_of(st.none(), st.integers(0, 2 * LIMIT))), max_size=50)

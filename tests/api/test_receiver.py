@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-LOGITS = np.random.default_rng(0).normal(size=(100, 100))
+LOGITS = np.random.default_rng(0).normal(size=(400, 100))
 
 LONG = orjson.dumps({"logits": LOGITS, "outputs": ["log_normalizer"]}, option=orjson.OPT_SERIALIZE_NUMPY)
 """A body of three pieces."""
