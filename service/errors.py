@@ -195,7 +195,7 @@ class TensorTooLarge(TooLarge):
 
 
 class TooMuchWork(TooLarge):
-    """More bytes than the limit, in the body and the outputs together."""
+    """More bytes than the limit, in the outputs and what they are made of."""
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(

@@ -190,10 +190,10 @@ async def test_the_outputs_of_a_request_are_in_flight_too() -> None:
     request = {"logits": [0] * 5, "outputs": ["jacobian"]}
     async with connect(app) as client:
         assert (await client.post("/softmax", json=request)).status_code == 200
-        app.runtime.admission.take(800, 0)
+        app.runtime.admission.take(900, 0)
         reply = await client.post("/softmax", json=request)
     assert (reply.status_code, reply.json()["type"]) == (503, "/problems/overloaded")
-    assert in_flight(app) == (800, 0)
+    assert in_flight(app) == (900, 0)
 
 
 async def test_whoever_is_refused_is_told_to_ask_again_and_not_all_at_once() -> None:
