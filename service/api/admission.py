@@ -93,8 +93,11 @@ class Claim:
         self._bytes += size
 
     def decoded(self, size: int, *, body_is_kept: bool) -> None:
-        """Counts what is made of the body in place of the body, or beside it. Raises TooMuchWork, Overloaded."""
-        self.work(size if body_is_kept else size - self._bytes)
+        """Adds bytes of what is made of the body, beside the body or in its place, whichever is more. Raises as `work` does.
+
+        In its place they count for no less: the text of a reply is about as long.
+        """
+        self.work(size if body_is_kept else max(0, size - self._bytes))
 
     def release(self) -> None:
         """Gives all of it back."""

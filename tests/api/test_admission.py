@@ -45,12 +45,14 @@ def in_flight(app: Service) -> tuple[int, int]:
     return app.runtime.admission.bytes, app.runtime.lifecycle.taken
 
 
-@pytest.mark.parametrize(("kept", "counted"), [(False, 40), (True, 100)])
-def test_what_is_made_of_a_body_counts_in_its_place_unless_it_is_kept(*, kept: bool, counted: int) -> None:
+@pytest.mark.parametrize(
+    ("made", "kept", "counted"), [(40, False, 60), (60, False, 60), (90, False, 90), (40, True, 100)]
+)
+def test_what_is_made_of_a_body_counts_in_its_place_unless_it_is_kept(made: int, *, kept: bool, counted: int) -> None:
     counter = admission()
     claim = Claim(counter)
     claim.body(60)
-    claim.decoded(40, body_is_kept=kept)
+    claim.decoded(made, body_is_kept=kept)
     assert counter.bytes == counted
     claim.release()
     assert counter.bytes == 0
@@ -190,10 +192,13 @@ async def test_the_outputs_of_a_request_are_in_flight_too() -> None:
     request = {"logits": [0] * 5, "outputs": ["jacobian"]}
     async with connect(app) as client:
         assert (await client.post("/softmax", json=request)).status_code == 200
-        app.runtime.admission.take(900, 0)
+        # 5 x 5 numbers of 8 bytes
+        app.runtime.admission.take(800, 0)
+        assert (await client.post("/softmax", json=request)).status_code == 200
+        app.runtime.admission.take(1, 0)
         reply = await client.post("/softmax", json=request)
     assert (reply.status_code, reply.json()["type"]) == (503, "/problems/overloaded")
-    assert in_flight(app) == (900, 0)
+    assert in_flight(app) == (801, 0)
 
 
 async def test_whoever_is_refused_is_told_to_ask_again_and_not_all_at_once() -> None:
