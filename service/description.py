@@ -21,8 +21,8 @@ Axes = tuple[str, ...]
 Shape = tuple[int, ...]
 
 Form = tuple[tuple[str, Shape], ...]
-"""All of a request but the values in it: the name and the shape of each input, and the name of each parameter that is not
-its default, with () in place of a shape; top_k makes an axis, so it has the length of that."""
+"""All of a request but the values in it, in the order of its fields: the name and the shape of each input, and the name of
+each parameter that is not its default, with () in place of a shape; top_k makes an axis, so it has the length of that."""
 
 FORMS = 1024
 """How many forms are remembered, with what follows from them."""
@@ -153,8 +153,8 @@ class Operation:
 
     @cached_property
     def neutral(self) -> Mapping[str, float | str | None]:
-        """The parameters' defaults."""
-        return {each.name: each.default for each in self.parameters}
+        """What each field that is no input is where it is left out."""
+        return {**{each.name: each.default for each in self.parameters}, "outputs": None}
 
     @cached_property
     def named_outputs(self) -> Mapping[str, Output]:

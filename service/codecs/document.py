@@ -25,30 +25,24 @@ class Document:
     """A JSON text, parsed, whose tensors are read one by one.
 
     root: of the parsed text; in place of a long array it may have a string.
-    skeleton: what was parsed, the text without the arrays at spans.
+    skeleton: what was parsed, the text without the long arrays.
     """
 
-    def __init__(
-        self, root: Any, skeleton: bytes | bytearray, text: bytes | bytearray, spans: Sequence[pieces.Span] = ()
-    ) -> None:
+    def __init__(self, root: Any, skeleton: bytes | bytearray) -> None:
         self.root = root
         self._skeleton = skeleton
-        self._text = text
-        self._spans = spans
-        self._unread = len(spans)
         self._read: list[tuple[str, Any, tuple[int, ...]]] = []
+        self._opened = 0
 
     def has_array(self, value: Any) -> bool:
         """Is value an array?"""
-        return isinstance(value, simdjson.Array) or self._is_cut(value)
+        return isinstance(value, simdjson.Array)
 
     def tensor(self, name: str, value: Any, domain: Domain) -> Array:
         """The nested array of numbers that value is. Raises ServiceError."""
-        if self._is_cut(value):
-            self._unread -= 1
-            return pieces.read(name, self._text, self._spans[int(value[1:])], domain)
         array = numbers.tensor(name, value, domain)
         self._read.append((name, value, array.shape))
+        self._opened += numbers.brackets(array.shape)
         return array
 
     def check_depths(self, others: int) -> None:
@@ -58,25 +52,53 @@ class Document:
 
         Together they account for every opening bracket, or one of the tensors has brackets too many.
         """
-        if self._unread:
-            # a long array stands where no tensor does
-            raise pieces.Uncut
-        expected = [numbers.brackets(shape) for _, _, shape in self._read]
-        if self._skeleton.count(b"[") == sum(expected) + others:
+        if self._skeleton.count(b"[") == self._opened + others:
             return
-        for (name, array, _), count in zip(self._read, expected, strict=True):
-            if array.mini.count(b"[") != count:
+        for name, array, shape in self._read:
+            if array.mini.count(b"[") != numbers.brackets(shape):
                 raise RaggedTensor(name)
 
+
+class CutDocument(Document):
+    """A JSON text of which long arrays were cut out before the rest was parsed.
+
+    text: the whole; spans: where in it the arrays are.
+    """
+
+    def __init__(
+        self, root: Any, skeleton: bytes | bytearray, text: bytes | bytearray, spans: Sequence[pieces.Span]
+    ) -> None:
+        super().__init__(root, skeleton)
+        self._text = text
+        self._spans = spans
+        self._unread = len(spans)
+
+    def has_array(self, value: Any) -> bool:
+        """Is value an array, or what stands for one?"""
+        return super().has_array(value) or self._is_cut(value)
+
+    def tensor(self, name: str, value: Any, domain: Domain) -> Array:
+        """As `Document.tensor`, also of an array that was cut out. Raises ServiceError, pieces.Uncut."""
+        if not self._is_cut(value):
+            return super().tensor(name, value, domain)
+        self._unread -= 1
+        return pieces.read(name, self._text, self._spans[int(value[1:])], domain)
+
+    def check_depths(self, others: int) -> None:
+        """As `Document.check_depths`. Raises pieces.Uncut where a long array stands and no tensor does."""
+        if self._unread:
+            raise pieces.Uncut
+        super().check_depths(others)
+
     def _is_cut(self, value: Any) -> bool:
-        return bool(self._spans) and isinstance(value, str) and value.startswith(pieces.PLACEHOLDER)
+        return isinstance(value, str) and value.startswith(pieces.PLACEHOLDER)
 
 
-def read(text: bytes | bytearray, reader: Callable[[Document], Result]) -> Result:
-    """What reader makes of the document in a text. Raises ServiceError."""
+def read(text: bytes | bytearray, reader: Callable[..., Result], *arguments: Any) -> Result:
+    """What reader makes of the document in a text, and of the arguments. Raises ServiceError."""
     if len(text) >= pieces.LONG_BYTES:
         skeleton, spans = pieces.cut(text)
         if spans:
             with suppress(pieces.Uncut):
-                return reader(Document(pieces.parse_skeleton(skeleton), skeleton, text, spans))
-    return reader(Document(numbers.parse(text), text, text))
+                return reader(CutDocument(pieces.parse_skeleton(skeleton), skeleton, text, spans), *arguments)
+    return reader(Document(numbers.parse(text), text), *arguments)

@@ -34,7 +34,7 @@ def decode(body: bytes | bytearray, operation: Operation) -> dict[str, Any]:
 
     Raises MalformedBody, NotAnObject, UnknownField, DuplicateField, RaggedTensor, NotANumber, NumberOutOfRange.
     """
-    return read(body, lambda document: _fields(document, operation))
+    return read(body, _fields, operation)
 
 
 def _fields(document: Document, operation: Operation) -> dict[str, Any]:
@@ -70,26 +70,28 @@ def encode(outputs: Mapping[str, Array], operation: Operation) -> bytes:
     which is looked for only in outputs that may hold such a thing.
     """
     described = operation.named_outputs
-    return dumps(
-        {name: plain(values) if described[name].finite else writable(values) for name, values in outputs.items()}
-    )
+    written: dict[str, Any] = {}
+    for name, values in outputs.items():
+        output = described[name]
+        written[name] = values if output.finite or output.integer else writable(values)
+    return dumps(written)
 
 
 def dumps(value: Any) -> bytes:
-    """The JSON text of a value that may hold what `writable` makes of arrays."""
-    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+    """The JSON text of a value that may hold arrays in which all is finite, and what `writable` makes of others."""
+    return orjson.dumps(value, plain, orjson.OPT_SERIALIZE_NUMPY)
 
 
 def plain(values: Array) -> Any:
-    """An array in which all is finite as `dumps` takes it: C-contiguous, or a number for rank 0."""
+    """What orjson takes in place of an array that it does not: a copy that is C-contiguous, or a number for rank 0."""
     return np.ascontiguousarray(values) if values.ndim else values[()]
 
 
 def writable(values: Array) -> Any:
     """An array as `dumps` takes it, as text if something in it is not finite."""
     if values.dtype.kind != "f" or np.isfinite(values).all():
-        return plain(values)
-    return orjson.Fragment(_with_words(dumps(plain(values)), values[~np.isfinite(values)]))
+        return values
+    return orjson.Fragment(_with_words(dumps(values), values[~np.isfinite(values)]))
 
 
 def _with_words(text: bytes, strange: Array) -> bytes:

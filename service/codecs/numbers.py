@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import accumulate, chain
+from itertools import chain
 from math import inf, prod
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +63,7 @@ def tensor(name: str, value: simdjson.Array, domain: Domain) -> Array:
     first: Any = value
     while shape[-1] and isinstance(first := first[0], simdjson.Array):
         try:
-            lengths = set(map(len, _arrays(value, depth=len(shape))))
+            lengths = set(map(len, value if len(shape) == 1 else _arrays(value, depth=len(shape))))
         except TypeError:
             raise RaggedTensor(name) from None
         if len(lengths) > 1:
@@ -89,7 +89,11 @@ def tensor(name: str, value: simdjson.Array, domain: Domain) -> Array:
 
 def brackets(shape: tuple[int, ...]) -> int:
     """How many brackets a nested array of that shape opens."""
-    return 1 + sum(accumulate(shape[:-1], int.__mul__))
+    opened = count = 1
+    for length in shape[:-1]:
+        count *= length
+        opened += count
+    return opened
 
 
 def _mixed_rows(name: str, value: simdjson.Array, shape: list[int]) -> Array:

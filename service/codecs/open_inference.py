@@ -75,7 +75,7 @@ def decode(body: bytes | bytearray, header_length: int | None, operation: Operat
     text = body if header_length is None else body[:header_length]
     if header_length is not None and not 0 <= header_length <= len(body):
         raise MalformedBody(f"{HEADER_LENGTH} must be the length of the JSON part of the body, in bytes.")
-    return read(text, lambda document: _inference(document, memoryview(body)[len(text) :], operation))
+    return read(text, _inference, memoryview(body)[len(text) :], operation)
 
 
 def _inference(document: Document, raw: memoryview, operation: Operation) -> Inference:

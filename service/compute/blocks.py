@@ -30,9 +30,11 @@ def evaluate(
     block: makes the rows of a slice; shape: (N, K) of the logits; single: the quantities to round to float32.
     """
     count, classes = shape
-    length = max(1, BLOCK_ELEMENTS // classes)
+    length = BLOCK_ELEMENTS // classes or 1
     rows = block(slice(0, length))
-    first = {name: getattr(rows, name) for name in quantities}
+    first = {}
+    for name in quantities:
+        first[name] = getattr(rows, name)
     if count <= length:
         return first
     dtypes = {name: np.dtype(np.float32) if name in single else values.dtype for name, values in first.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 import numpy as np
@@ -22,7 +23,7 @@ ONES = np.ones(SHORT_ROW)
 UNSHIFTED = 680.0
 """Largest logit up to which a row is not shifted: exp(680) is in range, and so is the sum of 10**12 of them."""
 
-MODERATE = np.float64(UNSHIFTED).view(np.uint64)
+MODERATE = int(np.float64(UNSHIFTED).view(np.uint64))
 """Its bits."""
 
 Value = TypeVar("Value")
@@ -82,32 +83,13 @@ class Softmax:
         self.top_k = top_k
         self.memory: dict[str, Floats] = {}
         """Where to put a quantity, (n, K), rather than in an array of its own: probabilities and log_probabilities."""
-
-    @quantity
-    def _starts(self) -> Integers:
-        """(n,) The place of each row in the flat (n, K)."""
-        return np.arange(0, self.logits.size, self.logits.shape[1])
-
-    @quantity
-    def top(self) -> Integers:
+        self.top: Integers = logits.argmax(-1)
         """(n,) The class of the largest logit, the lowest index of equals."""
-        return self.logits.argmax(axis=-1)
-
-    @quantity
-    def _top_places(self) -> Integers:
-        """(n,) The place of the top class of each row in the flat (n, K)."""
-        return self._starts + self.top
-
-    @quantity
-    def maximum(self) -> Floats:
+        self._top_places = starts(*logits.shape) + self.top
+        """(n,) Its place in the flat (n, K)."""
+        self.maximum: Floats = logits.take(self._top_places)
         """(n,) max z."""
-        return self.logits.reshape(-1)[self._top_places]
-
-    @quantity
-    def _is_moderate(self) -> bool:
-        """Is max z from 0 to UNSHIFTED in every row?"""
-        # bit patterns of floats are in order from 0 up, and those of negative numbers and NaN come behind all of them
-        return bool(np.maximum.reduce(self.maximum.view(np.uint64), initial=0) <= MODERATE)
+        self._is_moderate = are_moderate(self.maximum)
 
     @quantity
     def empty(self) -> npt.NDArray[np.bool_] | None:
@@ -171,7 +153,7 @@ class Softmax:
     def tail(self) -> Floats:
         """(n,) s, the sum of exp d over every class but the top one."""
         flat = self.exponentials.reshape(-1)
-        largest = flat[self._top_places]
+        largest = flat.take(self._top_places)
         flat[self._top_places] = 0.0
         tail = row_sums(self.exponentials)
         flat[self._top_places] = largest
@@ -282,11 +264,24 @@ class Softmax:
 
     def at(self, values: Floats, classes: Integers) -> Floats:
         """(n,) values[n, classes[n]] of a contiguous (n, K)."""
-        return values.reshape(-1)[self._starts + classes]
+        return values.take(starts(*values.shape) + classes)
 
     def put(self, values: Floats, classes: Integers, new: Floats | float) -> None:
         """values[n, classes[n]] = new[n] in a contiguous (n, K)."""
-        values.reshape(-1)[self._starts + classes] = new
+        values.reshape(-1)[starts(*values.shape) + classes] = new
+
+
+@lru_cache(maxsize=8)
+def starts(rows: int, classes: int) -> Integers:
+    """(n,) The place of each row in a flat (n, K)."""
+    return np.arange(0, rows * classes, classes)
+
+
+def are_moderate(maxima: Floats) -> bool:
+    """Is each of (n,) largest logits from 0 to UNSHIFTED?"""
+    # bit patterns of floats are in order from 0 up, and those of negative numbers and NaN come behind all of them
+    bits = maxima.view(np.uint64)
+    return not bits.size or bits.item(bits.argmax()) <= MODERATE
 
 
 def scaled_difference(values: Floats, references: Floats, scale: float) -> Floats:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
@@ -34,7 +35,8 @@ Given = Mapping[str, Shape]
 """The items of a form, by name."""
 
 
-class Message(NamedTuple):
+@dataclass(slots=True)
+class Message:
     """A request that is understood.
 
     fields: inputs and parameters by name, None where left out; wanted: the outputs to return, in the order asked for.
@@ -60,12 +62,17 @@ class Request(BaseModel):
         """
         operation = cls.operation
         try:
-            fields = cls.model_validate(sent).__dict__
+            # which is all that model_validate does, but for options that are not used here
+            fields = cls.__pydantic_validator__.validate_python(sent).__dict__
         except ValidationError as error:
             raise refusal(error, operation) from None
-        items = [(name, value.shape) for name in operation.input_names if (value := fields[name]) is not None]
-        for name, neutral in operation.neutral.items():
-            if (value := fields[name]) != neutral:
+        items: list[tuple[str, Shape]] = []
+        neutral = operation.neutral
+        for name in sent:
+            value = fields[name]
+            if name not in neutral:
+                items.append((name, value.shape))
+            elif value != neutral[name] and name != "outputs":
                 items.append((name, (value,) if name == "top_k" else ()))
         form, outputs = tuple(items), fields["outputs"]
         return Message(fields, form, _wanted(operation, form, None if outputs is None else tuple(outputs)))

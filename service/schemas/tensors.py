@@ -35,6 +35,9 @@ NonFinite = TypeAliasType(
         ),
     ],
 )
+BOUNDED = (Domain.FINITE, Domain.NON_NEGATIVE)
+"""Domains that a value may lie outside of whatever the other fields are; what depends on those is checked later."""
+
 Logit = float | Literal["-Infinity"]
 Weight = Annotated[float, Field(ge=0)]
 Result = float | NonFinite
@@ -90,14 +93,13 @@ class TensorField:
             raise NotANumber(name)
         if array.ndim > MOST_AXES:
             raise ShapeMismatch(f"{name} has more than {MOST_AXES} axes; merge some.", ((name,), "has too many axes"))
-        check_domain(name, array, self.domain)
+        if self.domain in BOUNDED:
+            check_domain(name, array, self.domain)
         return array
 
 
 def check_domain(name: str, array: Array, domain: Domain) -> None:
-    """Raises InvalidValue where a value lies outside the domain; what depends on other fields is checked later."""
-    if domain not in (Domain.FINITE, Domain.NON_NEGATIVE):
-        return
+    """Raises InvalidValue where a value lies outside the domain, one of BOUNDED."""
     if not np.isfinite(array).all():
         raise InvalidValue(f"{name} must hold finite numbers; it has a NaN or an infinity.", ((name,), "is not finite"))
     if domain is Domain.NON_NEGATIVE and (array < 0).any():
