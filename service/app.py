@@ -24,6 +24,8 @@ from service.api.runtime import Runtime
 from service.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 EXPOSED = ("X-Request-ID", "Server-Timing", "Retry-After", "Inference-Header-Content-Length")
@@ -74,7 +76,7 @@ class Service(FastAPI):
         else:
             await super().__call__(scope, receive, send)
 
-    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def serve(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serves an operation directly, anything else as FastAPI does."""
         path, root = scope["path"], self.settings.root_path
         if root:
@@ -82,7 +84,7 @@ class Service(FastAPI):
             path = path.removeprefix(root)
             scope = {**scope, "root_path": root, "path": root + path}
         endpoint = self.endpoints.get(path) if scope["method"] == "POST" else None
-        await (endpoint or self.others)(scope, receive, send)
+        return (endpoint or self.others)(scope, receive, send)
 
 
 def create_app(settings: Settings | None = None) -> Service:

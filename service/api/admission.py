@@ -20,7 +20,7 @@ class Admission:
     def __init__(self, settings: Settings, gauge: Gauge) -> None:
         self.max_body_bytes = settings.max_body_bytes
         self.max_bytes = settings.max_bytes_in_flight
-        self.small_bytes = settings.inline_body_bytes
+        self.small_bytes = min(settings.inline_body_bytes, settings.max_body_bytes)
         self.bytes = 0
         self._gauge = gauge
         self._lock = Lock()
@@ -29,12 +29,6 @@ class Admission:
         """Raises BodyTooLarge for a body of that many bytes."""
         if size > self.max_body_bytes:
             raise BodyTooLarge(self.max_body_bytes)
-
-    def announce(self, size: int) -> None:
-        """Raises BodyTooLarge or Overloaded for a body of that many bytes, before one of them is read."""
-        self.check(size)
-        if self.bytes + size > self.max_bytes:
-            raise Overloaded
 
     def take(self, size: int, held: int) -> None:
         """Counts that many bytes more for a request that holds some. Raises, and then counts nothing, TooMuchWork, Overloaded."""
@@ -58,22 +52,22 @@ class Admission:
 class Claim:
     """What one request has of the bytes in flight: what it has sent and what is made of that, not what it announced."""
 
-    __slots__ = ("_admission", "_body_bytes", "_bytes", "_inflated_bytes")
+    _body_bytes = 0
+    _inflated_bytes = 0
+    _bytes = 0
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
-        self._body_bytes = 0
-        self._inflated_bytes = 0
-        self._bytes = 0
+        self.small_bytes = admission.small_bytes
+        """Length up to which a body is answered at once, so that it need not be counted."""
 
     def announce(self, size: int) -> None:
         """Raises BodyTooLarge or Overloaded for a body of that many bytes, before one of them is read."""
-        self._admission.announce(size)
-
-    def is_small(self, size: int) -> bool:
-        """Is a body of that many bytes answered at once, so that it need not be counted? Raises BodyTooLarge."""
-        self._admission.check(size)
-        return size <= self._admission.small_bytes
+        admission = self._admission
+        if size > admission.max_body_bytes:
+            raise BodyTooLarge(admission.max_body_bytes)
+        if admission.bytes + size > admission.max_bytes:
+            raise Overloaded
 
     def body(self, size: int) -> None:
         """Adds bytes of the body. Raises BodyTooLarge, TooMuchWork, Overloaded."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -19,7 +21,7 @@ from service.errors import ServiceError
 from service.operations import measure, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from starlette.types import Receive, Scope, Send
 
@@ -27,24 +29,31 @@ if TYPE_CHECKING:
     from service.api.problems import Kind
     from service.api.runtime import Runtime
     from service.description import Operation
-    from service.schemas.messages import Request
+    from service.schemas.messages import Message, Request
 
 log = logging.getLogger("service")
 
 ITEM_BYTES = 8
 """Bytes of an element, whatever the dtype of the reply: all is computed in double precision."""
 
+OK = HTTPStatus.OK.value
+"""Kept, since to look up a member of an enumeration is a call."""
+
 CLIENT_CLOSED_REQUEST = 499
 """What the log says in place of a status where nobody was left to read one."""
 
 
-class Reply(NamedTuple):
+@dataclass(slots=True)
+class Reply:
     """The body of a reply, piece by piece, and the headers that say how to read it."""
 
     content: Sequence[Piece]
     media_type: str
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
+
+Write = Callable[..., Reply]
+"""Makes the reply of the outputs by name. Raises ServiceError."""
 
 Fields = dict[str, Any]
 
@@ -57,20 +66,11 @@ class Door(Protocol):
     def admit(self, exchange: Exchange) -> None:
         """Raises ServiceError for a request that its headers alone rule out."""
 
-    def open(self, exchange: Exchange, body: Body, operation: Operation) -> tuple[Fields, Callable[..., Reply]]:
+    def open(self, exchange: Exchange, body: Body, operation: Operation) -> tuple[Fields, Write]:
         """The fields in a body, and the function that writes the outputs. Raises ServiceError."""
 
     def status(self, kind: Kind) -> int:
         """The status of a refusal."""
-
-
-class Question(NamedTuple):
-    """A request that is understood: what to compute, how to write it down, and how many bytes the arrays of that take."""
-
-    fields: Fields
-    outputs: tuple[str, ...]
-    write: Callable[..., Reply]
-    work_bytes: int
 
 
 class OperationEndpoint:
@@ -95,7 +95,7 @@ class OperationEndpoint:
         self.runtime.begin()
         try:
             reply = await self._serve(exchange, claim)
-            await exchange.reply(HTTPStatus.OK, reply.media_type, reply.content, reply.headers)
+            await exchange.reply(OK, reply.media_type, reply.content, reply.headers)
         except ServiceError as error:
             await problems.refuse(exchange, error, self.door.status)
         except Disconnected:
@@ -114,23 +114,23 @@ class OperationEndpoint:
         self.runtime.lifecycle.check()
         self.runtime.keys.check(exchange.header(b"authorization"))
         self.door.admit(exchange)
-        encoding = content_encoding(exchange.header(b"content-encoding"))
+        encoding = content_encoding(exchange.headers.get(b"content-encoding"))
         await exchange.read(claim, self.settings.body_timeout_seconds)
         if encoding is not None or exchange.bytes_in > self.settings.inline_body_bytes:
             return await self.runtime.in_thread(exchange, partial(self._work, exchange, claim, encoding))
-        question = self._understand(exchange, claim, None)
-        if question.work_bytes > self.settings.inline_body_bytes:
-            return await self.runtime.in_thread(exchange, partial(self._answer, exchange, question))
-        return self._answer(exchange, question)
+        message, write, work_bytes = self._understand(exchange, claim, None)
+        if work_bytes > self.settings.inline_body_bytes:
+            return await self.runtime.in_thread(exchange, partial(self._answer, exchange, message, write))
+        return self._answer(exchange, message, write)
 
     def _work(self, exchange: Exchange, claim: Claim, encoding: str | None) -> Reply:
-        question = self._understand(exchange, claim, encoding)
+        message, write, _ = self._understand(exchange, claim, encoding)
         if exchange.gone:
             raise Disconnected
-        return self._answer(exchange, question)
+        return self._answer(exchange, message, write)
 
-    def _understand(self, exchange: Exchange, claim: Claim, encoding: str | None) -> Question:
-        """What the body asks for. Raises ServiceError."""
+    def _understand(self, exchange: Exchange, claim: Claim, encoding: str | None) -> tuple[Message, Write, int]:
+        """What to compute, how to write it down, and how many bytes the arrays of that take. Raises ServiceError."""
         start = perf_counter()
         body = exchange.take()
         if encoding is not None:
@@ -144,19 +144,19 @@ class OperationEndpoint:
         if work_bytes > self.settings.inline_body_bytes:
             claim.decoded(work_bytes, body_is_kept=has_views(body, fields))
         exchange.rows, exchange.elements = extent.rows, extent.logits
-        exchange.stages["decode"] = perf_counter() - start
-        return Question(message.fields, message.wanted, write, work_bytes)
+        exchange.stages.append((perf_counter() - start) * 1e3)
+        return message, write, work_bytes
 
-    def _answer(self, exchange: Exchange, question: Question) -> Reply:
-        """The reply; `exchange.stages` gets the seconds that each stage takes. Raises ServiceError."""
+    def _answer(self, exchange: Exchange, message: Message, write: Write) -> Reply:
+        """The reply. Raises ServiceError."""
         start = perf_counter()
-        outputs = run(self.operation, question.fields, question.outputs)
+        outputs = run(self.operation, message.fields, message.wanted)
         # what was sent is not needed any more, and is as long as the outputs
-        question.fields.clear()
+        message.fields.clear()
         computed = perf_counter()
-        exchange.stages["compute"] = computed - start
-        reply = question.write(outputs)
-        exchange.stages["encode"] = perf_counter() - computed
+        exchange.stages.append((computed - start) * 1e3)
+        reply = write(outputs)
+        exchange.stages.append((perf_counter() - computed) * 1e3)
         return reply
 
 

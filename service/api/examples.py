@@ -71,7 +71,7 @@ def refusals(operation: Operation, settings: Settings, media_types: tuple[str, .
             '{"logits": [2, 3',
             _refusal(json.decode, b'{"logits": [2, 3', operation),
         ),
-        ("accept", "An answer in HTML", "Accept: text/html", _refusal(first_accepted, "text/html", media_types)),
+        ("accept", "An answer in HTML", "Accept: text/html", _refusal(first_accepted, b"text/html", media_types)),
         (
             "body",
             "A body that is too long",
@@ -84,7 +84,7 @@ def refusals(operation: Operation, settings: Settings, media_types: tuple[str, .
             f"jacobian of {classes} classes",
             _refusal(_answer, operation, large, settings.max_elements),
         ),
-        ("text", "A body of text", "Content-Type: text/plain", _refusal(content_type, "text/plain", media_types)),
+        ("text", "A body of text", "Content-Type: text/plain", _refusal(content_type, b"text/plain", media_types)),
         *(
             (each.name, each.summary, orjson.dumps(each.request).decode(), _refusal(_answer, operation, each.request))
             for each in operation.mistakes

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import zip_longest
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, platform_collector, process_collector
@@ -13,9 +15,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from service import __version__
+from service.api.exchange import STAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from service.api.exchange import Exchange
 
@@ -28,23 +31,21 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 """Variable that names the folder in which the processes of a supervisor put their metrics together."""
 
-
 TOGETHER = 64
-"""Requests that are counted together: in a row, each takes a third of the time."""
+"""Requests that are counted together: of what they add to a counter, it is told the sum."""
+
+SHED = HTTPStatus.SERVICE_UNAVAILABLE.value
 
 
-class Answered(NamedTuple):
-    """What is counted of a request."""
+class Tally:
+    """What was noted of requests that are alike in method, route, status and operation, and is yet to be counted."""
 
-    method: str
-    route: str
-    status: int
-    operation: str
-    bytes_in: int
-    bytes_out: int
-    elements: int
-    stages: Mapping[str, float]
-    seconds: float
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.elements = 0
+        self.stages: list[list[float]] = []
 
 
 class Metrics:
@@ -72,12 +73,11 @@ class Metrics:
             "http_body_bytes", "Bytes of bodies, by direction: in or out.", ("route", "direction"), registry=registry
         )
         self.elements = Counter("softmax_elements", "Logits worked on.", ("operation",), registry=registry)
-        self.stages = Histogram(
-            "softmax_stage_duration_seconds",
-            "Time of the stages decode, compute and encode.",
+        self.stages = Counter(
+            "softmax_stage_seconds",
+            "Time spent in the stages decode, compute and encode.",
             ("operation", "stage"),
             registry=registry,
-            buckets=SECONDS,
         )
         self.shed = Counter(
             "softmax_requests_shed",
@@ -103,7 +103,7 @@ class Metrics:
         if not self.shared:
             process_collector.ProcessCollector(registry=registry)
             platform_collector.PlatformCollector(registry=registry)
-        self._answered: list[Answered] = []
+        self._tallies: defaultdict[tuple[str, str, int, str], Tally] = defaultdict(Tally)
         # looking a child up by its labels costs more than counting does
         self._elements = lru_cache(self.elements.labels)
         self._request = lru_cache(self.requests.labels)
@@ -113,41 +113,32 @@ class Metrics:
 
     def count(self, exchange: Exchange, seconds: float) -> None:
         """Takes note of a request that is answered, for the next `add_up`."""
-        self._answered.append(
-            Answered(
-                exchange.method,
-                exchange.route,
-                exchange.status,
-                exchange.operation,
-                exchange.bytes_in,
-                exchange.bytes_out,
-                exchange.elements,
-                exchange.stages,
-                seconds,
-            )
-        )
-        if len(self._answered) == TOGETHER:
+        method = exchange.method if exchange.method in METHODS else "OTHER"
+        tally = self._tallies[method, exchange.route, exchange.status, exchange.operation]
+        tally.seconds.append(seconds)
+        tally.bytes_in += exchange.bytes_in
+        tally.bytes_out += exchange.bytes_out
+        tally.elements += exchange.elements
+        tally.stages.append(exchange.stages)
+        if len(tally.seconds) == TOGETHER:
             self.add_up()
 
     def add_up(self) -> None:
         """Counts all that was noted; to be called before somebody looks."""
-        for answered in self._answered:
-            self._add(answered)
-        self._answered.clear()
-
-    def _add(self, answered: Answered) -> None:
-        method, route, operation = answered.method, answered.route, answered.operation
-        self._request(method if method in METHODS else "OTHER", route, answered.status).inc()
-        self._duration(route).observe(answered.seconds)
-        if answered.bytes_in:
-            self._bytes(route, "in").inc(answered.bytes_in)
-        self._bytes(route, "out").inc(answered.bytes_out)
-        if operation and answered.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            self.shed.labels(operation).inc()
-        if answered.elements:
-            self._elements(operation).inc(answered.elements)
-        for stage, seconds in answered.stages.items():
-            self._stage(operation, stage).observe(seconds)
+        for (method, route, status, operation), tally in self._tallies.items():
+            self._request(method, route, status).inc(len(tally.seconds))
+            duration = self._duration(route)
+            for seconds in tally.seconds:
+                duration.observe(seconds)
+            self._bytes(route, "out").inc(tally.bytes_out)
+            if operation:
+                self._bytes(route, "in").inc(tally.bytes_in)
+                self._elements(operation).inc(tally.elements)
+            if operation and status == SHED:
+                self.shed.labels(operation).inc(len(tally.seconds))
+            for stage, milliseconds in zip(STAGES, zip_longest(*tally.stages, fillvalue=0.0), strict=False):
+                self._stage(operation, stage).inc(sum(milliseconds) / 1e3)
+        self._tallies.clear()
 
 
 def metrics_router(metrics: Metrics, publish: Callable[[], None]) -> APIRouter:

@@ -11,9 +11,9 @@ ENCODINGS = ("gzip", "deflate")
 
 
 @lru_cache(maxsize=64)
-def content_type(header: str | None, readable: tuple[str, ...]) -> str:
+def content_type(header: bytes | None, readable: tuple[str, ...]) -> str:
     """The media type of a body. Raises UnreadableMediaType unless it is one of the readable ones, text in UTF-8."""
-    media_type, _, parameters = (header or "").partition(";")
+    media_type, _, parameters = (header or b"").decode("latin-1").partition(";")
     media_type = media_type.strip().lower()
     charset = parameters.replace(" ", "").replace('"', "").lower()
     if media_type not in readable or charset not in ("", "charset=utf-8"):
@@ -21,9 +21,10 @@ def content_type(header: str | None, readable: tuple[str, ...]) -> str:
     return media_type
 
 
-def content_encoding(header: str | None) -> str | None:
+@lru_cache(maxsize=64)
+def content_encoding(header: bytes | None) -> str | None:
     """How a body is compressed, None if it is not. Raises UnreadableMediaType for a way that is not understood."""
-    encoding = (header or "identity").strip().lower()
+    encoding = (header or b"identity").decode("latin-1").strip().lower()
     if encoding == "identity":
         return None
     if encoding not in ENCODINGS:
@@ -32,7 +33,7 @@ def content_encoding(header: str | None) -> str | None:
 
 
 @lru_cache(maxsize=64)
-def first_accepted(accept: str | None, writable: tuple[str, ...]) -> str:
+def first_accepted(accept: bytes | None, writable: tuple[str, ...]) -> str:
     """The first of the writable media types that is welcome (RFC 9110, 12.5.1). Raises UnwritableMediaType."""
     for media_type in writable:
         if _is_accepted(accept, media_type):
@@ -40,13 +41,13 @@ def first_accepted(accept: str | None, writable: tuple[str, ...]) -> str:
     raise UnwritableMediaType(f"The answer can be {' or '.join(writable)}; name one, or */*, in the header Accept.")
 
 
-def _is_accepted(accept: str | None, media_type: str) -> bool:
+def _is_accepted(accept: bytes | None, media_type: str) -> bool:
     """Is the most specific range that a media type is in one with a quality above 0?"""
     if accept is None or not accept.strip():
         return True
     ranks = {media_type: 3, f"{media_type.partition('/')[0]}/*": 2, "*/*": 1}
     best, welcome = 0, False
-    for item in accept.lower().split(","):
+    for item in accept.decode("latin-1").lower().split(","):
         media_range, *parameters = (part.strip() for part in item.split(";"))
         rank = ranks.get(media_range, 0)
         if rank > best:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from service.api.endpoint import Body, Fields
+    from service.api.endpoint import Body, Fields, Write
     from service.api.exchange import Exchange
     from service.api.problems import Kind
     from service.api.runtime import Runtime
@@ -60,11 +60,12 @@ class OpenInferenceDoor:
 
     def admit(self, exchange: Exchange) -> None:
         """Raises UnreadableMediaType and UnwritableMediaType; the common client says nothing of either."""
-        if exchange.header(b"content-type") is not None:
-            content_type(exchange.header(b"content-type"), READABLE)
-        first_accepted(exchange.header(b"accept"), READABLE)
+        headers = exchange.headers
+        if b"content-type" in headers:
+            content_type(headers[b"content-type"], READABLE)
+        first_accepted(headers.get(b"accept"), READABLE)
 
-    def open(self, exchange: Exchange, body: Body, operation: Operation) -> tuple[Fields, Callable[..., Reply]]:
+    def open(self, exchange: Exchange, body: Body, operation: Operation) -> tuple[Fields, Write]:
         """The fields of the body, and the function that writes the outputs. Raises ServiceError."""
         inference = open_inference.decode(body, _header_length(exchange), operation)
         # what was sent is not kept until the answer is written

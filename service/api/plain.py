@@ -15,11 +15,11 @@ from service.operations import OPERATIONS
 from service.schemas.messages import reply_model, request_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     import numpy.typing as npt
 
-    from service.api.endpoint import Body, Fields
+    from service.api.endpoint import Body, Fields, Write
     from service.api.exchange import Exchange
     from service.api.problems import Kind
     from service.api.runtime import Runtime
@@ -41,13 +41,13 @@ class PlainDoor:
 
     def admit(self, exchange: Exchange) -> None:
         """Raises UnreadableMediaType and UnwritableMediaType."""
-        brought = content_type(exchange.header(b"content-type"), READABLE)
-        first_accepted(exchange.header(b"accept"), READABLE if brought == json.MEDIA_TYPE else BINARY_FIRST)
+        brought = content_type(exchange.headers.get(b"content-type"), READABLE)
+        first_accepted(exchange.headers.get(b"accept"), READABLE if brought == json.MEDIA_TYPE else BINARY_FIRST)
 
-    def open(self, exchange: Exchange, body: Body, operation: Operation) -> tuple[Fields, Callable[..., Reply]]:
+    def open(self, exchange: Exchange, body: Body, operation: Operation) -> tuple[Fields, Write]:
         """The fields of the body, and the function that writes the outputs. Raises ServiceError."""
-        accept = exchange.header(b"accept")
-        brought = content_type(exchange.header(b"content-type"), READABLE)
+        accept = exchange.headers.get(b"accept")
+        brought = content_type(exchange.headers.get(b"content-type"), READABLE)
         if brought == json.MEDIA_TYPE:
             fields, offered = json.decode(body, operation), READABLE
         elif brought == numpy.NPY:
@@ -69,7 +69,7 @@ def write_json(operation: Operation, outputs: Mapping[str, npt.NDArray[Any]]) ->
     return Reply((json.encode(outputs, operation),), json.MEDIA_TYPE)
 
 
-def write_numpy(outputs: Mapping[str, npt.NDArray[Any]], accept: str | None) -> Reply:
+def write_numpy(outputs: Mapping[str, npt.NDArray[Any]], accept: bytes | None) -> Reply:
     """The outputs as a .npy file if there is one, else as a .npz archive. Raises UnwritableMediaType."""
     media_type = first_accepted(accept, (numpy.NPZ,) if len(outputs) > 1 else (numpy.NPY, numpy.NPZ))
     if media_type == numpy.NPZ:

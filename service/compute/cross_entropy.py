@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -101,8 +101,16 @@ class CrossEntropy(Softmax):
     targets: those of the whole batch, of which `rows` are these.
     """
 
-    def __init__(self, logits: Floats, targets: Targets, rows: slice, **scaling: Any) -> None:
-        super().__init__(logits, **scaling)
+    def __init__(
+        self,
+        logits: Floats,
+        temperature: float,
+        softcap: float | None,
+        top_k: int | None,
+        targets: Targets,
+        rows: slice,
+    ) -> None:
+        super().__init__(logits, temperature, softcap, top_k)
         self.targets = targets
         self._block = rows
 
@@ -233,8 +241,10 @@ class VectorJacobianProduct(Softmax):
     vectors: (n, K) v, finite.
     """
 
-    def __init__(self, logits: Floats, vectors: Floats, **scaling: Any) -> None:
-        super().__init__(logits, **scaling)
+    def __init__(
+        self, logits: Floats, temperature: float, softcap: float | None, top_k: int | None, vectors: Floats
+    ) -> None:
+        super().__init__(logits, temperature, softcap, top_k)
         self._vectors = vectors
 
     @quantity

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from service.compute import linear
 from service.compute.blocks import evaluate
 from service.compute.cross_entropy import CrossEntropy, Targets, VectorJacobianProduct
-from service.compute.softmax import Softmax, are_moderate
+from service.compute.softmax import Softmax
 from service.description import FORMS
 from service.errors import InvalidValue, TensorTooLarge
 from service.operations import checks
@@ -33,28 +33,35 @@ class Batch:
     """The arrays of a request, float64 but for the logits, their batch axes made one: (N, K), (N, D), (N,).
 
     axes: the batch axes as sent; scaling: temperature, softcap and top_k.
+    is_moderate: have all rows that were made of it a largest logit that needs no second look?
     """
 
     axes: Shape
     logits: Array
-    scaling: Mapping[str, Any]
+    scaling: tuple[float, float | None, int | None]
     inputs: Floats | None = None
     weights: Floats | None = None
     bias: Floats | None = None
     targets: Targets | None = None
     vectors: Floats | None = None
     learning_rate: float | None = None
+    is_moderate: bool = True
 
     def rows(self, block: slice) -> Softmax:
         """A block of rows, ready to be asked for its quantities."""
+        rows: Softmax
         logits = self.logits[block].astype(np.float64, copy=False)
         if not logits.flags.aligned:
             logits = logits.copy()
         if self.targets is not None:
-            return CrossEntropy(logits, self.targets, block, **self.scaling)
-        if self.vectors is not None:
-            return VectorJacobianProduct(logits, self.vectors[block], **self.scaling)
-        return Softmax(logits, **self.scaling)
+            rows = CrossEntropy(logits, *self.scaling, self.targets, block)
+        elif self.vectors is not None:
+            rows = VectorJacobianProduct(logits, *self.scaling, self.vectors[block])
+        else:
+            rows = Softmax(logits, *self.scaling)
+        if not rows.is_moderate:
+            self.is_moderate = False
+        return rows
 
 
 class Extent(NamedTuple):
@@ -94,6 +101,7 @@ def measure(operation: Operation, form: Form, outputs: tuple[str, ...]) -> Exten
     return Extent(lengths["..."], logits, sum(asked.values()), largest)
 
 
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def run(operation: Operation, fields: Mapping[str, Any], outputs: Sequence[str]) -> dict[str, Array]:
     """The named outputs of an operation, in the order asked for.
 
@@ -103,17 +111,17 @@ def run(operation: Operation, fields: Mapping[str, Any], outputs: Sequence[str])
     """
     plan = _plan(operation, tuple(outputs))
     dtype = fields["dtype"]
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        batch = _prepare(fields)
-        results = evaluate(batch.rows, batch.logits.shape, plan.rows, plan.answers if dtype == "float32" else ())
-        if not are_moderate(results["maximum"]):
-            _check_maxima(results["maximum"], batch)
-        for total in plan.totals:
-            assert total.total is not None
-            results[total.name] = np.asarray(total.total(batch, *[results[name] for name in total.of]))
-        for each in plan.wanted:
-            results[each.name] = _shaped(each, results[each.name], batch.axes, dtype)
-        return {name: results[name] for name in outputs}
+    batch = _prepare(fields)
+    results = evaluate(batch.rows, batch.logits.shape, plan.rows, plan.answers if dtype == "float32" else ())
+    if not batch.is_moderate:
+        _check_maxima(results["maximum"], batch)
+    for total in plan.totals:
+        assert total.total is not None
+        results[total.name] = np.asarray(total.total(batch, *[results[name] for name in total.of]))
+    answered = {}
+    for each in plan.wanted:
+        answered[each.name] = _shaped(each, results[each.name], batch.axes, dtype)
+    return answered
 
 
 class Plan(NamedTuple):
@@ -157,10 +165,11 @@ def _prepare(fields: Mapping[str, Any]) -> Batch:
     """Rounds to the dtype, flattens the batch axes, counts the rows and checks them."""
     dtype, sent = fields["dtype"], fields["logits"]
     has_targets = fields.get("targets") is not None
-    inputs = weights = bias = vectors = None
+    inputs = weights = bias = targets = vectors = None
     if sent is not None:
         axes, classes = sent.shape[:-1], sent.shape[-1]
-        targets = _targets(fields, axes, classes) if has_targets else None
+        if has_targets:
+            targets = _targets(fields, axes, classes)
         logits = checks.as_dtype("logits", sent, dtype).reshape(-1, classes)
         if targets is not None and targets.counted is not None:
             logits = checks.rows_not_counted(logits, targets.counted)
@@ -169,22 +178,14 @@ def _prepare(fields: Mapping[str, Any]) -> Batch:
         assert inputs is not None
         assert weights is not None
         axes = inputs.shape[:-1]
-        targets = _targets(fields, axes, len(weights)) if has_targets else None
+        if has_targets:
+            targets = _targets(fields, axes, len(weights))
         counted = None if targets is None else targets.counted
         inputs, logits = _layer(inputs.reshape(-1, inputs.shape[-1]), weights, bias, counted, axes)
     if fields.get("probabilities_gradient") is not None:
         vectors = _doubles(fields, "probabilities_gradient").reshape(logits.shape)
-    return Batch(
-        axes=axes,
-        logits=logits,
-        scaling={"temperature": fields["temperature"], "softcap": fields["softcap"], "top_k": fields["top_k"]},
-        inputs=inputs,
-        weights=weights,
-        bias=bias,
-        targets=targets,
-        vectors=vectors,
-        learning_rate=fields.get("learning_rate"),
-    )
+    scaling = fields["temperature"], fields["softcap"], fields["top_k"]
+    return Batch(axes, logits, scaling, inputs, weights, bias, targets, vectors, fields.get("learning_rate"))
 
 
 def _targets(fields: Mapping[str, Any], axes: Shape, classes: int) -> Targets:
