@@ -16,7 +16,7 @@ from scipy import special
 from bench import tables
 from bench.results import Comparison
 from service.compute.blocks import evaluate
-from service.compute.softmax import Softmax
+from service.compute.softmax import SHORT_ROW, SingleSoftmax, Softmax
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,10 +48,12 @@ def compare() -> list[Comparison]:
 
 
 def compute(quantity: str, logits: Array) -> Array:
-    """A quantity of each row, the way the service computes it: in float64, in blocks, each rounded to the dtype."""
+    """A quantity of each row, the way the service computes it: in blocks, short rows of float32 in float64."""
     single = [quantity] if logits.dtype == np.float32 else []
 
-    def block(rows: slice) -> Softmax:
+    def block(rows: slice) -> Softmax | SingleSoftmax:
+        if single and logits.shape[1] > SHORT_ROW:
+            return SingleSoftmax(logits[rows], Softmax)
         return Softmax(logits[rows].astype(np.float64, copy=False))
 
     return evaluate(block, logits.shape, [quantity], single)[quantity].astype(logits.dtype, copy=False)

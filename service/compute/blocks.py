@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection
 
-    from service.compute.softmax import Softmax
+    from service.compute.softmax import SingleSoftmax, Softmax
 
 BLOCK_ELEMENTS = 65_536
 """Logits in a block: 512 kB of float64, the fastest of 4,096 to 65,536 where a core has 1 MB of L2 cache."""
@@ -23,7 +23,10 @@ PARALLEL_ELEMENTS = 8 * BLOCK_ELEMENTS
 
 
 def evaluate(
-    block: Callable[[slice], Softmax], shape: tuple[int, int], quantities: Collection[str], single: Collection[str] = ()
+    block: Callable[[slice], Softmax | SingleSoftmax],
+    shape: tuple[int, int],
+    quantities: Collection[str],
+    single: Collection[str] = (),
 ) -> dict[str, npt.NDArray[Any]]:
     """The named quantities of all rows, each an array with N rows; the same bits whatever the number of cores.
 
@@ -42,34 +45,36 @@ def evaluate(
     for name, values in first.items():
         collected[name][:length] = values
     del rows, first
-    in_place = {name: values for name, values in collected.items() if name not in single}
 
-    def fill(starts: Iterable[int]) -> None:
+    def fill(starts: range) -> None:
         # a thread starts without the error state of the one that started it
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for start in starts:
                 place = slice(start, start + length)
                 rows = block(place)
-                rows.memory = {name: values[place] for name, values in in_place.items()}
+                for name, values in collected.items():
+                    if values.dtype == rows.logits.dtype:
+                        rows.memory[name] = values[place]
                 for name in quantities:
                     # which copies nothing that is there already
                     collected[name][place] = getattr(rows, name)
 
     starts = range(length, count, length)
     cores = min(_cores(), len(starts)) if count * classes >= PARALLEL_ELEMENTS else 1
-    if cores == 1:
-        fill(starts)
-    else:
-        shares = [starts[core::cores] for core in range(cores)]
-        others = [(_threads(cores - 1).submit(fill, share), share) for share in shares[1:]]
-        fill(shares[0])
-        for other, share in others:
-            if other.cancel():
-                # no thread was free to begin it
-                fill(share)
-            else:
-                other.result()
+    _share(fill, [starts[core::cores] for core in range(cores)])
     return collected
+
+
+def _share(work: Callable[[range], None], shares: list[range]) -> None:
+    """Does the work of all shares, the first in this thread and each other in one of its own."""
+    others = [(_threads(len(shares) - 1).submit(work, share), share) for share in shares[1:]]
+    work(shares[0])
+    for other, share in others:
+        if other.cancel():
+            # no thread was free to begin it
+            work(share)
+        else:
+            other.result()
 
 
 @cache

@@ -16,15 +16,22 @@ Integers = npt.NDArray[np.int64]
 
 
 SHORT_ROW = 64
-"""Classes up to which a plain sum is as exact as a pairwise one, and a product with ones takes half the time."""
+"""Classes up to which a plain sum is as exact as a pairwise one, and a product with ones takes half the time; float32, too,
+takes less only beyond."""
 
 ONES = np.ones(SHORT_ROW)
 
 UNSHIFTED = 680.0
 """Largest logit up to which a row is not shifted: exp(680) is in range, and so is the sum of 10**12 of them."""
 
+UNSHIFTED_SINGLE = 60.0
+"""The same in float32."""
+
+DOUBLE_BYTES = 8
+
 MODERATE = int(np.float64(UNSHIFTED).view(np.uint64))
-"""Its bits."""
+MODERATE_SINGLE = int(np.float32(UNSHIFTED_SINGLE).view(np.uint32))
+"""Their bits."""
 
 Value = TypeVar("Value")
 
@@ -168,6 +175,7 @@ class Softmax:
         exponentials: Floats = self.__dict__.pop("exponentials")
         self.memory.pop("probabilities", None)
         # a number divides in half the time that an array takes to be spread over the classes
+        total = total.astype(exponentials.dtype, copy=False)
         exponentials /= total.item() if len(total) == 1 else total[:, None]
         return exponentials
 
@@ -194,7 +202,8 @@ class Softmax:
     def log_probabilities(self) -> Floats:
         """(n, K) log p = d - log1p(s), nats; -inf for an excluded class."""
         distances = self.distances
-        return np.subtract(distances, self.log_tail[:, None], out=self.memory.get("log_probabilities"))
+        log_tail = self.log_tail.astype(distances.dtype, copy=False)
+        return np.subtract(distances, log_tail[:, None], out=self.memory.get("log_probabilities"))
 
     @quantity
     def scaled_maximum(self) -> Floats:
@@ -279,10 +288,56 @@ def empty_rows(maxima: Floats) -> npt.NDArray[np.bool_] | None:
 
 
 def are_moderate(maxima: Floats) -> bool:
-    """Is each of (n,) largest logits from 0 to UNSHIFTED?"""
+    """Is each of (n,) largest logits from 0 to UNSHIFTED, or to UNSHIFTED_SINGLE if they are float32?"""
     # bit patterns of floats are in order from 0 up, and those of negative numbers and NaN come behind all of them
-    bits = maxima.view(np.uint64)
-    return not bits.size or bits.item(bits.argmax()) <= MODERATE
+    kind, most = (np.uint64, MODERATE) if maxima.itemsize == DOUBLE_BYTES else (np.uint32, MODERATE_SINGLE)
+    bits = maxima.view(kind)
+    return not bits.size or bits.item(bits.argmax()) <= most
+
+
+class SingleSoftmax:
+    """Softmax at T = 1 of a block of float32 logits, in float32 in each row whose largest is from 0 to UNSHIFTED_SINGLE.
+
+    There an exponential is off by up to 2.5 units in its last place (NumPy's own), and a probability by up to 6 in its own,
+    which may be half as large. In other rows the difference that is rounded would cost as many units as it is large, so they
+    are computed in float64; as is all that is asked for but QUANTITIES.
+
+    logits: (n, K), float32; in_double: makes of logits, in float64, what has the other quantities.
+    """
+
+    QUANTITIES = frozenset({"probabilities", "log_probabilities", "log_normalizer", "top_k_probabilities"})
+
+    def __init__(
+        self, logits: npt.NDArray[np.float32], in_double: Callable[[Floats], Softmax], top_k: int | None = None
+    ) -> None:
+        self.logits = logits
+        self._in_double = in_double
+        self._single = Softmax(logits, top_k=top_k)  # type: ignore[arg-type]  # what is asked of it is as good in float32
+        self.maximum, self.predictions = self._single.maximum, self._single.predictions
+        self.is_moderate = self._single.is_moderate
+        self._others = None
+        if not self.is_moderate:
+            self._others = ~((self.maximum >= 0.0) & (self.maximum <= UNSHIFTED_SINGLE))
+
+    @property
+    def memory(self) -> dict[str, Floats]:
+        """As in Softmax."""
+        return self._single.memory
+
+    @quantity
+    def _doubles(self) -> Softmax:
+        """All rows in float64."""
+        return self._in_double(self.logits.astype(np.float64))
+
+    def __getattr__(self, name: str) -> Any:
+        """A quantity."""
+        if name not in self.QUANTITIES:
+            return getattr(self._doubles, name)
+        values = getattr(self._single, name)
+        if self._others is not None:
+            others = Softmax(self.logits[self._others].astype(np.float64), top_k=self._single.top_k)
+            values[self._others] = getattr(others, name)
+        return values
 
 
 def scaled_difference(values: Floats, references: Floats, scale: float) -> Floats:
@@ -303,9 +358,9 @@ def scaled_difference(values: Floats, references: Floats, scale: float) -> Float
 
 
 def row_sums(values: Floats) -> Floats:
-    """(n,) sum_i values[n, i], of numbers that are not negative; the same bits whatever the other rows are."""
+    """(n,) sum_i values[n, i], float64, of numbers that are not negative; the same bits whatever the other rows are."""
     classes = values.shape[1]
-    return np.vecdot(values, ONES[:classes]) if classes <= SHORT_ROW else np.add.reduce(values, axis=-1)
+    return np.vecdot(values, ONES[:classes]) if classes <= SHORT_ROW else np.add.reduce(values, -1, np.float64)
 
 
 def product(weights: Floats, values: Floats) -> Floats:

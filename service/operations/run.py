@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import isfinite, prod
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from service.compute import linear
 from service.compute.blocks import evaluate
 from service.compute.cross_entropy import CrossEntropy, Targets, VectorJacobianProduct
-from service.compute.softmax import Softmax
+from service.compute.softmax import SHORT_ROW, SingleSoftmax, Softmax
 from service.description import FORMS
 from service.errors import InvalidValue, TensorTooLarge
 from service.operations import checks
@@ -27,12 +27,16 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
+UNSCALED = (1.0, None)
+"""Temperature and softcap where none was sent."""
+
 
 @dataclass(slots=True)
 class Batch:
     """The arrays of a request, float64 but for the logits, their batch axes made one: (N, K), (N, D), (N,).
 
     axes: the batch axes as sent; scaling: temperature, softcap and top_k.
+    in_single: is something computed in float32?
     is_moderate: have all rows that were made of it a largest logit that needs no second look?
     """
 
@@ -45,23 +49,27 @@ class Batch:
     targets: Targets | None = None
     vectors: Floats | None = None
     learning_rate: float | None = None
+    in_single: bool = False
     is_moderate: bool = True
 
-    def rows(self, block: slice) -> Softmax:
+    def rows(self, block: slice) -> Softmax | SingleSoftmax:
         """A block of rows, ready to be asked for its quantities."""
-        rows: Softmax
-        logits = self.logits[block].astype(np.float64, copy=False)
-        if not logits.flags.aligned:
-            logits = logits.copy()
-        if self.targets is not None:
-            rows = CrossEntropy(logits, *self.scaling, self.targets, block)
-        elif self.vectors is not None:
-            rows = VectorJacobianProduct(logits, *self.scaling, self.vectors[block])
+        logits = self.logits[block]
+        rows: Softmax | SingleSoftmax
+        if self.in_single:
+            rows = SingleSoftmax(_aligned(logits), partial(self._in_double, block), self.scaling[2])
         else:
-            rows = Softmax(logits, *self.scaling)
+            rows = self._in_double(block, _aligned(logits.astype(np.float64, copy=False)))
         if not rows.is_moderate:
             self.is_moderate = False
         return rows
+
+    def _in_double(self, block: slice, logits: Floats) -> Softmax:
+        if self.targets is not None:
+            return CrossEntropy(logits, *self.scaling, self.targets, block)
+        if self.vectors is not None:
+            return VectorJacobianProduct(logits, *self.scaling, self.vectors[block])
+        return Softmax(logits, *self.scaling)
 
 
 class Extent(NamedTuple):
@@ -112,6 +120,7 @@ def run(operation: Operation, fields: Mapping[str, Any], outputs: Sequence[str])
     plan = _plan(operation, tuple(outputs))
     dtype = fields["dtype"]
     batch = _prepare(fields)
+    batch.in_single = plan.in_single and is_single(batch)
     results = evaluate(batch.rows, batch.logits.shape, plan.rows, plan.answers if dtype == "float32" else ())
     if not batch.is_moderate:
         _check_maxima(results["maximum"], batch)
@@ -124,16 +133,24 @@ def run(operation: Operation, fields: Mapping[str, Any], outputs: Sequence[str])
     return answered
 
 
+def is_single(batch: Batch) -> bool:
+    """May `SingleSoftmax` compute it, in less time? For short rows it takes more."""
+    logits = batch.logits
+    return logits.dtype == np.float32 and logits.shape[1] > SHORT_ROW and batch.scaling[:2] == UNSCALED
+
+
 class Plan(NamedTuple):
     """What there is to do for some outputs: the quantities of rows, then the totals made of them, in order.
 
     answers: the floats among the rows that nothing more is made of.
+    in_single: are there some that need no more than float32?
     """
 
     wanted: tuple[Output, ...]
     rows: tuple[str, ...]
     totals: tuple[Output, ...]
     answers: frozenset[str]
+    in_single: bool
 
 
 @lru_cache(maxsize=256)
@@ -147,7 +164,7 @@ def _plan(operation: Operation, names: tuple[str, ...]) -> Plan:
     answers = frozenset(each.name for each in wanted if each.name in rows and not each.integer) - parts
     # probabilities are made in the memory of what the others are made of
     ordered = sorted(rows, key="probabilities".__eq__)
-    return Plan(wanted, tuple(ordered), tuple(totals), answers)
+    return Plan(wanted, tuple(ordered), tuple(totals), answers, bool(answers & SingleSoftmax.QUANTITIES))
 
 
 def _collect(operation: Operation, name: str, rows: dict[str, None], totals: dict[Output, None]) -> None:
