@@ -175,8 +175,7 @@ class Softmax:
         exponentials: Floats = self.__dict__.pop("exponentials")
         self.memory.pop("probabilities", None)
         # a number divides in half the time that an array takes to be spread over the classes
-        total = total.astype(exponentials.dtype, copy=False)
-        exponentials /= total.item() if len(total) == 1 else total[:, None]
+        exponentials /= total.item() if len(total) == 1 else total.astype(exponentials.dtype, copy=False)[:, None]
         return exponentials
 
     @quantity
@@ -359,7 +358,10 @@ def scaled_difference(values: Floats, references: Floats, scale: float) -> Float
 
 def row_sums(values: Floats) -> Floats:
     """(n,) sum_i values[n, i], float64, of numbers that are not negative; the same bits whatever the other rows are."""
-    classes = values.shape[1]
+    rows, classes = values.shape
+    if rows == 1 and classes <= SHORT_ROW:
+        # what vecdot does for each row, without going round them
+        return values.dot(ONES[:classes])
     return np.vecdot(values, ONES[:classes]) if classes <= SHORT_ROW else np.add.reduce(values, -1, np.float64)
 
 
