@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -69,7 +68,8 @@ class OpenInferenceDoor:
         """The fields of the body, and the function that writes the outputs. Raises ServiceError."""
         inference = open_inference.decode(body, _header_length(exchange), operation)
         # what was sent is not kept until the answer is written
-        return inference.fields, partial(write, replace(inference, fields={}), operation)
+        fields, inference.fields = inference.fields, {}
+        return fields, partial(write, inference, operation)
 
     def status(self, kind: Kind) -> int:
         """The status of a refusal: whatever is wrong with a request is 400 here."""

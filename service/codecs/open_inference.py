@@ -51,11 +51,11 @@ IGNORED = frozenset({"sequence_id", "sequence_start", "sequence_end", "priority"
 """Parameters for schedulers, which common clients send; there is nothing to schedule here."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Inference:
     """A request, taken apart.
 
-    fields: inputs, parameters and outputs by name.
+    fields: inputs, parameters and outputs by name, for whoever takes them.
     datatype: of the floats in the answer, that of the logits or the inputs.
     binary: for each output asked for by name, whether its data is to be raw bytes; None leaves it to binary_output.
     """
@@ -196,15 +196,16 @@ def _as_datatype(name: str, values: Array, datatype: str, shape: tuple[int, ...]
             f"{name} has data of shape {values.shape}; its shape {shape} asks for that or for {prod(shape)} numbers in a row.",
             ((name,), "has the wrong size"),
         )
-    rounded = to_datatype(values.astype(np.float64, copy=False), datatype) if datatype in FLOATS else values
-    limits = np.iinfo(STORED[datatype]) if datatype in INTEGERS else None
-    if limits is None:
-        fits = np.array_equal(np.isinf(rounded), np.isinf(values))
-    else:
+    if datatype in INTEGERS:
+        limits = np.iinfo(STORED[datatype])
         fits = bool(((values >= limits.min) & (values <= limits.max) & (values == np.floor(values))).all())
+    else:
+        doubles = values.astype(np.float64, copy=False)
+        values = to_datatype(doubles, datatype)
+        fits = values is doubles or np.array_equal(np.isinf(values), np.isinf(doubles))
     if not fits:
         raise NumberOutOfRange(name, datatype)
-    return shaped(name, rounded, shape)
+    return shaped(name, values, shape)
 
 
 def shaped(name: str, values: Array, shape: tuple[int, ...]) -> Array:
@@ -244,14 +245,16 @@ def encode(
     """The answer, piece by piece, and how many bytes of it are JSON if others follow."""
     entries, tensors = [], []
     for name, values in outputs.items():
-        datatype = "INT64" if operation.named_outputs[name].integer else inference.datatype
+        output = operation.named_outputs[name]
+        datatype = "INT64" if output.integer else inference.datatype
         entry: dict[str, Any] = {"name": name, "shape": values.shape, "datatype": datatype}
         binary = inference.binary.get(name)
         if inference.binary_output if binary is None else binary:
             tensors.append(memory(stored(values, datatype)))
             entry["parameters"] = {"binary_data_size": tensors[-1].nbytes}
         else:
-            entry["data"] = json.writable(to_datatype(values, datatype).reshape(-1))
+            data = to_datatype(values, datatype).reshape(-1)
+            entry["data"] = data if output.finite or output.integer else json.writable(data)
         entries.append(entry)
     identity = {} if inference.id is None else {"id": inference.id}
     header = json.dumps({"model_name": operation.name, "model_version": VERSION, **identity, "outputs": entries})

@@ -382,7 +382,7 @@ def test_what_is_not_finite_is_a_string_in_json_and_a_number_in_bytes() -> None:
     values = np.array([inf, -inf, 1.0])
     for binary in (True, False):
         text = request(flat("logits", LOGITS), parameters={"binary_data_output": binary})
-        header, tail = split(encode(decode(text, None, SOFTMAX), {"entropy": values}, SOFTMAX))
+        header, tail = split(encode(decode(text, None, SOFTMAX), {"log_normalizer": values}, SOFTMAX))
         if binary:
             assert tail == values.tobytes()
         else:
