@@ -89,7 +89,7 @@ def plain(values: Array) -> Any:
 
 def writable(values: Array) -> Any:
     """An array as `dumps` takes it, as text if something in it is not finite."""
-    if values.dtype.kind != "f" or np.isfinite(values).all():
+    if values.dtype.kind != "f" or np.count_nonzero(np.isfinite(values)) == values.size:
         return values
     return orjson.Fragment(_with_words(dumps(values), values[~np.isfinite(values)]))
 

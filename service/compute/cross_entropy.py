@@ -33,12 +33,21 @@ class Targets:
     reduction: Reduction = "mean"
     divisor: float | None = None
 
+    @property
+    def _count(self) -> int:
+        rows = self.labels if self.labels is not None else self.probabilities
+        assert rows is not None
+        return len(rows)
+
+    @property
+    def is_plain(self) -> bool:
+        """Does every row count, and as much as any other?"""
+        return self.sample_weights is None and self.counted is None
+
     @quantity
     def weights(self) -> Floats:
         """(N,) s, with 0 for an uncounted row."""
-        rows = self.labels if self.labels is not None else self.probabilities
-        assert rows is not None
-        weights = np.ones(len(rows)) if self.sample_weights is None else self.sample_weights
+        weights = np.ones(self._count) if self.sample_weights is None else self.sample_weights
         return weights if self.counted is None else np.where(self.counted, weights, 0.0)
 
     @quantity
@@ -51,14 +60,16 @@ class Targets:
     @quantity
     def total_weight(self) -> float:
         """sum of s over counted rows: the denominator of the z-loss, and of the loss for probability targets."""
-        return float(self.weights.sum())
+        return float(self._count if self.is_plain else self.weights.sum())
 
     @quantity
     def denominator(self) -> float:
         """What the mean divides by: sum of s * w[y] for labels, sum of s for probabilities, over counted rows."""
         if self.divisor is not None:
             return self.divisor
-        return self.total_weight if self.labels is None else float(self.label_weights.sum())
+        if self.labels is None or self.class_weights is None:
+            return self.total_weight
+        return float(self.label_weights.sum())
 
     def share(self, values: Floats) -> Floats:
         """The part that values times s have in the reduced cross-entropy: over `denominator` for the mean."""
@@ -79,7 +90,8 @@ class Targets:
         """() The reduced loss of (N,) cross-entropies and z-losses, both times s; (N,) their sums if not reduced."""
         if self.reduction == "none":
             return cross_entropies + penalties
-        return self.share(cross_entropies.sum()) + self.penalty_share(penalties.sum())
+        loss = self.share(np.add.reduce(cross_entropies))
+        return loss + self.penalty_share(np.add.reduce(penalties)) if self.z_loss else loss
 
     def accuracy(self, predictions: Integers) -> Floats:
         """() The share of counted rows whose prediction is the target, 0 with no counted row."""
@@ -172,8 +184,7 @@ class CrossEntropy(Softmax):
 
     def _weighted(self, values: Floats) -> Floats:
         """(n,) s times values."""
-        plain = self.targets.sample_weights is None and self.targets.counted is None
-        return values if plain else product(self._weights, values)
+        return values if self.targets.is_plain else product(self._weights, values)
 
     @property
     def row_losses(self) -> Floats:

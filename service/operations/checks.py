@@ -35,11 +35,15 @@ def labels(targets: npt.NDArray[Any], classes: int, ignore_index: int | None) ->
 
     Raises InvalidLabel for a counted label that is no whole number from 0 to classes - 1.
     """
+    if ignore_index is None and targets.dtype == np.int64 and targets.size:
+        # as a number without a sign, a negative one is large
+        unsigned = targets.view(np.uint64)
+        if unsigned.item(unsigned.argmax()) < classes:
+            return targets.ravel(), None
     counted = None if ignore_index is None else targets != ignore_index
-    with np.errstate(invalid="ignore"):
-        wrong = ~((targets >= 0) & (targets < classes))
-        if targets.dtype.kind == "f":
-            wrong |= targets != np.floor(targets)
+    wrong = ~((targets >= 0) & (targets < classes))
+    if targets.dtype.kind == "f":
+        wrong |= targets != np.floor(targets)
     if counted is not None:
         wrong &= counted
     if wrong.any():
