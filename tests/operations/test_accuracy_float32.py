@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from service.compute.blocks import BLOCK_ELEMENTS
 from tests.operations.families import FAMILIES, Family, ends
 from tests.operations.reference import Reference
 from tests.operations.support import Answer, answer, assert_same, full_answer
@@ -78,6 +79,7 @@ LONG_ROWS: dict[str, Family] = {
     "N(0, 10)": lambda generator, count, classes: 10.0 * generator.normal(size=(count, classes)),
     "largest around 0": lambda generator, count, classes: -np.abs(generator.normal(size=(count, classes))) * 1e-3,
     "largest around 60": lambda generator, count, classes: 60.0 - np.abs(generator.normal(size=(count, classes))),
+    "largest around 80": lambda generator, count, classes: 80.0 - np.abs(generator.normal(size=(count, classes))),
     "down to -110": lambda generator, count, classes: generator.uniform(-110.0, 60.0, size=(count, classes)),
 }
 
@@ -112,6 +114,13 @@ def test_a_number_in_float32_depends_on_its_row_alone() -> None:
     assert (best == np.where(classes < 0, 0, np.take_along_axis(together["probabilities"], classes, axis=1))).all()
     with_loss = answer("loss", logits=logits[:4], dtype="float32", targets=[0, 1, 2, 199], outputs=[*LONG, "loss"])
     assert_same({name: with_loss[name] for name in LONG}, {name: values[:4] for name, values in together.items()})
+
+
+@pytest.mark.parametrize("classes", [10, 100])
+def test_a_number_in_float32_does_not_depend_on_how_many_rows_there_are(classes: int) -> None:
+    logits = LONG_ROWS["N(0, 1)"](np.random.default_rng(9), 3 * BLOCK_ELEMENTS // classes, classes).astype(np.float32)
+    together, last = (answer("softmax", logits=rows, dtype="float32", outputs=LONG) for rows in (logits, logits[-9:]))
+    assert_same({name: values[-9:] for name, values in together.items()}, last)
 
 
 def stacked(answers: list[Answer]) -> Answer:
