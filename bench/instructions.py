@@ -1,0 +1,112 @@
+"""python -m bench.instructions: what a request of 1 x 10 logits costs the processor, as Valgrind's cachegrind counts it.
+
+It counts the same on a busy machine as on an idle one. Python of another build counts otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from service.app import create_app
+from service.codecs import json
+from service.operations import OPERATIONS, measure, run
+from service.schemas.messages import request_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import Message
+
+BODY = b'{"logits": [[0.1, 0.2, 0.3, 1, 2, 3, 4, 5, 6, 7]]}'
+
+HEADERS = [(b"host", b"x"), (b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))]
+
+COUNTS = (200, 1_200)
+"""How often a step is done in two runs, of which the difference counts."""
+
+CACHES = ("--I1=32768,8,64", "--D1=32768,8,64", "--LL=1048576,16,64")
+"""A core's, in bytes, ways and bytes of a line."""
+
+REPEATABLE = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "SOFTMAX_LOG_LEVEL": "warning"}
+
+HEAD = """\
+| step | instructions | lines of code fetched anew |
+| :-- | --: | --: |
+"""
+
+
+ALL = "all, from headers to reply"
+
+
+def steps() -> dict[str, Callable[[], object]]:
+    """What is done, by name, but ALL."""
+    operation = OPERATIONS[0]
+    model = request_model(operation)
+    sent = json.decode(BODY, operation)
+    message = model.read(sent)
+    outputs = run(operation, message.fields, message.wanted)
+    return {
+        "text to arrays": partial(json.decode, BODY, operation),
+        "arrays to message": partial(model.read, sent),
+        "how much work it is": partial(measure, operation, message.form, message.wanted),
+        "softmax": partial(run, operation, message.fields, message.wanted),
+        "arrays to text": partial(json.encode, outputs, operation),
+    }
+
+
+def everything() -> Callable[[], object]:
+    """Asks the application, without a server or a loop: nothing is there to wait for."""
+    app = create_app()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": BODY, "more_body": False}
+
+    async def send(_: Message) -> None:
+        pass
+
+    def ask() -> None:
+        scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/softmax", "query_string": b""}
+        with suppress(StopIteration):
+            app({**scope, "headers": HEADERS, "extensions": {}}, receive, send).send(None)
+
+    return ask
+
+
+def counted(step: str, count: int) -> tuple[int, int]:
+    """Instructions, and misses of the instruction cache, of a process that does a step so often."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        tool = ["valgrind", "--tool=cachegrind", "--cache-sim=yes", "--cachegrind-out-file=/dev/null", *CACHES]
+        command = [*tool, f"--log-file={log}", sys.executable, "-m", "bench.instructions", step, str(count)]
+        subprocess.run(command, check=True, env={**os.environ, **REPEATABLE})  # noqa: S603 - the command is ours
+        text = log.read_text()
+    found = re.findall(r"(?:I +refs|I1 +misses): +([\d,]+)", text)
+    instructions, misses = (int(each.replace(",", "")) for each in found)
+    return instructions, misses
+
+
+def main() -> None:
+    """Prints the table, or does one step so often."""
+    if sys.argv[1:]:
+        step = everything() if sys.argv[1] == ALL else steps()[sys.argv[1]]
+        for _ in range(int(sys.argv[2])):
+            step()
+        return
+    sys.stdout.write(HEAD)
+    for name in (*steps(), ALL):
+        few, many = (counted(name, count) for count in COUNTS)
+        done = COUNTS[1] - COUNTS[0]
+        instructions, misses = ((more - less) // done for less, more in zip(few, many, strict=True))
+        sys.stdout.write(f"| {name} | {instructions:,} | {misses:,} |\n")
+
+
+if __name__ == "__main__":
+    main()
