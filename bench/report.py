@@ -85,8 +85,9 @@ CPU time of 1024 x 1000 logits as JSON, 19.6 MB each way, in one thread without 
   are shared out from there on. The table above is of one core.
 - float32 takes half as long as float64 in rows of more than 64 classes, where exponentials of float32 are summed in float64:
   a probability was within 5.5 units in the last place in 24 million, for the most part NumPy's exponential. Sums in float32
-  would save a fifth of the time more and make 8.7; with SciPy's differences an error is as many units as the difference is large. What else is
-  asked for, rows whose largest logit is not from 0 to 60, and temperatures are computed in float64, to half a unit.
+  would save a fifth of the time more and make 8.7; with SciPy's differences an error is as many units as the difference is
+  large. What else is asked for, rows whose largest logit is not from 0 to 60, and temperatures are computed in float64, to
+  half a unit.
 - Memory: a JSON request of B bytes peaks at 2.4 B above idle, a `.npy` file at 2.1 B, V2 binary at 2.2 B
   (`python -m bench.memory`): the body and the answer, and the blocks that are worked on.
 

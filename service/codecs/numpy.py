@@ -7,6 +7,7 @@ import re
 import struct
 import zipfile
 import zlib
+from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -38,6 +39,9 @@ INVALID = "{} is not a valid .npy file of numbers."
 
 LONGEST_HEADER = 10_000
 """Bytes of a header that are read, as many as NumPy does."""
+
+HEADERS = 64
+"""Headers that are remembered, with what they say."""
 
 DESCRIPTION = re.compile(r"""['"]descr['"]\s*:\s*['"]([^'"]{1,16})['"]""")
 ORDER = re.compile(r"""['"]fortran_order['"]\s*:\s*(True|False)\b""")
@@ -102,21 +106,30 @@ def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
 def _array(name: str, content: bytes | bytearray) -> Array:
     """The array in a .npy file, a view of it if it is in the byte order of this machine."""
     header, start = _header(name, content)
+    dtype, shape, is_fortran = _layout(name, header)
+    if len(content) - start != prod(shape) * dtype.itemsize:
+        raise MalformedBody(f"{name} does not hold as many bytes as its shape and dtype ask for.")
+    try:
+        array = np.frombuffer(content, dtype, offset=start).reshape(shape, order="F" if is_fortran else "C")
+    except (TypeError, ValueError):
+        raise MalformedBody(INVALID.format(name)) from None
+    return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+@lru_cache(maxsize=HEADERS)
+def _layout(name: str, header: str) -> tuple[np.dtype[Any], tuple[int, ...], bool]:
+    """What a header says: the dtype, the shape, and whether the first index varies fastest."""
     found = [pattern.search(header) for pattern in (DESCRIPTION, ORDER, SHAPE)]
     if "descr" in header and (found[0] is None or not NUMBER.fullmatch(found[0][1])):
         raise NotANumber(name)
     texts = [match[1] for match in found if match]
     if len(texts) < len(found) or header.count(":") > len(found):
         raise MalformedBody(INVALID.format(name))
-    shape = tuple(int(size) for size in texts[2].split(",") if size.strip())
     try:
         dtype = np.dtype(texts[0])
-        if len(content) - start != prod(shape) * dtype.itemsize:
-            raise MalformedBody(f"{name} does not hold as many bytes as its shape and dtype ask for.")
-        array = np.frombuffer(content, dtype, offset=start).reshape(shape, order="F" if texts[1] == "True" else "C")
-    except (TypeError, ValueError):
+    except TypeError:
         raise MalformedBody(INVALID.format(name)) from None
-    return array.astype(dtype.newbyteorder("="), copy=False)
+    return dtype, tuple(int(size) for size in texts[2].split(",") if size.strip()), texts[1] == "True"
 
 
 def _header(name: str, content: bytes | bytearray) -> tuple[str, int]:
@@ -137,7 +150,8 @@ def _with_parameters(tensors: dict[str, Any], operation: Operation, query: str) 
     return {"dtype": "float32" if narrow else "float64", **tensors, **parameters(operation, query)}
 
 
-def parameters(operation: Operation, query: str) -> dict[str, Any]:
+@lru_cache(maxsize=HEADERS)
+def parameters(operation: Operation, query: str) -> Mapping[str, Any]:
     """Parameters from a query string; outputs are separated by commas.
 
     Raises UnknownField and DuplicateField. What is no number where one must stand is left for the message to refuse.
@@ -165,9 +179,15 @@ def _parameter(parameter: Parameter, text: str) -> Any:
 def encode_npy(values: Array) -> tuple[bytes, memoryview]:
     """One output as a .npy file: its header, and the memory of its numbers."""
     values = np.asarray(values, order="C")
+    return _written(values.dtype.str, values.shape), memory(values)
+
+
+@lru_cache(maxsize=HEADERS)
+def _written(descr: str, shape: tuple[int, ...]) -> bytes:
+    """The header of a .npy file."""
     header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(values))
-    return header.getvalue(), memory(values)
+    np.lib.format.write_array_header_1_0(header, {"descr": descr, "fortran_order": False, "shape": shape})
+    return header.getvalue()
 
 
 def encode_npz(outputs: Mapping[str, Array]) -> bytes:
