@@ -153,8 +153,8 @@ class Operation:
 
     @cached_property
     def neutral(self) -> Mapping[str, float | str | None]:
-        """What each field that is no input is where it is left out."""
-        return {**{each.name: each.default for each in self.parameters}, "outputs": None}
+        """The parameters' defaults."""
+        return {each.name: each.default for each in self.parameters}
 
     @cached_property
     def named_outputs(self) -> Mapping[str, Output]:

@@ -64,8 +64,7 @@ class Claim:
     def announce(self, size: int) -> None:
         """Raises BodyTooLarge or Overloaded for a body of that many bytes, before one of them is read."""
         admission = self._admission
-        if size > admission.max_body_bytes:
-            raise BodyTooLarge(admission.max_body_bytes)
+        admission.check(size)
         if admission.bytes + size > admission.max_bytes:
             raise Overloaded
 

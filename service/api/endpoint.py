@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("service")
 
 ITEM_BYTES = 8
-"""Bytes of an element, whatever the dtype of the reply: all is computed in double precision."""
+"""Bytes of an element, whatever the dtype of the reply: nearly all is computed in double precision."""
 
 OK = HTTPStatus.OK.value
 """Kept, since to look up a member of an enumeration is a call."""

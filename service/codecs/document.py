@@ -32,7 +32,6 @@ class Document:
         self.root = root
         self._skeleton = skeleton
         self._read: list[tuple[str, Any, tuple[int, ...]]] = []
-        self._opened = 0
 
     def has_array(self, value: Any) -> bool:
         """Is value an array?"""
@@ -42,7 +41,6 @@ class Document:
         """The nested array of numbers that value is. Raises ServiceError."""
         array = numbers.tensor(name, value, domain)
         self._read.append((name, value, array.shape))
-        self._opened += numbers.brackets(array.shape)
         return array
 
     def check_depths(self, others: int) -> None:
@@ -52,7 +50,10 @@ class Document:
 
         Together they account for every opening bracket, or one of the tensors has brackets too many.
         """
-        if self._skeleton.count(b"[") == self._opened + others:
+        expected = others
+        for _, _, shape in self._read:
+            expected += numbers.brackets(shape)
+        if self._skeleton.count(b"[") == expected:
             return
         for name, array, shape in self._read:
             if array.mini.count(b"[") != numbers.brackets(shape):

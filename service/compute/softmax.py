@@ -27,8 +27,6 @@ UNSHIFTED = 680.0
 UNSHIFTED_SINGLE = 60.0
 """The same in float32."""
 
-DOUBLE_BYTES = 8
-
 MODERATE = int(np.float64(UNSHIFTED).view(np.uint64))
 MODERATE_SINGLE = int(np.float32(UNSHIFTED_SINGLE).view(np.uint32))
 """Their bits."""
@@ -289,7 +287,7 @@ def empty_rows(maxima: Floats) -> npt.NDArray[np.bool_] | None:
 def are_moderate(maxima: Floats) -> bool:
     """Is each of (n,) largest logits from 0 to UNSHIFTED, or to UNSHIFTED_SINGLE if they are float32?"""
     # bit patterns of floats are in order from 0 up, and those of negative numbers and NaN come behind all of them
-    kind, most = (np.uint64, MODERATE) if maxima.itemsize == DOUBLE_BYTES else (np.uint32, MODERATE_SINGLE)
+    kind, most = (np.uint64, MODERATE) if maxima.dtype == np.float64 else (np.uint32, MODERATE_SINGLE)
     bits = maxima.view(kind)
     return not bits.size or bits.item(bits.argmax()) <= most
 
@@ -328,14 +326,18 @@ class SingleSoftmax:
         """All rows in float64."""
         return self._in_double(self.logits.astype(np.float64))
 
+    @quantity
+    def _other_doubles(self) -> Softmax:
+        """The other rows in float64."""
+        return Softmax(self.logits[self._others].astype(np.float64), top_k=self._single.top_k)
+
     def __getattr__(self, name: str) -> Any:
         """A quantity."""
-        if name not in self.QUANTITIES:
+        if name not in self.QUANTITIES or (self._others is not None and self._others.all()):
             return getattr(self._doubles, name)
         values = getattr(self._single, name)
         if self._others is not None:
-            others = Softmax(self.logits[self._others].astype(np.float64), top_k=self._single.top_k)
-            values[self._others] = getattr(others, name)
+            values[self._others] = getattr(self._other_doubles, name)
         return values
 
 

@@ -70,9 +70,9 @@ class Request(BaseModel):
         neutral = operation.neutral
         for name in sent:
             value = fields[name]
-            if name not in neutral:
+            if name in operation.domains:
                 items.append((name, value.shape))
-            elif value != neutral[name] and name != "outputs":
+            elif name in neutral and value != neutral[name]:
                 items.append((name, (value,) if name == "top_k" else ()))
         form, outputs = tuple(items), fields["outputs"]
         return Message(fields, form, _wanted(operation, form, None if outputs is None else tuple(outputs)))
