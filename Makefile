@@ -151,7 +151,7 @@ test-nginx: .venv-deploy/done ## restart both replicas behind nginx under load
 	.venv-deploy/bin/python -m pytest tests/nginx
 
 .PHONY: lock
-lock: .venv/dev ## pin the dependencies anew, with hashes
+lock: .venv/run ## pin the dependencies anew, with hashes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --extra dev $(LOCK) -o requirements/dev.txt
@@ -160,4 +160,4 @@ lock: .venv/dev ## pin the dependencies anew, with hashes
 	$(BIN)/uv pip compile pyproject.toml --extra ray --group ray-tests -c requirements/dev.txt $(LOCK) -o requirements/ray.txt
 	$(BIN)/uv pip compile requirements/clients.in $(LOCK) -o requirements/clients.txt
 	$(BIN)/uv pip compile --group checks -c requirements/dev.txt $(LOCK) -o requirements/checks.txt
-LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
+LOCK := --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
