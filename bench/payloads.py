@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import orjson
+import ssrjson
+
+from service.codecs import json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,7 +61,7 @@ def softmax(values: Floats) -> Floats:
 
 
 def _dump(**members: Any) -> bytes:
-    return orjson.dumps(members, option=orjson.OPT_SERIALIZE_NUMPY)
+    return json.dumps(members)
 
 
 def _nested(values: Floats) -> Message:
@@ -91,11 +93,11 @@ def _binary_inference(values: Floats) -> Message:
 
 def _member(name: str) -> Callable[[bytes, tuple[int, ...]], Floats]:
     """Reads one member of a JSON object."""
-    return lambda body, _: np.array(orjson.loads(body)[name])
+    return lambda body, _: np.array(ssrjson.loads(body)[name])
 
 
 def _first_output(body: bytes, shape: tuple[int, ...]) -> Floats:
-    return np.array(orjson.loads(body)["outputs"][0]["data"]).reshape(shape)
+    return np.array(ssrjson.loads(body)["outputs"][0]["data"]).reshape(shape)
 
 
 def _last_bytes(body: bytes, shape: tuple[int, ...]) -> Floats:

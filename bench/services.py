@@ -18,7 +18,7 @@ ENVIRONMENTS = HERE.parent / ".venv-bench"
 UVICORN = "{bin}/python -m uvicorn server:app --port {port} --loop uvloop --http httptools --no-access-log --log-level warning"
 # eight bodies of 20 MB at once are more than it takes unless it is told to
 OURS = "{bin}/python -m service --port {port} --log-level warning --max-bytes-in-flight 1000000000"
-OUR_PACKAGES = ("fastapi", "uvicorn", "numpy", "orjson", "pysimdjson")
+OUR_PACKAGES = ("fastapi", "uvicorn", "numpy", "ssrjson", "pysimdjson")
 
 
 @dataclass(frozen=True)

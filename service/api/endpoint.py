@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from service.api.exchange import Piece
     from service.api.problems import Kind
     from service.api.runtime import Runtime
+    from service.codecs import Piece
     from service.description import Operation
     from service.schemas.messages import Message, Request
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf, isqrt
 from typing import TYPE_CHECKING, Any
 
-import orjson
+import ssrjson
 
 from service.api import problems
 from service.api.negotiation import content_type, first_accepted
@@ -86,7 +86,7 @@ def refusals(operation: Operation, settings: Settings, media_types: tuple[str, .
         ),
         ("text", "A body of text", "Content-Type: text/plain", _refusal(content_type, b"text/plain", media_types)),
         *(
-            (each.name, each.summary, orjson.dumps(each.request).decode(), _refusal(_answer, operation, each.request))
+            (each.name, each.summary, ssrjson.dumps(each.request), _refusal(_answer, operation, each.request))
             for each in operation.mistakes
         ),
     ):
@@ -113,16 +113,16 @@ def inference_replies() -> Examples:
 
 
 def _answer(operation: Operation, request: Mapping[str, Any], max_elements: float = inf) -> Any:
-    message = request_model(operation).read(json.decode(orjson.dumps(request), operation))
+    message = request_model(operation).read(json.decode(json.dumps(request), operation))
     measure(operation, message.form, message.wanted).check(max_elements)
-    return orjson.loads(json.encode(run(operation, message.fields, message.wanted), operation))
+    return ssrjson.loads(b"".join(json.encode(run(operation, message.fields, message.wanted), operation)))
 
 
 def _infer(operation: Operation, request: Mapping[str, Any]) -> Any:
-    inference = open_inference.decode(orjson.dumps(request), None, operation)
+    inference = open_inference.decode(json.dumps(request), None, operation)
     message = request_model(operation).read(inference.fields)
-    (content,), _ = open_inference.encode(inference, run(operation, message.fields, message.wanted), operation)
-    return orjson.loads(content)
+    content, _ = open_inference.encode(inference, run(operation, message.fields, message.wanted), operation)
+    return ssrjson.loads(b"".join(content))
 
 
 def _refusal(function: Callable[..., object], *arguments: object) -> ServiceError:
@@ -136,4 +136,4 @@ def _refusal(function: Callable[..., object], *arguments: object) -> ServiceErro
 
 def _problem(error: ServiceError) -> Any:
     kind = problems.KINDS[type(error)]
-    return orjson.loads(problems.problem(kind, kind.status, error.detail, REQUEST_ID, error.locations))
+    return ssrjson.loads(problems.problem(kind, kind.status, error.detail, REQUEST_ID, error.locations))

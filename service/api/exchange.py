@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from service.api.admission import Claim
     from service.api.lifecycle import Lifecycle
+    from service.codecs import Piece
 
     ReceiveRest = Callable[[memoryview, Callable[[int], None]], Awaitable[None]]
 
@@ -38,9 +39,6 @@ TIMINGS = [", ".join(f"{stage};dur=%.3f" for stage in STAGES[:count]).encode() f
 """Server-Timing after so many stages."""
 
 RawHeader = tuple[bytes, bytes]
-
-Piece = bytes | memoryview
-"""A part of the content of a reply: memory of bytes."""
 
 
 class Disconnected(Exception):

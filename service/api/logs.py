@@ -7,9 +7,9 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import orjson
+import ssrjson
 from pythonjsonlogger.core import RESERVED_ATTRS
-from pythonjsonlogger.orjson import OrjsonFormatter
+from pythonjsonlogger.json import JsonFormatter
 
 if TYPE_CHECKING:
     from service.api.exchange import Exchange
@@ -42,7 +42,7 @@ def line(exchange: Exchange, seconds: float) -> dict[str, Any]:
     }
 
 
-class JSONLines(OrjsonFormatter):
+class JSONLines(JsonFormatter):
     """A JSON object in a line."""
 
     def __init__(self) -> None:
@@ -56,8 +56,8 @@ class JSONLines(OrjsonFormatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line; that of a request in half the time, since its fields are known."""
         if isinstance(record.msg, dict):
-            time = datetime.fromtimestamp(record.created, UTC)
-            return orjson.dumps({"level": record.levelname, **record.msg, "time": time}).decode()
+            time = datetime.fromtimestamp(record.created, UTC).isoformat()
+            return ssrjson.dumps({"level": record.levelname, **record.msg, "time": time})
         return super().format(record)
 
 

@@ -66,7 +66,7 @@ class PlainDoor:
 
 def write_json(operation: Operation, outputs: Mapping[str, npt.NDArray[Any]]) -> Reply:
     """The outputs as one JSON object."""
-    return Reply((json.encode(outputs, operation),), json.MEDIA_TYPE)
+    return Reply(json.encode(outputs, operation), json.MEDIA_TYPE)
 
 
 def write_numpy(outputs: Mapping[str, npt.NDArray[Any]], accept: bytes | None) -> Reply:

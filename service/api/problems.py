@@ -8,11 +8,11 @@ from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import orjson
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from service import errors
+from service.codecs import json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -145,7 +145,7 @@ def problem(
         "errors": [{"loc": loc, "msg": msg} for loc, msg in islice(locations, MOST)],
         "error": detail,
     }
-    return orjson.dumps(content)
+    return json.dumps(content)
 
 
 async def refuse(

@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from service.api import problems
 from service.api.exchange import new_request_id
 from service.api.receiver import EXTENSION, Receiver
+from service.api.transport import Lingering
 from service.errors import MalformedHeader
 
 if TYPE_CHECKING:
@@ -22,38 +23,6 @@ UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 
 LONGEST_HEAD = 2**16
 """Bytes of the longest head of a request: its first line and its headers."""
-
-
-class Lingering:
-    """A transport that does not close on a client which is still sending.
-
-    That would reset the connection, and the client would lose a reply that it has not read. So this side alone ends at
-    once; what else comes is thrown away until the client ends too, or the patience with it does.
-    """
-
-    def __init__(self, transport: asyncio.Transport, protocol: BoundedProtocol) -> None:
-        self._transport = transport
-        self._protocol = protocol
-        self.lingers = False
-        self.write = transport.write
-
-    def __getattr__(self, name: str) -> Any:
-        """Whatever else a transport does."""
-        return getattr(self._transport, name)
-
-    def is_closing(self) -> bool:
-        """Is nothing more to be written?"""
-        return self.lingers or self._transport.is_closing()
-
-    def close(self) -> None:
-        """Closes, once nobody is sending."""
-        if self.is_closing() or not self._protocol.sending or not self._transport.can_write_eof():
-            self._transport.close()
-            return
-        self.lingers = True
-        self._transport.write_eof()
-        self._transport.resume_reading()
-        self._protocol.wait()
 
 
 class BoundedProtocol(HttpToolsProtocol):

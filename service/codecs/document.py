@@ -33,12 +33,10 @@ class Document:
         self._skeleton = skeleton
         self._read: list[tuple[str, Any, tuple[int, ...]]] = []
 
-    def has_array(self, value: Any) -> bool:
-        """Is value an array?"""
-        return isinstance(value, simdjson.Array)
-
-    def tensor(self, name: str, value: Any, domain: Domain) -> Array:
-        """The nested array of numbers that value is. Raises ServiceError."""
+    def tensor(self, name: str, value: Any, domain: Domain) -> Array | None:
+        """The nested array of numbers that value is, None if it is no array. Raises ServiceError."""
+        if not isinstance(value, simdjson.Array):
+            return None
         array = numbers.tensor(name, value, domain)
         self._read.append((name, value, array.shape))
         return array
@@ -74,13 +72,9 @@ class CutDocument(Document):
         self._spans = spans
         self._unread = len(spans)
 
-    def has_array(self, value: Any) -> bool:
-        """Is value an array, or what stands for one?"""
-        return super().has_array(value) or self._is_cut(value)
-
-    def tensor(self, name: str, value: Any, domain: Domain) -> Array:
+    def tensor(self, name: str, value: Any, domain: Domain) -> Array | None:
         """As `Document.tensor`, also of an array that was cut out. Raises ServiceError, pieces.Uncut."""
-        if not self._is_cut(value):
+        if not (isinstance(value, str) and value.startswith(pieces.PLACEHOLDER)):
             return super().tensor(name, value, domain)
         self._unread -= 1
         return pieces.read(name, self._text, self._spans[int(value[1:])], domain)
@@ -90,9 +84,6 @@ class CutDocument(Document):
         if self._unread:
             raise pieces.Uncut
         super().check_depths(others)
-
-    def _is_cut(self, value: Any) -> bool:
-        return isinstance(value, str) and value.startswith(pieces.PLACEHOLDER)
 
 
 def read(text: bytes | bytearray, reader: Callable[..., Result], *arguments: Any) -> Result:

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from itertools import chain, islice
-from math import isnan
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import simdjson
+import ssrjson
 
 from service.codecs.document import read
 from service.codecs.fields import unique
 from service.errors import NotAnObject
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from service.codecs import Piece
     from service.codecs.document import Document
-    from service.description import Operation
+    from service.description import Operation, Output
 
 Array = npt.NDArray[Any]
 
 MEDIA_TYPE = "application/json"
+
+PIECE_ELEMENTS = 2**16
+"""Elements of an array that are written at once, but for the last rows."""
+
+ssrjson.setup_numpy_types(np)
 
 LONGEST_LIST = 64
 """Items that are looked at of a list which is no tensor; no operation has as many outputs."""
@@ -46,8 +51,9 @@ def _fields(document: Document, operation: Operation) -> dict[str, Any]:
     lists = 0
     for name in unique(root.keys(), operation.names):
         value = root[name]
-        if name in domains and document.has_array(value):
-            fields[name] = document.tensor(name, value, domains[name])
+        tensor = document.tensor(name, value, domains[name]) if name in domains else None
+        if tensor is not None:
+            fields[name] = tensor
         elif isinstance(value, simdjson.Array):
             fields[name] = _list(value)
             lists += 1
@@ -63,46 +69,61 @@ def _list(value: simdjson.Array) -> list[Any]:
     return [{} if isinstance(item, simdjson.Array | simdjson.Object) else item for item in items]
 
 
-def encode(outputs: Mapping[str, Array], operation: Operation) -> bytes:
-    """The outputs of an operation as one JSON object of nested arrays, a number for rank 0.
-
-    Floats are the shortest digits that read back to the same number of their dtype; what is not finite is a string,
-    which is looked for only in outputs that may hold such a thing.
-    """
+def encode(outputs: Mapping[str, Array], operation: Operation) -> list[Piece]:
+    """The outputs of an operation as one JSON object of nested arrays, a number for rank 0, piece by piece."""
     described = operation.named_outputs
-    written: dict[str, Any] = {}
+    content: list[Piece] = []
+    before = b'{"'
     for name, values in outputs.items():
-        output = described[name]
-        written[name] = values if output.finite or output.integer else writable(values)
-    return dumps(written)
+        content += (before, name.encode(), b'":', *written(values, described[name]))
+        before = b',"'
+    content.append(b"}")
+    return content
+
+
+def written(values: Array, output: Output) -> Sequence[Piece]:
+    """The text of an output, nested arrays, in pieces that stay in the cache.
+
+    Floats are the shortest digits that read back to the same number of their dtype; what is not finite is a string, which
+    is looked for only where there may be such a thing.
+    """
+    if values.size > PIECE_ELEMENTS:
+        return [*_in_pieces(values, output)]
+    if not values.flags.c_contiguous:
+        values = np.ascontiguousarray(values)
+    text = ssrjson.dumps_to_bytes(values if values.ndim else values[()])
+    if not (output.finite or output.integer):
+        finite = np.isfinite(values)
+        if np.count_nonzero(finite) < values.size:
+            text = _quoted(text, values[~finite])
+    return (text,)
+
+
+def _in_pieces(values: Array, output: Output) -> Iterator[Piece]:
+    """The text of a long array."""
+    rows = PIECE_ELEMENTS * len(values) // values.size
+    before = b"["
+    for start in range(0, len(values), rows or 1):
+        yield before
+        if rows:
+            (text,) = written(values[start : start + rows], output)
+            # without the outer brackets
+            yield memoryview(text)[1:-1]
+        else:
+            yield from written(values[start], output)
+        before = b","
+    yield b"]"
+
+
+def _quoted(text: bytes, strange: Array) -> bytes:
+    """The text of numbers with quotes around those of them that are not finite: ProtoJSON's spelling."""
+    if np.isnan(strange).any():
+        text = text.replace(b"NaN", b'"NaN"')
+    if np.isinf(strange).any():
+        text = text.replace(b"Infinity", b'"Infinity"').replace(b'-"', b'"-')
+    return text
 
 
 def dumps(value: Any) -> bytes:
-    """The JSON text of a value that may hold arrays in which all is finite, and what `writable` makes of others."""
-    return orjson.dumps(value, plain, orjson.OPT_SERIALIZE_NUMPY)
-
-
-def plain(values: Array) -> Any:
-    """What orjson takes in place of an array that it does not: a copy that is C-contiguous, or a number for rank 0."""
-    return np.ascontiguousarray(values) if values.ndim else values[()]
-
-
-def writable(values: Array) -> Any:
-    """An array as `dumps` takes it, as text if something in it is not finite."""
-    if values.dtype.kind != "f" or np.count_nonzero(np.isfinite(values)) == values.size:
-        return values
-    return orjson.Fragment(_with_words(dumps(values), values[~np.isfinite(values)]))
-
-
-def _with_words(text: bytes, strange: Array) -> bytes:
-    """The text with a word in place of each null, which orjson writes for what is not finite."""
-    words = [_spelling(value) for value in strange]
-    if len(set(words)) == 1:
-        return text.replace(b"null", words[0])
-    first, *rest = text.split(b"null")
-    return first + b"".join(chain.from_iterable(zip(words, rest, strict=True)))
-
-
-def _spelling(value: float) -> bytes:
-    """What JSON has no number for, as ProtoJSON spells it."""
-    return b'"NaN"' if isnan(value) else b'"Infinity"' if value > 0 else b'"-Infinity"'
+    """The JSON text of a value that may hold C-contiguous arrays of finite numbers, none of rank 0."""
+    return ssrjson.dumps_to_bytes(value)

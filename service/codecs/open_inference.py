@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from service.codecs import Piece
     from service.codecs.document import Document
     from service.description import Operation
 
@@ -133,9 +134,9 @@ def _inputs(
         if (size is None) == (data is None):
             raise MissingField(f"{name} must have either data or a binary_data_size.", ((name,), "needs data"))
         if size is None:
-            if not document.has_array(data):
-                raise MalformedBody(f"{name} must have its data as a list.")
             values = document.tensor(name, data, domains[name])
+            if values is None:
+                raise MalformedBody(f"{name} must have its data as a list.")
             tensors[name] = _as_datatype(name, values, datatype, shape)
         else:
             if size != prod(shape) * STORED[datatype].itemsize or size > len(raw) - used:
@@ -239,11 +240,13 @@ def _outputs(value: Any) -> dict[str, bool | None]:
     return outputs
 
 
-def encode(
-    inference: Inference, outputs: Mapping[str, Array], operation: Operation
-) -> tuple[list[bytes | memoryview], int | None]:
+def encode(inference: Inference, outputs: Mapping[str, Array], operation: Operation) -> tuple[list[Piece], int | None]:
     """The answer, piece by piece, and how many bytes of it are JSON if others follow."""
-    entries, tensors = [], []
+    identity = {} if inference.id is None else {"id": inference.id}
+    opening = json.dumps({"model_name": operation.name, "model_version": VERSION, **identity})
+    header: list[Piece] = [opening[:-1]]
+    before = b',"outputs":['
+    tensors: list[Piece] = []
     for name, values in outputs.items():
         output = operation.named_outputs[name]
         datatype = "INT64" if output.integer else inference.datatype
@@ -251,11 +254,11 @@ def encode(
         binary = inference.binary.get(name)
         if inference.binary_output if binary is None else binary:
             tensors.append(memory(stored(values, datatype)))
-            entry["parameters"] = {"binary_data_size": tensors[-1].nbytes}
+            entry["parameters"] = {"binary_data_size": len(tensors[-1])}
+            header += (before, json.dumps(entry))
         else:
-            data = to_datatype(values, datatype).reshape(-1)
-            entry["data"] = data if output.finite or output.integer else json.writable(data)
-        entries.append(entry)
-    identity = {} if inference.id is None else {"id": inference.id}
-    header = json.dumps({"model_name": operation.name, "model_version": VERSION, **identity, "outputs": entries})
-    return [header, *tensors], len(header) if tensors else None
+            data = json.written(to_datatype(values, datatype).reshape(-1), output)
+            header += (before, json.dumps(entry)[:-1], b',"data":', *data, b"}")
+        before = b","
+    header.append(b"]}")
+    return [*header, *tensors], sum(map(len, header)) if tensors else None

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from service.compute.quiet import quietly
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
@@ -47,17 +49,15 @@ def evaluate(
     del rows, first
 
     def fill(starts: range) -> None:
-        # a thread starts without the error state of the one that started it
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            for start in starts:
-                place = slice(start, start + length)
-                rows = block(place)
-                for name, values in collected.items():
-                    if values.dtype == rows.logits.dtype:
-                        rows.memory[name] = values[place]
-                for name in quantities:
-                    # which copies nothing that is there already
-                    collected[name][place] = getattr(rows, name)
+        for start in starts:
+            place = slice(start, start + length)
+            rows = block(place)
+            for name, values in collected.items():
+                if values.dtype == rows.logits.dtype:
+                    rows.memory[name] = values[place]
+            for name in quantities:
+                # which copies nothing that is there already
+                collected[name][place] = getattr(rows, name)
 
     starts = range(length, count, length)
     cores = min(_cores(), len(starts)) if count * classes >= PARALLEL_ELEMENTS else 1
@@ -67,7 +67,7 @@ def evaluate(
 
 def _share(work: Callable[[range], None], shares: list[range]) -> None:
     """Does the work of all shares, the first in this thread and each other in one of its own."""
-    others = [(_threads(len(shares) - 1).submit(work, share), share) for share in shares[1:]]
+    others = [(_threads(len(shares) - 1).submit(quietly, work, share), share) for share in shares[1:]]
     work(shares[0])
     for other, share in others:
         if other.cancel():

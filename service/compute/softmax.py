@@ -89,7 +89,7 @@ class Softmax:
         """Where to put a quantity, (n, K), rather than in an array of its own: probabilities and log_probabilities."""
         self.top: Integers = logits.argmax(-1)
         """(n,) The class of the largest logit, the lowest index of equals."""
-        self._top_places = starts(*logits.shape) + self.top
+        self._top_places = self.top if logits.shape[0] == 1 else starts(*logits.shape) + self.top
         """(n,) Its place in the flat (n, K)."""
         self.maximum: Floats = logits.take(self._top_places)
         """(n,) max z."""
@@ -286,6 +286,9 @@ def empty_rows(maxima: Floats) -> npt.NDArray[np.bool_] | None:
 
 def are_moderate(maxima: Floats) -> bool:
     """Is each of (n,) largest logits from 0 to UNSHIFTED, or to UNSHIFTED_SINGLE if they are float32?"""
+    if maxima.size == 1:
+        # in half the time
+        return 0.0 <= maxima.item() <= (UNSHIFTED if maxima.dtype == np.float64 else UNSHIFTED_SINGLE)
     # bit patterns of floats are in order from 0 up, and those of negative numbers and NaN come behind all of them
     kind, most = (np.uint64, MODERATE) if maxima.dtype == np.float64 else (np.uint32, MODERATE_SINGLE)
     bits = maxima.view(kind)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from service.compute import linear
 from service.compute.blocks import evaluate
 from service.compute.cross_entropy import CrossEntropy, Targets, VectorJacobianProduct
+from service.compute.quiet import quietly
 from service.compute.softmax import SHORT_ROW, SingleSoftmax, Softmax
 from service.description import FORMS
 from service.errors import InvalidValue, TensorTooLarge
@@ -109,7 +110,6 @@ def measure(operation: Operation, form: Form, outputs: tuple[str, ...]) -> Exten
     return Extent(lengths["..."], logits, sum(asked.values()), largest)
 
 
-@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def run(operation: Operation, fields: Mapping[str, Any], outputs: Sequence[str]) -> dict[str, Array]:
     """The named outputs of an operation, in the order asked for.
 
@@ -117,6 +117,10 @@ def run(operation: Operation, fields: Mapping[str, Any], outputs: Sequence[str])
 
     Raises what `service.operations.checks` refuses.
     """
+    return quietly(_run, operation, fields, outputs)
+
+
+def _run(operation: Operation, fields: Mapping[str, Any], outputs: Sequence[str]) -> dict[str, Array]:
     plan = _plan(operation, tuple(outputs))
     dtype = fields["dtype"]
     batch = _prepare(fields)

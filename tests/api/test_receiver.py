@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 import httpx
 import numpy as np
-import orjson
 import pytest
+import ssrjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import generate_latest
@@ -20,6 +20,7 @@ from prometheus_client import generate_latest
 from service.allocator import unfilled
 from service.api import exchange
 from service.api.receiver import PIECE_BYTES
+from service.codecs import json
 from tests.api.clients import BODY, application
 from tests.api.sockets import HEAD, LENGTH, answer, serving, until
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 LOGITS = np.random.default_rng(0).normal(size=(400, 100))
 
-LONG = orjson.dumps({"logits": LOGITS, "outputs": ["log_normalizer"]}, option=orjson.OPT_SERIALIZE_NUMPY)
+LONG = json.dumps({"logits": LOGITS, "outputs": ["log_normalizer"]})
 """A body of three pieces."""
 
 START = HEAD + b"Content-Length: %d\r\n\r\n" % len(LONG)
@@ -66,13 +67,13 @@ async def test_a_long_body_is_the_same_however_it_comes(port: int, cuts: list[in
     edges = [0, *sorted(cuts), len(whole)]
     pieces = [whole[start:end] for start, end in pairwise(edges)]
     long, short = bodies(await answer(port, *pieces, SHORT))
-    np.testing.assert_allclose(orjson.loads(long)["log_normalizer"], np.log(np.exp(LOGITS).sum(axis=1)), rtol=1e-14)
-    assert orjson.loads(short)["probabilities"] == [0.5, 0.5]
+    np.testing.assert_allclose(ssrjson.loads(long)["log_normalizer"], np.log(np.exp(LOGITS).sum(axis=1)), rtol=1e-14)
+    assert ssrjson.loads(short)["probabilities"] == [0.5, 0.5]
 
 
 async def test_requests_behind_a_long_body_are_answered_in_order(port: int) -> None:
     found = bodies(await answer(port, START + LONG + START + LONG + SHORT))
-    assert [len(orjson.loads(each)) for each in found] == [1, 1, 2]
+    assert [len(ssrjson.loads(each)) for each in found] == [1, 1, 2]
     assert found[0] == found[1]
 
 
@@ -99,7 +100,7 @@ def test_a_long_reply_is_the_replies_to_its_rows(port: int, accept: str) -> None
         headers = {"Content-Type": "application/x-npy", "Accept": accept}
         reply = client.post("/softmax?outputs=probabilities", content=file.getvalue(), headers=headers).content
         if accept == "application/json":
-            return np.array(orjson.loads(reply)["probabilities"])
+            return np.array(ssrjson.loads(reply)["probabilities"])
         return np.load(io.BytesIO(reply), allow_pickle=False)
 
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tracemalloc
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from service.codecs.json import decode, encode
+from service.codecs import json as codec
+from service.codecs.json import decode
 from service.operations import OPERATIONS
+
+if TYPE_CHECKING:
+    from service.description import Operation
 
 GRADIENT = OPERATIONS[-1]
 NUMBER = re.compile(rb"-?\d[^],}]*")
@@ -23,10 +27,16 @@ NUMBER = re.compile(rb"-?\d[^],}]*")
 Array = npt.NDArray[Any]
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
+anything = st.sampled_from([np.inf, -np.inf, np.nan]) | finite
 short = st.floats(allow_nan=False, allow_infinity=False, width=32)
 signed = st.integers(-(2**63), 2**63 - 1)
 any_shape = array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5)
 filled_shape = array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=5)
+
+
+def encode(outputs: dict[str, Array], operation: Operation) -> bytes:
+    """The answer in one piece."""
+    return b"".join(codec.encode(outputs, operation))
 
 
 def body(**fields: Any) -> bytes:
@@ -123,7 +133,33 @@ def test_single_precision_is_written_in_the_fewest_digits_that_read_back(values:
     ]
 
 
-@given(arrays(np.float64, any_shape, elements=st.sampled_from([np.inf, -np.inf, np.nan]) | finite))
+@given(arrays(np.float64, st.integers(1, 9), elements=finite))
+def test_double_precision_is_written_in_the_fewest_digits_that_read_back(values: Array) -> None:
+    written = [number.decode() for number in NUMBER.findall(encode({"loss": values}, GRADIENT))]
+    assert np.array(written, np.float64).tobytes() == values.tobytes()
+    assert [significant(number) for number in written] == [significant(repr(float(value))) for value in values]
+
+
+def test_every_number_of_half_precision_is_written_in_digits_that_read_back() -> None:
+    values = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    values = values[np.isfinite(values)]
+    written = json.loads(encode({"loss": values}, GRADIENT))["loss"]
+    assert np.array(written, np.float16).tobytes() == values.tobytes()
+
+
+@given(arrays(np.float64, filled_shape, elements=anything), st.integers(1, 9))
+def test_a_long_array_is_written_in_pieces_that_make_the_same_text(values: Array, size: int) -> None:
+    outputs = {"loss": values, "logits": values.T, "probabilities": np.zeros((3, 3)), "accuracy": np.array(0.5)}
+    whole = encode(outputs, GRADIENT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(codec, "PIECE_ELEMENTS", size)
+        assert encode(outputs, GRADIENT) == whole
+        pieces = codec.encode(outputs, GRADIENT)
+    # a number has at most 24 characters, and brackets and a comma beside it
+    assert max(map(len, pieces)) <= size * 34 + 2
+
+
+@given(arrays(np.float64, any_shape, elements=anything))
 def test_what_is_not_finite_is_a_string_in_its_place(values: Array) -> None:
     spelled = np.array(json.loads(encode({"loss": values}, GRADIENT))["loss"], object)
     np.testing.assert_array_equal(spelled.astype(np.float64), values.reshape(spelled.shape))

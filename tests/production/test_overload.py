@@ -7,8 +7,8 @@ import sys
 from asyncio.subprocess import PIPE
 from typing import TYPE_CHECKING
 
-import orjson
 import pytest
+import ssrjson
 
 from service.settings import Settings
 from tests.integration.serving import running
@@ -59,7 +59,7 @@ async def burst(address: str) -> tuple[list[Reply], list[float]]:
     await live.stdout.readline()
     replies = await asyncio.gather(*(ask(address, LARGE) for _ in range(CLIENTS)))
     seconds, _ = await live.communicate(b"")
-    return replies, orjson.loads(seconds)
+    return replies, ssrjson.loads(seconds)
 
 
 async def test_beyond_the_limit_requests_are_shed_and_the_process_stays_alive_and_small(
