@@ -69,7 +69,8 @@ class Settings(BaseSettings):
     max_bytes_in_flight: Annotated[int, Field(ge=1)] = 40 * 2**20
     """Bytes of bodies and of output tensors that are worked on at once; a request beyond is answered 503."""
 
-    inline_body_bytes: Annotated[int, Field(ge=0)] = 64 * 2**10
+    # half a millisecond of work, to which a thread would add an eighth
+    inline_body_bytes: Annotated[int, Field(ge=0)] = 256 * 2**10
     """Largest body and largest outputs that are worked on in the event loop, in bytes; more is handed to a thread."""
 
     max_wait_seconds: Seconds = 10.0

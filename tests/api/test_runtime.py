@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from service.app import Service
 
-LARGE = BODY.ljust(100_000)
+LARGE = BODY.ljust(300_000)
 
 
 @pytest.fixture
@@ -51,13 +51,13 @@ def busy(app: Service) -> Iterator[threading.Event]:
 
 CASES = [
     (BODY, {}, False),
-    (BODY.ljust(2**16), {}, False),
-    (BODY.ljust(2**16 + 1), {}, True),
+    (BODY.ljust(2**18), {}, False),
+    (BODY.ljust(2**18 + 1), {}, True),
     (gzip.compress(BODY), {"Content-Encoding": "gzip"}, True),
-    (b'{"logits": [%b0], "outputs": ["jacobian"]}' % (b"0," * 89), {}, False),
-    (b'{"logits": [%b0], "outputs": ["jacobian"]}' % (b"0," * 90), {}, True),
+    (b'{"logits": [%b0], "outputs": ["jacobian"]}' % (b"0," * 180), {}, False),
+    (b'{"logits": [%b0], "outputs": ["jacobian"]}' % (b"0," * 181), {}, True),
     (b'{"logits": [%b0], "outputs": ["jacobian"]}' % (b"0," * 1999), {}, True),
-    (b'{"inputs": [%b[0]], "weights": [%b[0]], "outputs": ["predictions"]}' % (b"[0]," * 99, b"[0]," * 99), {}, True),
+    (b'{"inputs": [%b[0]], "weights": [%b[0]], "outputs": ["predictions"]}' % (b"[0]," * 199, b"[0]," * 199), {}, True),
 ]
 
 
@@ -69,10 +69,10 @@ CASES = [
         "the largest small body",
         "a large body",
         "a compressed body",
-        "a small body with a jacobian of 8100 elements",
-        "a small body with a jacobian of 8281 elements",
+        "a small body with a jacobian of 32,761 elements",
+        "a small body with a jacobian of 33,124 elements",
         "a small body with a jacobian of 4 million elements",
-        "a small layer with 10,000 logits",
+        "a small layer with 40,000 logits",
     ],
 )
 async def test_work_goes_to_a_thread_if_its_body_or_its_outputs_are_large(
