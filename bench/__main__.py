@@ -33,7 +33,7 @@ def main() -> None:
             points = plan.points(service.name, options.shapes, growth=options.growth)
             measure(results, service, points, cores[0])
         save(results, options.output)
-    results.comparisons = compute.compare()
+    results.comparisons = compute.compare(set(cores))
     save(results, options.output)
 
 

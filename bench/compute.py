@@ -1,4 +1,4 @@
-"""python -m bench.compute: the arithmetic alone, beside SciPy's, in one process on one core."""
+"""python -m bench.compute: the arithmetic alone, beside SciPy's, in one process."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from scipy import special
 
 from bench import tables
 from bench.results import Comparison
+from service.allocator import keep_freed_memory
 from service.compute.blocks import evaluate
 from service.compute.softmax import SHORT_ROW, SingleSoftmax, Softmax
 
@@ -34,17 +35,31 @@ REPEAT_SECONDS = 0.02
 """Calls are repeated until a measurement takes this long."""
 
 
-def compare() -> list[Comparison]:
-    """Every quantity, dtype and shape."""
+def compare(cores: set[int]) -> list[Comparison]:
+    """Every quantity, dtype and shape, on one of the cores and on all of them; SciPy has use for one."""
+    # neither is to wait for fresh pages
+    keep_freed_memory()
     random = np.random.default_rng(0)
-    found = []
-    for shape, dtype in product(SHAPES, DTYPES):
-        logits = random.normal(scale=3.0, size=shape).astype(dtype)
-        for quantity, scipy in SCIPY.items():
-            ours, theirs = partial(compute, quantity, logits), partial(scipy, logits, axis=-1)
-            np.testing.assert_allclose(ours(), theirs(), rtol=1e-5, atol=1e-5)
-            found.append(Comparison(quantity, dtype, *shape, *fastest(ours, theirs)))
-    return found
+    cases = [
+        (quantity, random.normal(scale=3.0, size=shape).astype(dtype))
+        for shape, dtype, quantity in product(SHAPES, DTYPES, SCIPY)
+    ]
+    os.sched_setaffinity(0, {max(cores)})
+    on_one = [fastest(*functions(*case)) for case in cases]
+    # threads made before would stay on the one core
+    os.sched_setaffinity(0, cores)
+    on_all = [fastest(*functions(*case)[:1]) for case in cases]
+    return [
+        Comparison(quantity, logits.dtype.name, len(logits), logits.shape[1], one, everywhere, theirs)
+        for (quantity, logits), (one, theirs), (everywhere,) in zip(cases, on_one, on_all, strict=True)
+    ]
+
+
+def functions(quantity: str, logits: Array) -> tuple[Callable[[], Array], Callable[[], Array]]:
+    """What computes a quantity here, and in SciPy, which agree."""
+    ours, theirs = partial(compute, quantity, logits), partial(SCIPY[quantity], logits, axis=-1)
+    np.testing.assert_allclose(ours(), theirs(), rtol=1e-5, atol=1e-5)
+    return ours, theirs
 
 
 def compute(quantity: str, logits: Array) -> Array:
@@ -75,5 +90,4 @@ def seconds(function: Callable[[], Array], count: int) -> float:
 
 
 if __name__ == "__main__":
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    sys.stdout.write(tables.compute(compare()))
+    sys.stdout.write(tables.compute(compare(os.sched_getaffinity(0))))
