@@ -62,32 +62,34 @@ CPU time of 1024 x 1000 logits as JSON, 19.6 MB each way, in one thread without 
 
 | step | ms | of which |
 | :-- | --: | :-- |
-| text to array | 28 | 20 in simdjson, 20 ns a number |
-| softmax | 2.5 | 2 ns a logit in NumPy's four passes: largest, exponential, sum, quotient |
-| array to text | 25 | all in orjson, 22 to 25 ns a number |
+| text to array | 20 | 16 in simdjson, 16 ns a number |
+| softmax | 1.4 | in NumPy's four passes: largest, exponential, sum, quotient |
+| array to text | 9.5 | all in ssrjson, 9 ns a number |
 
-- Ten times plain FastAPI would need the whole of it, and the HTTP around it, in 60 ms; the parser and the writer alone take
-  45. In the server it is 70 to 80 ms. orjson takes 23 ms for a million times 0.5 and 25 ms for as many numbers of 17 digits:
-  the cost is that of a number, not of its digits, and it is the same in one call or in blocks of rows.
-- To take 20 MB from a socket and send them back costs 13 ms where the system puts each byte into its place, as it does here
-  (`service/api/receiver.py`), and 24 ms where uvicorn makes pieces of them. That, and to send the memory of an array as it
-  is, took `.npy` from 20 to 9 ms and JSON from 110 to 82, in the same hours.
-- Parsed whole, the text took 32 ms and 12 more of system time, for 6,000 fresh pages; in pieces of 128 kB it takes none.
-  Pieces of 16 kB to 1 MB were tried; below 32 kB the calls cost more, above 256 kB fresh memory does. To keep 512 MB of freed
-  memory rather than 64 makes no difference.
-- A thread takes 5 to 10 % more CPU than the event loop would, for 8 changes of threads with 64 x 1000 logits. The loop
-  would stand still meanwhile, and 14 times as long for a text that only the slow parser can read.
+- In the server it is 44 to 46 ms. Ten times plain FastAPI was 54 ms in one hour and 36 in the next: the objects that the plain
+  service makes of its numbers cost by what else is in the machine's memory. Eight times, at 64 x 1000, would be 2.4 ms; it takes
+  2.8, of which the parser has 1.0, the writer 0.6, the sockets 0.5. No parser for Python is faster: cysimdjson is as fast, ssrjson
+  takes 42 and orjson 53 ms for 1024 x 1000, with an object for each number. One of our own, in C, would be one more thing to trust
+  with what strangers send, and to build on every machine.
+- orjson takes 17 ms where ssrjson takes 9.5, and writes 0.5 in the time of 17 digits. Written whole, a text of 20 MB costs 5 ms
+  of fresh pages; in pieces of 65,536 numbers, which are sent as they are, none.
+- To take 20 MB from a socket and send them back costs half of what it does where uvicorn makes pieces of them, since the system
+  puts each byte into its place (`service/api/receiver.py`) and the memory of an array is sent as it is.
+- Parsed whole, the text takes a seventh longer, and in a busier hour took 12 ms of system time for 6,000 fresh pages; in pieces of
+  128 kB it takes none. Below 32 kB the calls cost more, above 256 kB fresh memory does.
+- A thread takes 0.05 to 0.25 ms more CPU than the event loop would: an eighth at 10 x 1000, a twelfth at 64 x 1000. The loop
+  would stand still meanwhile, and 14 times as long for a text that only the slow parser can read, so that bodies above 256 KiB go
+  to a thread. As many threads as the process has cores, rather than the machine, make no difference.
 - Softmax alone: where the largest logit of a row is from 0 to 680, its exponentials are taken as they are, which saves the
   difference, SciPy's fifth pass. The exponential is half of the rest, so that on one core and in memory that is warm nothing
-  of NumPy's is twice as fast. Blocks of 16,384 and 32,768 logits are slower than 65,536. With the classes of short rows on
+  of NumPy's is twice as fast. Blocks of 131,072 logits rather than 65,536 save a twentieth, and on two cores, which pass the
+  interpreter's lock around less often, a sixth; but 4 MB then take a fifth more memory. With the classes of short rows on
   the outer axis a pass is faster, but to turn a block around and back takes what that saves.
-- Two cores take 3.2 ms for 2 million logits where one takes 4.6, and as long as one below 500,000; the blocks of a batch
-  are shared out from there on. The table above is of one core.
 - float32 takes 0.6 to 0.7 of the time of float64 in rows of more than 64 classes, where exponentials of float32 are summed in
   float64: a probability was within 5.5 units in the last place in 24 million, for the most part NumPy's exponential. Sums in
   float32 would save a seventh more and make 8.7; with SciPy's differences an error is as many units as the difference is
   large. What else is asked for, rows whose largest logit is not from 0 to 60, and temperatures are computed in float64.
-- Memory: a JSON request of B bytes peaks at 2.4 B above idle, a `.npy` file at 2.1 B, V2 binary at 2.2 B
+- Memory: a JSON request of B bytes peaks at 2.0 B above idle, as does a `.npy` file; V2 binary at 2.1 B
   (`python -m bench.memory`): the body and the answer, and the blocks that are worked on.
 
 ## Where the time of a small request goes, and what does not make it less
@@ -97,31 +99,29 @@ five minutes, the same on a busy machine as on an idle one (without the line in 
 
 | step | instructions | lines of code fetched anew |
 | :-- | --: | --: |
-| text to arrays | 38,500 | 1,630 |
-| arrays to message: Pydantic, do the shapes fit | 21,800 | 730 |
-| softmax | 82,400 | 3,910 |
-| arrays to text | 11,400 | 290 |
-| headers, media types, body, admission, reply, metrics | 108,400 | 3,220 |
-| all | 262,500 | 9,780 |
+| text to arrays | 38,000 | 1,630 |
+| arrays to message: Pydantic, do the shapes fit | 22,200 | 730 |
+| softmax | 72,100 | 3,200 |
+| arrays to text | 12,000 | 290 |
+| headers, media types, body, admission, reply, metrics | 113,400 | 3,140 |
+| all | 257,600 | 8,990 |
 
-- It was 425,000 instructions before they were counted, and 220 calls of functions where it is 160 now. A request in a loop
-  without a socket went from 55-70 to 37 us. The largest part was no step at all: metrics had 64,000, as each request told
-  eight metrics of the library one by one. Counters are told the sums of 64 requests now, and the seconds of a stage are one.
-  Then came contexts of NumPy's error state, a model's fields that nobody had sent, and tuples with names.
-- What is paid for is code that has left the caches. A core has 32 kB of cache for instructions, and a request fetches 626 kB
-  of them. In the same hour a server took a fifth less CPU time for two fifths fewer instructions. In a loop of the code as it
-  was before, a pause of 50 us between requests took each of them from 81 to 200 us. Neither the collector (off, frozen) nor huge
-  pages (always, never) make a difference.
+- In a loop without a socket a request takes 28 us, beside which its steps, each in a loop of its own, add up to 19: what is paid
+  for is code that has left the caches. A core has 32 kB of cache for instructions, and a request fetches many times as much.
+  In the server softmax costs 19 us rather than 6, parsing and validation 16 rather than 5 (left out in turn, in one hour).
+- The largest cost in one place was a system call: the head of a reply, written on its own, woke a client that slept, which took
+  15 us of 75. Head and body are sent together now, and after all requests of a turn of the event loop: 67 us. To make NumPy's error
+  state once, rather than for each request, took it to 65.5, and what a single row does not need to 64.
 - A bare ASGI application that parses, takes a naive softmax and writes, and nothing else (no check, no limit, no header, no
-  metric), answers half as many requests as the echo: in quiet windows 0.059 ms of CPU, where the echo took 0.030, plain
-  FastAPI 0.27 and this service 0.145. So 0.4 of the echo would leave 0.02 ms for everything that is in the contract.
-- The neighbours of this machine are heard: from hour to hour the same code takes up to 1.7 times as long. Ratios last.
+  metric), answers half as many requests as the echo, so that 0.4 of the echo leaves 0.01 ms for everything that is in the contract.
+- The neighbours of this machine are heard: from hour to hour the same code takes up to three times as long. Ratios last.
 - FastAPI's middleware and router take as long again; an operation is served before them. Its dependency injection, Pydantic
   per number and `tolist()` are what the plain service pays.
-- Tried without a gain that could be measured: one write for head and body of a reply, past uvicorn's own (3 %, its loop
-  writes both at once anyway); a CPython of the distribution in place of one built without its optimizations (5 %); client and
-  server on one core; sums of short rows by `matvec`, which are faster, but whose last bits depend on the other rows.
-- The line in the log takes 0.04 ms more; `--log-level warning` leaves it out, as everybody's is here.
+- Tried without a gain that could be measured: a reply past uvicorn's own `send` (1 %); the collector off or frozen (1 to 2 %); huge
+  pages; one look-up for all that follows from the form of a request; a CPython of the distribution in place of one built without
+  its optimizations (5 %); client and server on one core; sums of short rows by `matvec`, which are faster, but whose last bits
+  depend on the other rows.
+- The line in the log takes a quarter more; `--log-level warning` leaves it out, as everybody's is here.
 """
 
 

@@ -80,7 +80,7 @@ class Output:
     axes: its shapes; several where a parameter decides.
     total: makes it of the batch and of the quantities `of`, each another output or an attribute of the rows; without a
         total the output is itself an attribute of the rows (`service.compute.softmax.Softmax` and what inherits from it).
-    integer: it holds whole numbers; finite: it never holds an infinity or a NaN.
+    integer: it holds whole numbers; finite: it never holds an infinity or a NaN, as whole numbers never do.
     needs, unless: fields of the request without which, or beside which, it cannot be had.
     """
 

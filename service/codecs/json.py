@@ -70,8 +70,21 @@ def _list(value: simdjson.Array) -> list[Any]:
 
 
 def encode(outputs: Mapping[str, Array], operation: Operation) -> list[Piece]:
-    """The outputs of an operation as one JSON object of nested arrays, a number for rank 0, piece by piece."""
+    """The outputs of an operation as one JSON object of nested arrays, a number for rank 0: at once if they are short.
+
+    Floats are the shortest digits that read back to the same number of their dtype; what is not finite is a string.
+    """
     described = operation.named_outputs
+    members: dict[str, Any] = {}
+    floats: list[Array] = []
+    size = 0
+    for name, values in outputs.items():
+        size += values.size
+        members[name] = values if values.ndim and values.flags.c_contiguous else _plain(values)
+        if not described[name].finite:
+            floats.append(values)
+    if size <= PIECE_ELEMENTS:
+        return [_text(members, floats)]
     content: list[Piece] = []
     before = b'{"'
     for name, values in outputs.items():
@@ -82,21 +95,10 @@ def encode(outputs: Mapping[str, Array], operation: Operation) -> list[Piece]:
 
 
 def written(values: Array, output: Output) -> Sequence[Piece]:
-    """The text of an output, nested arrays, in pieces that stay in the cache.
-
-    Floats are the shortest digits that read back to the same number of their dtype; what is not finite is a string, which
-    is looked for only where there may be such a thing.
-    """
+    """The text of one output, in pieces that stay in the cache."""
     if values.size > PIECE_ELEMENTS:
         return [*_in_pieces(values, output)]
-    if not values.flags.c_contiguous:
-        values = np.ascontiguousarray(values)
-    text = ssrjson.dumps_to_bytes(values if values.ndim else values[()])
-    if not (output.finite or output.integer):
-        finite = np.isfinite(values)
-        if np.count_nonzero(finite) < values.size:
-            text = _quoted(text, values[~finite])
-    return (text,)
+    return (_text(_plain(values), () if output.finite else (values,)),)
 
 
 def _in_pieces(values: Array, output: Output) -> Iterator[Piece]:
@@ -115,13 +117,25 @@ def _in_pieces(values: Array, output: Output) -> Iterator[Piece]:
     yield b"]"
 
 
-def _quoted(text: bytes, strange: Array) -> bytes:
-    """The text of numbers with quotes around those of them that are not finite: ProtoJSON's spelling."""
-    if np.isnan(strange).any():
-        text = text.replace(b"NaN", b'"NaN"')
-    if np.isinf(strange).any():
-        text = text.replace(b"Infinity", b'"Infinity"').replace(b'-"', b'"-')
+def _plain(values: Array) -> Any:
+    """What stands for an array in a value to be written: one that is C-contiguous, or a number for rank 0."""
+    return np.asarray(values, order="C") if values.ndim else values[()]
+
+
+def _text(value: Any, floats: Sequence[Array]) -> bytes:
+    """The text of a value; floats: those of the arrays in it that may hold what is not finite, which ProtoJSON puts in quotes."""
+    text = ssrjson.dumps_to_bytes(value)
+    for values in floats:
+        if np.count_nonzero(np.isfinite(values)) < values.size:
+            return _quoted(text, floats)
     return text
+
+
+def _quoted(text: bytes, floats: Sequence[Array]) -> bytes:
+    """The text of numbers, and names of outputs, with quotes around what is no number."""
+    if any(np.isnan(values).any() for values in floats):
+        text = text.replace(b"NaN", b'"NaN"')
+    return text.replace(b"Infinity", b'"Infinity"').replace(b'-"', b'"-')
 
 
 def dumps(value: Any) -> bytes:

@@ -142,6 +142,7 @@ SOFTMAX_OUTPUTS = (
         (ROWS,),
         "The most probable class, shape (...), the lowest index among equals; -1 if every class is excluded.",
         integer=True,
+        finite=True,
     ),
     Output("log_normalizer", (ROWS,), "logsumexp of the scaled logits, shape (...), nats."),
     Output("entropy", (ROWS,), "Entropy of the probabilities, shape (...), nats.", finite=True),
@@ -150,6 +151,7 @@ SOFTMAX_OUTPUTS = (
         (("...", "k"),),
         "The top_k most probable classes in falling order, shape (..., top_k); -1 where only excluded classes are left.",
         integer=True,
+        finite=True,
         needs=("top_k",),
     ),
     Output(
