@@ -41,8 +41,9 @@ ways. Peak memory counts pages shared by several processes once.
 {growth}
 ## The arithmetic alone
 
-No server, one core: the functions behind the endpoints beside `scipy.special.softmax` and `scipy.special.log_softmax`
-in the same process. Logits of float32 are computed in float64 and rounded once, at the end, in rows of up to 64 classes.
+No server: the functions behind the endpoints beside `scipy.special.softmax` and `scipy.special.log_softmax` in the same
+process, in memory that is warm, on one core and on all of the machine, which share out 262,144 logits and more. SciPy takes as
+long on one core as on many. Logits of float32 are computed in float64 and rounded once, at the end, in rows of up to 64 classes.
 
 {compute}
 {profile}
@@ -66,7 +67,7 @@ CPU time of 1024 x 1000 logits as JSON, 19.6 MB each way, in one thread without 
 | softmax | 1.4 | in NumPy's four passes: largest, exponential, sum, quotient |
 | array to text | 9.5 | all in ssrjson, 9 ns a number |
 
-- In the server it is 44 to 46 ms. Ten times plain FastAPI was 54 ms in one hour and 36 in the next: the objects that the plain
+- In the server it is 44 to 49 ms. Ten times plain FastAPI was 54 ms in one hour and 36 in the next: the objects that the plain
   service makes of its numbers cost by what else is in the machine's memory. Eight times, at 64 x 1000, would be 2.4 ms; it takes
   2.8, of which the parser has 1.0, the writer 0.6, the sockets 0.5. No parser for Python is faster: cysimdjson is as fast, ssrjson
   takes 42 and orjson 53 ms for 1024 x 1000, with an object for each number. One of our own, in C, would be one more thing to trust
@@ -102,26 +103,28 @@ five minutes, the same on a busy machine as on an idle one (without the line in 
 | text to arrays | 38,000 | 1,630 |
 | arrays to message: Pydantic, do the shapes fit | 22,200 | 730 |
 | softmax | 72,100 | 3,200 |
-| arrays to text | 12,000 | 290 |
-| headers, media types, body, admission, reply, metrics | 113,400 | 3,140 |
-| all | 257,600 | 8,990 |
+| arrays to text | 15,100 | 480 |
+| headers, media types, body, admission, reply, metrics | 107,900 | 3,050 |
+| all | 255,300 | 9,080 |
 
 - In a loop without a socket a request takes 28 us, beside which its steps, each in a loop of its own, add up to 19: what is paid
   for is code that has left the caches. A core has 32 kB of cache for instructions, and a request fetches many times as much.
   In the server softmax costs 19 us rather than 6, parsing and validation 16 rather than 5 (left out in turn, in one hour).
 - The largest cost in one place was a system call: the head of a reply, written on its own, woke a client that slept, which took
   15 us of 75. Head and body are sent together now, and after all requests of a turn of the event loop: 67 us. To make NumPy's error
-  state once, rather than for each request, took it to 65.5, and what a single row does not need to 64.
+  state once, rather than for each request, took it to 65.5, what a single row does not need to 64, and to write short outputs in
+  one call to 61.
 - A bare ASGI application that parses, takes a naive softmax and writes, and nothing else (no check, no limit, no header, no
-  metric), answers half as many requests as the echo, so that 0.4 of the echo leaves 0.01 ms for everything that is in the contract.
+  metric, no option), took 26 us in an hour in which the echo took 20 and this service 61. So the contract costs 35 us, where 0.4 of
+  the echo would leave 25. They are spread over some 150 calls of functions, no single one of which is a tenth.
 - The neighbours of this machine are heard: from hour to hour the same code takes up to three times as long. Ratios last.
 - FastAPI's middleware and router take as long again; an operation is served before them. Its dependency injection, Pydantic
   per number and `tolist()` are what the plain service pays.
 - Tried without a gain that could be measured: a reply past uvicorn's own `send` (1 %); the collector off or frozen (1 to 2 %); huge
-  pages; one look-up for all that follows from the form of a request; a CPython of the distribution in place of one built without
+  pages; to ask whether a call is needed before each that mostly does nothing; a CPython of the distribution in place of one built without
   its optimizations (5 %); client and server on one core; sums of short rows by `matvec`, which are faster, but whose last bits
   depend on the other rows.
-- The line in the log takes a quarter more; `--log-level warning` leaves it out, as everybody's is here.
+- The line in the log takes 13 us more, a fifth; `--log-level warning` leaves it out, as everybody's is here.
 """
 
 
