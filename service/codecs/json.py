@@ -26,12 +26,13 @@ Array = npt.NDArray[Any]
 MEDIA_TYPE = "application/json"
 
 PIECE_ELEMENTS = 2**16
-"""Elements of an array that are written at once, but for the last rows."""
-
-ssrjson.setup_numpy_types(np)
+"""Elements of an array that are written at once; of 2**14 to 2**17 the fastest where a core has 1 MB of L2 cache."""
 
 LONGEST_LIST = 64
 """Items that are looked at of a list which is no tensor; no operation has as many outputs."""
+
+# once, for the whole process: until then it writes no arrays
+ssrjson.setup_numpy_types(np)
 
 
 def decode(body: bytes | bytearray, operation: Operation) -> dict[str, Any]:

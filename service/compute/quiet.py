@@ -14,7 +14,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 QUIET = Context()
-"""Where NumPy's error state is set once: `np.errstate` makes a new one each time, which takes 3 us of a small request."""
+"""Where NumPy's error state is set once: `np.errstate` makes a new one each time, for 1.3 us more of a small request."""
 
 QUIET.run(np.seterr, over="ignore", invalid="ignore", divide="ignore")
 
