@@ -81,6 +81,7 @@ def encode(outputs: Mapping[str, Array], operation: Operation) -> list[Piece]:
     size = 0
     for name, values in outputs.items():
         size += values.size
+        # most are as they must be, which is told without a call
         members[name] = values if values.ndim and values.flags.c_contiguous else _plain(values)
         if not described[name].finite:
             floats.append(values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from math import inf, prod
+from math import inf, nan, prod
 from typing import Any
 
 import ml_dtypes
@@ -389,11 +389,12 @@ def test_what_is_not_finite_is_a_string_in_json_and_a_number_in_bytes() -> None:
             assert header["outputs"][0]["data"] == ["Infinity", "-Infinity", 1.0]
 
 
-@given(st.text())
+@given(st.text() | st.sampled_from(["NaN", "[Infinity,-Infinity]", '-"']))
 def test_the_id_comes_back_whatever_it_says(identity: str) -> None:
     inference = decode(request(flat("logits", LOGITS), id=identity), None, SOFTMAX)
-    header, _ = split(encode(inference, {"entropy": np.ones(1)}, SOFTMAX))
+    header, _ = split(encode(inference, {"log_normalizer": np.array([nan, inf, -inf])}, SOFTMAX))
     assert header["id"] == identity
+    assert header["outputs"][0]["data"] == ["NaN", "Infinity", "-Infinity"]
 
 
 def test_an_answer_names_the_model_its_version_and_no_id_that_was_not_sent() -> None:
