@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from service.api.receiver import EXTENSION
 from service.app import create_app
 from service.codecs import json
 from service.operations import OPERATIONS, measure, run
@@ -62,6 +63,12 @@ def steps() -> dict[str, Callable[[], object]]:
     }
 
 
+class Whole:
+    """Stands for the server's side of a connection on which a whole request has come."""
+
+    has_whole_body = True
+
+
 def everything() -> Callable[[], object]:
     """Asks the application, without a server or a loop: nothing is there to wait for."""
     app = create_app()
@@ -75,7 +82,7 @@ def everything() -> Callable[[], object]:
     def ask() -> None:
         scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/softmax", "query_string": b""}
         with suppress(StopIteration):
-            app({**scope, "headers": HEADERS, "extensions": {}}, receive, send).send(None)
+            app({**scope, "headers": HEADERS, "extensions": {EXTENSION: Whole()}}, receive, send).send(None)
 
     return ask
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from asyncio import timeout
-from functools import partial
 from random import getrandbits
 from time import perf_counter
-from types import coroutine
 from typing import TYPE_CHECKING, Any
 
 from service.allocator import unfilled
@@ -15,15 +13,14 @@ from service.api.receiver import EXTENSION
 from service.errors import Overloaded, ServiceError, SlowBody
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from starlette.types import Receive, Scope, Send
 
     from service.api.admission import Claim
     from service.api.lifecycle import Lifecycle
+    from service.api.receiver import Receiver
     from service.codecs import Piece
-
-    ReceiveRest = Callable[[memoryview, Callable[[int], None]], Awaitable[None]]
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 """Ids that are taken over as they come; in place of any other, one is made."""
@@ -72,6 +69,7 @@ class Exchange:
         self._receive = receive
         self._send = send
         self._lifecycle = lifecycle
+        self._receiver: Receiver | None = scope.get("extensions", {}).get(EXTENSION)
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         if len(self.headers) < len(scope["headers"]):
             self.headers = _joined(scope["headers"])
@@ -92,12 +90,6 @@ class Exchange:
         return query.decode("latin-1")
 
     @property
-    def _receive_rest(self) -> ReceiveRest | None:
-        """What BoundedProtocol can do; None on another server."""
-        found: ReceiveRest | None = self._scope.get("extensions", {}).get(EXTENSION)
-        return found
-
-    @property
     def trace_id(self) -> str | None:
         """The trace that the request is part of, https://www.w3.org/TR/trace-context; None if it does not say."""
         match = TRACEPARENT.fullmatch(self.headers.get(b"traceparent", b""))
@@ -109,27 +101,28 @@ class Exchange:
         Raises BodyTooLarge and Overloaded before a byte is read that would be too many, SlowBody if it takes longer than
         that to arrive, Disconnected if the client leaves.
         """
+        if self._receiver is not None and self._receiver.has_whole_body:
+            # nothing is waited for; to set a clock takes as long as to decode what is small
+            self._content, _ = await self._piece()
+            if self.bytes_in > claim.small_bytes:
+                claim.body(self.bytes_in)
+            return
         # leading zeros: Python reads at most 4300 digits, HTTP any number of them
         length = int(self.headers.get(b"content-length", b"").lstrip(b"0") or 0)
         claim.announce(length)
-        # a small body has come with the headers; to set a clock for it takes as long as to decode it
-        rest = begin(self._read(claim, length))
-        if rest is None:
-            return
         try:
             async with timeout(seconds):
-                await rest
+                await self._read(claim, length)
         except TimeoutError:
             raise SlowBody(seconds) from None
 
     async def _read(self, claim: Claim, length: int) -> None:
-        """Reads the body; length: what was announced, 0 if nothing was."""
+        """Reads the body as it comes; length: what was announced, 0 if nothing was."""
         self._content, more = await self._piece()
-        if self.bytes_in > claim.small_bytes or more:
-            claim.body(self.bytes_in)
+        claim.body(self.bytes_in)
         if not more:
             return
-        if self._receive_rest is None or not length:
+        if self._receiver is None or not length:
             await self._read_pieces(claim)
             return
         try:
@@ -148,7 +141,7 @@ class Exchange:
                 claim.release()
                 raise
 
-        await self._receive_rest(memoryview(body)[start:], count)
+        await self._receiver.receive(memoryview(body)[start:], count)
         if self.bytes_in < length:
             raise Disconnected
 
@@ -193,7 +186,7 @@ class Exchange:
             *self.reply_headers(),
         ]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
-        if len(content) > 1 and (self.bytes_out <= FLUSHED_BYTES or self._receive_rest is None):
+        if len(content) > 1 and (self.bytes_out <= FLUSHED_BYTES or self._receiver is None):
             # other servers may want bytes, and the reply as one piece
             content = (b"".join(content),)
         if self.bytes_out > FLUSHED_BYTES:
@@ -217,30 +210,6 @@ class Exchange:
 def new_request_id() -> str:
     """An id that no other request has. It is no secret, so it needs no system call."""
     return f"{getrandbits(128):032x}"
-
-
-def begin(work: Coroutine[Any, Any, None]) -> Awaitable[None] | None:
-    """Runs a coroutine until it waits for something: the rest of it, to be awaited; None if that was all."""
-    try:
-        waits_for = work.send(None)
-    except StopIteration:
-        return None
-    return _rest(work, waits_for)
-
-
-@coroutine
-def _rest(work: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
-    while True:
-        try:
-            yield waits_for
-        except BaseException as error:  # noqa: BLE001 - a cancellation among them, which is the work's to take
-            step = partial(work.throw, error)
-        else:
-            step = partial(work.send, None)
-        try:
-            waits_for = step()
-        except StopIteration:
-            return
 
 
 def _joined(headers: Iterable[RawHeader]) -> dict[bytes, bytes]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import os
-from collections import defaultdict
+from bisect import bisect_left
 from functools import lru_cache
 from http import HTTPStatus
 from itertools import zip_longest
@@ -18,9 +19,11 @@ from service import __version__
 from service.api.exchange import STAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from service.api.exchange import Exchange
+
+    Note = tuple[float, int, int, int, list[float]]
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Upper edges of the histograms of durations: a row takes tenths of a millisecond, the largest batch a second."""
@@ -31,21 +34,20 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 """Variable that names the folder in which the processes of a supervisor put their metrics together."""
 
-TOGETHER = 64
+TOGETHER = 256
 """Requests that are counted together: of what they add to a counter, it is told the sum."""
 
 SHED = HTTPStatus.SERVICE_UNAVAILABLE.value
 
 
-class Tally:
-    """What was noted of requests that are alike in method, route, status and operation, and is yet to be counted."""
+class Together(Histogram):
+    """A histogram that is told of many observations at once."""
 
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-        self.bytes_in = 0
-        self.bytes_out = 0
-        self.elements = 0
-        self.stages: list[list[float]] = []
+    def observe_all(self, amounts: Sequence[float]) -> None:
+        """Does what `observe` does for each, which takes 9,000 instructions, a thirtieth of a small request."""
+        for place, count in collections.Counter(bisect_left(self._upper_bounds, amount) for amount in amounts).items():
+            self._buckets[place].inc(count)
+        self._sum.inc(sum(amounts))
 
 
 class Metrics:
@@ -59,7 +61,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self.requests = Counter("http_requests", "Requests answered.", ("method", "route", "status"), registry=registry)
-        self.durations = Histogram(
+        self.durations = Together(
             "http_request_duration_seconds",
             "From the headers of a request to the last byte of its reply, handed to the socket.",
             ("route",),
@@ -103,7 +105,7 @@ class Metrics:
         if not self.shared:
             process_collector.ProcessCollector(registry=registry)
             platform_collector.PlatformCollector(registry=registry)
-        self._tallies: defaultdict[tuple[str, str, int, str], Tally] = defaultdict(Tally)
+        self._noted: collections.defaultdict[tuple[str, str, int, str], list[Note]] = collections.defaultdict(list)
         # looking a child up by its labels costs more than counting does
         self._elements = lru_cache(self.elements.labels)
         self._request = lru_cache(self.requests.labels)
@@ -114,31 +116,26 @@ class Metrics:
     def count(self, exchange: Exchange, seconds: float) -> None:
         """Takes note of a request that is answered, for the next `add_up`."""
         method = exchange.method if exchange.method in METHODS else "OTHER"
-        tally = self._tallies[method, exchange.route, exchange.status, exchange.operation]
-        tally.seconds.append(seconds)
-        tally.bytes_in += exchange.bytes_in
-        tally.bytes_out += exchange.bytes_out
-        tally.elements += exchange.elements
-        tally.stages.append(exchange.stages)
-        if len(tally.seconds) == TOGETHER:
+        noted = self._noted[method, exchange.route, exchange.status, exchange.operation]
+        noted.append((seconds, exchange.bytes_in, exchange.bytes_out, exchange.elements, exchange.stages))
+        if len(noted) == TOGETHER:
             self.add_up()
 
     def add_up(self) -> None:
         """Counts all that was noted; to be called before somebody looks."""
-        for (method, route, status, operation), tally in self._tallies.items():
-            self._request(method, route, status).inc(len(tally.seconds))
-            duration = self._duration(route)
-            for seconds in tally.seconds:
-                duration.observe(seconds)
-            self._bytes(route, "out").inc(tally.bytes_out)
+        for (method, route, status, operation), noted in self._noted.items():
+            seconds, bytes_in, bytes_out, elements, stages = zip(*noted, strict=True)
+            self._request(method, route, status).inc(len(noted))
+            self._duration(route).observe_all(seconds)
+            self._bytes(route, "out").inc(sum(bytes_out))
             if operation:
-                self._bytes(route, "in").inc(tally.bytes_in)
-                self._elements(operation).inc(tally.elements)
+                self._bytes(route, "in").inc(sum(bytes_in))
+                self._elements(operation).inc(sum(elements))
             if operation and status == SHED:
-                self.shed.labels(operation).inc(len(tally.seconds))
-            for stage, milliseconds in zip(STAGES, zip_longest(*tally.stages, fillvalue=0.0), strict=False):
+                self.shed.labels(operation).inc(len(noted))
+            for stage, milliseconds in zip(STAGES, zip_longest(*stages, fillvalue=0.0), strict=False):
                 self._stage(operation, stage).inc(sum(milliseconds) / 1e3)
-        self._tallies.clear()
+        self._noted.clear()
 
 
 def metrics_router(metrics: Metrics, publish: Callable[[], None]) -> APIRouter:

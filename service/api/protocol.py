@@ -44,7 +44,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Waits for the first request."""
         super().connection_made(Lingering(transport, self))  # type: ignore[arg-type]  # it does what uvicorn asks of one
         receiver = Receiver(self)
-        self.extensions: dict[str, Any] = {EXTENSION: receiver.receive}
+        self.extensions: dict[str, Any] = {EXTENSION: receiver}
         transport.set_protocol(receiver)
         self.wait()
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from service.api.protocol import BoundedProtocol
 
 EXTENSION = "softmax.receive"
-"""The name of `Receiver.receive` among the extensions of an ASGI scope."""
+"""The name of the Receiver among the extensions of an ASGI scope."""
 
 PIECE_BYTES = 2**18
 """The most that is taken apart at once; what a body has behind that goes into its place."""
@@ -46,6 +46,12 @@ class Receiver(asyncio.BufferedProtocol):
         self._count: Callable[[int], None]
         self._ended: asyncio.Future[None]
         self._refusal: ServiceError | None = None
+
+    @property
+    def has_whole_body(self) -> bool:
+        """Has all of the body come, of the request that is answered?"""
+        # the server's cycle is that of the latest request: behind one that is answered, which has come as a whole
+        return not self._server.cycle.more_body
 
     async def receive(self, body: memoryview, count: Callable[[int], None]) -> None:
         """Fills body, the memory for what is missing of the body of a request. Returns early if the client leaves.
