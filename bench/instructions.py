@@ -63,10 +63,12 @@ def steps() -> dict[str, Callable[[], object]]:
     }
 
 
-class Whole:
+class Connection:
     """Stands for the server's side of a connection on which a whole request has come."""
 
-    has_whole_body = True
+    def whole(self) -> bytearray:
+        """Its body."""
+        return bytearray(BODY)
 
 
 def everything() -> Callable[[], object]:
@@ -82,7 +84,7 @@ def everything() -> Callable[[], object]:
     def ask() -> None:
         scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/softmax", "query_string": b""}
         with suppress(StopIteration):
-            app({**scope, "headers": HEADERS, "extensions": {EXTENSION: Whole()}}, receive, send).send(None)
+            app({**scope, "headers": HEADERS, "extensions": {EXTENSION: Connection()}}, receive, send).send(None)
 
     return ask
 

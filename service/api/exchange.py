@@ -101,9 +101,10 @@ class Exchange:
         Raises BodyTooLarge and Overloaded before a byte is read that would be too many, SlowBody if it takes longer than
         that to arrive, Disconnected if the client leaves.
         """
-        if self._receiver is not None and self._receiver.has_whole_body:
-            # nothing is waited for; to set a clock takes as long as to decode what is small
-            self._content, _ = await self._piece()
+        whole = None if self._receiver is None else self._receiver.whole()
+        if whole is not None:
+            # nothing is waited for: to set a clock takes as long as to decode what is small
+            self._content, self.bytes_in = whole, len(whole)
             if self.bytes_in > claim.small_bytes:
                 claim.body(self.bytes_in)
             return

@@ -47,11 +47,15 @@ class Receiver(asyncio.BufferedProtocol):
         self._ended: asyncio.Future[None]
         self._refusal: ServiceError | None = None
 
-    @property
-    def has_whole_body(self) -> bool:
-        """Has all of the body come, of the request that is answered?"""
-        # the server's cycle is that of the latest request: behind one that is answered, which has come as a whole
-        return not self._server.cycle.more_body
+    def whole(self) -> bytearray | None:
+        """The body of the request that is answered, for once; None unless all of it has come, and the client is still there."""
+        server, cycle = self._server, self._server.cycle
+        # behind a request that is answered there may be others, and the cycle is that of the last
+        if cycle.more_body or cycle.disconnected or server.pipeline:
+            return None
+        server.flow.resume_reading()
+        body, cycle.body = cycle.body, bytearray()
+        return body
 
     async def receive(self, body: memoryview, count: Callable[[int], None]) -> None:
         """Fills body, the memory for what is missing of the body of a request. Returns early if the client leaves.

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
+DOUBLE = np.dtype(np.float64)
+
 UNSCALED = (1.0, None)
 """Temperature and softcap where none was sent."""
 
@@ -60,7 +62,7 @@ class Batch:
         if self.in_single:
             rows = SingleSoftmax(_aligned(logits), partial(self._in_double, block), self.scaling[2])
         else:
-            rows = self._in_double(block, _aligned(logits.astype(np.float64, copy=False)))
+            rows = self._in_double(block, _aligned(logits if logits.dtype == DOUBLE else logits.astype(DOUBLE)))
         if not rows.is_moderate:
             self.is_moderate = False
         return rows
@@ -124,16 +126,21 @@ def _run(operation: Operation, fields: Mapping[str, Any], outputs: Sequence[str]
     plan = _plan(operation, tuple(outputs))
     dtype = fields["dtype"]
     batch = _prepare(fields)
-    batch.in_single = plan.in_single and is_single(batch)
-    results = evaluate(batch.rows, batch.logits.shape, plan.rows, plan.answers if dtype == "float32" else ())
+    if dtype == "float64":
+        results = evaluate(batch.rows, batch.logits.shape, plan.rows)
+    else:
+        batch.in_single = plan.in_single and is_single(batch)
+        results = evaluate(batch.rows, batch.logits.shape, plan.rows, plan.answers)
     if not batch.is_moderate:
         _check_maxima(results["maximum"], batch)
     for total in plan.totals:
         assert total.total is not None
         results[total.name] = np.asarray(total.total(batch, *[results[name] for name in total.of]))
     answered = {}
+    is_as_sent = dtype == "float64" and len(batch.axes) == 1
     for each in plan.wanted:
-        answered[each.name] = _shaped(each, results[each.name], batch.axes, dtype)
+        values = results[each.name]
+        answered[each.name] = values if is_as_sent else _shaped(each, values, batch.axes, dtype)
     return answered
 
 
@@ -188,10 +195,13 @@ def _prepare(fields: Mapping[str, Any]) -> Batch:
     has_targets = fields.get("targets") is not None
     inputs = weights = bias = targets = vectors = None
     if sent is not None:
-        axes, classes = sent.shape[:-1], sent.shape[-1]
+        shape = sent.shape
+        axes, classes = shape[:-1], shape[-1]
         if has_targets:
             targets = _targets(fields, axes, classes)
-        logits = checks.as_dtype("logits", sent, dtype).reshape(-1, classes)
+        logits = checks.as_dtype("logits", sent, dtype)
+        if len(axes) != 1:
+            logits = logits.reshape(-1, classes)
         if targets is not None and targets.counted is not None:
             logits = checks.rows_not_counted(logits, targets.counted)
     else:
