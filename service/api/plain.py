@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi.routing import APIRoute
@@ -41,27 +41,32 @@ class PlainDoor:
 
     def admit(self, exchange: Exchange) -> None:
         """Raises UnreadableMediaType and UnwritableMediaType."""
-        brought = content_type(exchange.headers.get(b"content-type"), READABLE)
-        first_accepted(exchange.headers.get(b"accept"), READABLE if brought == json.MEDIA_TYPE else BINARY_FIRST)
+        formats(exchange.headers.get(b"content-type"), exchange.headers.get(b"accept"))
 
     def open(self, exchange: Exchange, body: Body, operation: Operation) -> tuple[Fields, Write]:
         """The fields of the body, and the function that writes the outputs. Raises ServiceError."""
         accept = exchange.headers.get(b"accept")
-        brought = content_type(exchange.headers.get(b"content-type"), READABLE)
+        brought, welcome = formats(exchange.headers.get(b"content-type"), accept)
         if brought == json.MEDIA_TYPE:
-            fields, offered = json.decode(body, operation), READABLE
+            fields = json.decode(body, operation)
         elif brought == numpy.NPY:
-            fields, offered = numpy.decode_npy(body, operation, exchange.query), BINARY_FIRST
+            fields = numpy.decode_npy(body, operation, exchange.query)
         else:
-            limit = self.settings.max_body_bytes
-            fields, offered = numpy.decode_npz(body, operation, exchange.query, max_bytes=limit), BINARY_FIRST
-        if first_accepted(accept, offered) == json.MEDIA_TYPE:
+            fields = numpy.decode_npz(body, operation, exchange.query, max_bytes=self.settings.max_body_bytes)
+        if welcome == json.MEDIA_TYPE:
             return fields, partial(write_json, operation)
         return fields, lambda outputs: write_numpy(outputs, accept)
 
     def status(self, kind: Kind) -> int:
         """The status of a refusal, as it stands in the table."""
         return kind.status
+
+
+@lru_cache(maxsize=64)
+def formats(sent: bytes | None, accept: bytes | None) -> tuple[str, str]:
+    """The media types of a body and of its answer, by the headers. Raises UnreadableMediaType, UnwritableMediaType."""
+    brought = content_type(sent, READABLE)
+    return brought, first_accepted(accept, READABLE if brought == json.MEDIA_TYPE else BINARY_FIRST)
 
 
 def write_json(operation: Operation, outputs: Mapping[str, npt.NDArray[Any]]) -> Reply:
