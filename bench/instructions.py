@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.api.receiver import EXTENSION
+from service.api.connection import EXTENSION
 from service.app import create_app
 from service.codecs import json
 from service.operations import OPERATIONS, measure, run
@@ -66,7 +66,7 @@ def steps() -> dict[str, Callable[[], object]]:
 class Connection:
     """Stands for the server's side of a connection on which a whole request has come."""
 
-    def whole(self) -> bytearray:
+    def whole(self, _: object) -> bytearray:
         """Its body."""
         return bytearray(BODY)
 

@@ -6,10 +6,10 @@ import re
 from asyncio import timeout
 from random import getrandbits
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from service.allocator import unfilled
-from service.api.receiver import EXTENSION
+from service.api.connection import EXTENSION
 from service.errors import Overloaded, ServiceError, SlowBody
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from service.api.admission import Claim
+    from service.api.connection import Connection
     from service.api.lifecycle import Lifecycle
-    from service.api.receiver import Receiver
     from service.codecs import Piece
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -63,13 +63,13 @@ class Exchange:
     gone = False
     _content: bytes | bytearray = b""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, lifecycle: Lifecycle | None = None) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, lifecycle: Lifecycle) -> None:
         self.started = perf_counter()
         self._scope = scope
         self._receive = receive
         self._send = send
         self._lifecycle = lifecycle
-        self._receiver: Receiver | None = scope.get("extensions", {}).get(EXTENSION)
+        self._connection: Connection | None = scope.get("extensions", {}).get(EXTENSION)
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         if len(self.headers) < len(scope["headers"]):
             self.headers = _joined(scope["headers"])
@@ -101,7 +101,7 @@ class Exchange:
         Raises BodyTooLarge and Overloaded before a byte is read that would be too many, SlowBody if it takes longer than
         that to arrive, Disconnected if the client leaves.
         """
-        whole = None if self._receiver is None else self._receiver.whole()
+        whole = None if self._connection is None else self._connection.whole(self._receive)
         if whole is not None:
             # nothing is waited for: to set a clock takes as long as to decode what is small
             self._content, self.bytes_in = whole, len(whole)
@@ -123,7 +123,7 @@ class Exchange:
         claim.body(self.bytes_in)
         if not more:
             return
-        if self._receiver is None or not length:
+        if self._connection is None or not length:
             await self._read_pieces(claim)
             return
         try:
@@ -142,7 +142,7 @@ class Exchange:
                 claim.release()
                 raise
 
-        await self._receiver.receive(memoryview(body)[start:], count)
+        await self._connection.receive(memoryview(body)[start:], count)
         if self.bytes_in < length:
             raise Disconnected
 
@@ -186,11 +186,15 @@ class Exchange:
             (b"content-length", b"%d" % self.bytes_out),
             *self.reply_headers(),
         ]
+        is_short = self.bytes_out <= FLUSHED_BYTES
+        direct = self._connection if is_short and not self._lifecycle.leaving else None
+        if direct is not None and direct.answer(self._send, status, headers, content):
+            return
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
-        if len(content) > 1 and (self.bytes_out <= FLUSHED_BYTES or self._receiver is None):
+        if len(content) > 1 and (is_short or self._connection is None):
             # other servers may want bytes, and the reply as one piece
             content = (b"".join(content),)
-        if self.bytes_out > FLUSHED_BYTES:
+        if not is_short:
             # the next message waits until the client has taken most of this one: until then it is in flight
             for piece in content:
                 await self._send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -203,7 +207,7 @@ class Exchange:
         if self.stages:
             headers.append((b"server-timing", TIMINGS[len(self.stages)] % tuple(self.stages)))
         # as it is now: a client that is not told sends its next request into a connection about to close
-        if self._lifecycle is not None and self._lifecycle.leaving:
+        if self._lifecycle.leaving:
             headers.append((b"connection", b"close"))
         return headers
 

@@ -32,7 +32,7 @@ class TrustedHosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, or refuses it."""
-        exchange = Exchange(scope, receive, send)
+        exchange = Exchange(scope, receive, send, self.runtime.lifecycle)
         host = _hostname(exchange.header(b"host") or "")
         if host in self.names or host.endswith(self.suffixes) or scope["path"] in PROBED:
             await self.app(scope, receive, send)

@@ -10,8 +10,9 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.api import problems
+from service.api.connection import EXTENSION, Connection
 from service.api.exchange import new_request_id
-from service.api.receiver import EXTENSION, Receiver
+from service.api.receiver import Receiver
 from service.api.transport import Lingering
 from service.errors import MalformedHeader
 
@@ -44,7 +45,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Waits for the first request."""
         super().connection_made(Lingering(transport, self))  # type: ignore[arg-type]  # it does what uvicorn asks of one
         receiver = Receiver(self)
-        self.extensions: dict[str, Any] = {EXTENSION: receiver}
+        self.extensions: dict[str, Any] = {EXTENSION: Connection(self, receiver)}
         transport.set_protocol(receiver)
         self.wait()
 

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
     from service.api.protocol import BoundedProtocol
 
-EXTENSION = "softmax.receive"
-"""The name of the Receiver among the extensions of an ASGI scope."""
-
 PIECE_BYTES = 2**18
 """The most that is taken apart at once; what a body has behind that goes into its place."""
 
@@ -46,16 +43,6 @@ class Receiver(asyncio.BufferedProtocol):
         self._count: Callable[[int], None]
         self._ended: asyncio.Future[None]
         self._refusal: ServiceError | None = None
-
-    def whole(self) -> bytearray | None:
-        """The body of the request that is answered, for once; None unless all of it has come, and the client is still there."""
-        server, cycle = self._server, self._server.cycle
-        # behind a request that is answered there may be others, and the cycle is that of the last
-        if cycle.more_body or cycle.disconnected or server.pipeline:
-            return None
-        server.flow.resume_reading()
-        body, cycle.body = cycle.body, bytearray()
-        return body
 
     async def receive(self, body: memoryview, count: Callable[[int], None]) -> None:
         """Fills body, the memory for what is missing of the body of a request. Returns early if the client leaves.
