@@ -54,7 +54,7 @@ class Service(FastAPI):
             },
         )
         self.runtime = runtime
-        self.settings = settings
+        self.root = settings.root_path
         routes = [*plain_routes(runtime), *open_inference_routes(runtime)]
         self.router.routes.extend(routes)
         framework = super().__call__
@@ -66,7 +66,7 @@ class Service(FastAPI):
 
     def _shared(self, app: ASGIApp) -> ASGIApp:
         """The application, open to pages of the origins that are named."""
-        origins = self.settings.cors_origins
+        origins = self.runtime.settings.cors_origins
         return CORSMiddleware(app, origins, ("GET", "POST"), ("*",), expose_headers=EXPOSED) if origins else app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,7 +78,7 @@ class Service(FastAPI):
 
     def serve(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serves an operation directly, anything else as FastAPI does."""
-        path, root = scope["path"], self.settings.root_path
+        path, root = scope["path"], self.root
         if root:
             # a proxy may strip the root path or leave it
             path = path.removeprefix(root)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from math import isfinite, prod
 from operator import itemgetter
@@ -28,13 +27,15 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
+Scaling = tuple[float, float | None, int | None]
+"""Temperature, softcap and top_k."""
+
 DOUBLE = np.dtype(np.float64)
 
 UNSCALED = (1.0, None)
 """Temperature and softcap where none was sent."""
 
 
-@dataclass(slots=True)
 class Batch:
     """The arrays of a request, float64 but for the logits, their batch axes made one: (N, K), (N, D), (N,).
 
@@ -43,17 +44,19 @@ class Batch:
     is_moderate: have all rows that were made of it a largest logit that needs no second look?
     """
 
-    axes: Shape
-    logits: Array
-    scaling: tuple[float, float | None, int | None]
     inputs: Floats | None = None
     weights: Floats | None = None
     bias: Floats | None = None
     targets: Targets | None = None
     vectors: Floats | None = None
     learning_rate: float | None = None
-    in_single: bool = False
-    is_moderate: bool = True
+    in_single = False
+    is_moderate = True
+
+    def __init__(self, axes: Shape, logits: Array, scaling: Scaling) -> None:
+        self.axes = axes
+        self.logits = logits
+        self.scaling = scaling
 
     def rows(self, block: slice) -> Softmax | SingleSoftmax:
         """A block of rows, ready to be asked for its quantities."""
@@ -191,32 +194,46 @@ def _collect(operation: Operation, name: str, rows: dict[str, None], totals: dic
 
 def _prepare(fields: Mapping[str, Any]) -> Batch:
     """Rounds to the dtype, flattens the batch axes, counts the rows and checks them."""
-    dtype, sent = fields["dtype"], fields["logits"]
-    has_targets = fields.get("targets") is not None
-    inputs = weights = bias = targets = vectors = None
-    if sent is not None:
-        shape = sent.shape
-        axes, classes = shape[:-1], shape[-1]
-        if has_targets:
-            targets = _targets(fields, axes, classes)
-        logits = checks.as_dtype("logits", sent, dtype)
-        if len(axes) != 1:
-            logits = logits.reshape(-1, classes)
-        if targets is not None and targets.counted is not None:
-            logits = checks.rows_not_counted(logits, targets.counted)
-    else:
-        inputs, weights, bias = (_doubles(fields, name) for name in ("inputs", "weights", "bias"))
-        assert inputs is not None
-        assert weights is not None
-        axes = inputs.shape[:-1]
-        if has_targets:
-            targets = _targets(fields, axes, len(weights))
-        counted = None if targets is None else targets.counted
-        inputs, logits = _layer(inputs.reshape(-1, inputs.shape[-1]), weights, bias, counted, axes)
-    if fields.get("probabilities_gradient") is not None:
-        vectors = _doubles(fields, "probabilities_gradient").reshape(logits.shape)
+    sent = fields["logits"]
     scaling = fields["temperature"], fields["softcap"], fields["top_k"]
-    return Batch(axes, logits, scaling, inputs, weights, bias, targets, vectors, fields.get("learning_rate"))
+    batch = _layer(fields, scaling) if sent is None else _logits(fields, sent, scaling)
+    if fields.get("probabilities_gradient") is not None:
+        batch.vectors = _doubles(fields, "probabilities_gradient").reshape(batch.logits.shape)
+    return batch
+
+
+def _logits(fields: Mapping[str, Any], sent: Array, scaling: Scaling) -> Batch:
+    """The batch of logits that were sent."""
+    shape = sent.shape
+    axes, classes = shape[:-1], shape[-1]
+    logits = checks.as_dtype("logits", sent, fields["dtype"])
+    if len(axes) != 1:
+        logits = logits.reshape(-1, classes)
+    batch = Batch(axes, logits, scaling)
+    if fields.get("targets") is not None:
+        batch.targets = _targets(fields, axes, classes)
+        if batch.targets.counted is not None:
+            batch.logits = checks.rows_not_counted(logits, batch.targets.counted)
+    return batch
+
+
+def _layer(fields: Mapping[str, Any], scaling: Scaling) -> Batch:
+    """The batch of a layer: where a row is not counted and not finite, its inputs are 0 and its logits exclude every class."""
+    inputs, weights, bias = (_doubles(fields, name) for name in ("inputs", "weights", "bias"))
+    axes = inputs.shape[:-1]
+    targets = None if fields.get("targets") is None else _targets(fields, axes, len(weights))
+    counted = None if targets is None else targets.counted
+    inputs = inputs.reshape(-1, inputs.shape[-1])
+    absent = checks.rows_of_layer(inputs, counted, axes)
+    if absent is not None:
+        inputs = np.where(absent[:, None], 0.0, inputs)
+    logits = checks.logits_of_layer(linear.forward(inputs, weights, bias), counted, axes)
+    if absent is not None:
+        logits = np.where(absent[:, None], -np.inf, logits)
+    batch = Batch(axes, logits, scaling)
+    batch.inputs, batch.weights, batch.bias, batch.targets = inputs, weights, bias, targets
+    batch.learning_rate = fields.get("learning_rate")
+    return batch
 
 
 def _targets(fields: Mapping[str, Any], axes: Shape, classes: int) -> Targets:
@@ -258,19 +275,6 @@ def _aligned(values: Array) -> Array:
     BLAS takes aligned memory alone; what NumPy does in its place adds up in another order.
     """
     return values if values.flags.aligned else values.copy()
-
-
-def _layer(
-    inputs: Floats, weights: Floats, bias: Floats | None, counted: checks.Mask | None, batch: Shape
-) -> tuple[Floats, Floats]:
-    """Inputs and logits of the layer, where a row that is not counted and not finite is 0 and excludes every class."""
-    absent = checks.rows_of_layer(inputs, counted, batch)
-    if absent is not None:
-        inputs = np.where(absent[:, None], 0.0, inputs)
-    logits = checks.logits_of_layer(linear.forward(inputs, weights, bias), counted, batch)
-    if absent is not None:
-        logits = np.where(absent[:, None], -np.inf, logits)
-    return inputs, logits
 
 
 def _check_maxima(largest: Floats, batch: Batch) -> None:
