@@ -14,6 +14,7 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from service import __version__
+from service.api.metrics import SECONDS, Together
 from service.operations import OPERATIONS
 from tests.api.clients import BODY, JSON, LEFT, application, connect, converse, piece
 
@@ -129,6 +130,19 @@ async def test_an_operation_tells_its_elements_bytes_and_stages(client: httpx.As
     assert value(samples, "http_body_bytes_total", route=f"/{name}", direction="out") == len(reply.content)
     for stage in ("decode", "compute", "encode"):
         assert 0 < value(samples, "softmax_stage_seconds_total", operation=name, stage=stage) < 60
+
+
+@given(st.lists(st.floats(0, 100) | st.sampled_from(SECONDS)))
+def test_durations_observed_together_are_as_if_observed_one_by_one(amounts: list[float]) -> None:
+    together, alone = (Together("seconds", "Of some.", registry=None, buckets=SECONDS) for _ in range(2))
+    together.observe_all(amounts)
+    for amount in amounts:
+        alone.observe(amount)
+    found, expected = (
+        [each.value for family in kind.collect() for each in family.samples if each.name != "seconds_created"]
+        for kind in (together, alone)
+    )
+    assert found == pytest.approx(expected, rel=1e-12)
 
 
 async def test_the_buckets_are_in_seconds(client: httpx.AsyncClient) -> None:
