@@ -126,6 +126,14 @@ async def test_requests_that_come_at_once_are_answered_each_with_its_own(port: i
     assert [len(ssrjson.loads(each)["probabilities"]) for each in found] == [*range(1, 21), 1]
 
 
+async def test_a_whole_body_counts_like_one_in_pieces() -> None:
+    app = application(max_body_bytes=20, inline_body_bytes=0)
+    with serving(app) as port:
+        found = await answer(port, request(b'{"logits": [0, 1]}', JSON), request(b'{"logits": [0, 1, 2]}', JSON), CLOSE)
+    assert re.findall(rb"HTTP/1.1 (\d+)", found) == [b"200", b"413", b"200"]
+    assert app.runtime.admission.bytes == 0
+
+
 async def test_a_long_reply_is_left_to_the_server(port: int, answered: list[bool]) -> None:
     asked = request(json.dumps({"logits": [0] * FLUSHED_BYTES}), JSON)
     (reply, _) = bodies(await answer(port, asked, CLOSE))
