@@ -119,7 +119,8 @@ class OperationEndpoint:
         self.runtime.keys.check(exchange.header(b"authorization"))
         self.door.admit(exchange)
         encoding = content_encoding(exchange.headers.get(b"content-encoding"))
-        await exchange.read(claim, self.body_seconds)
+        if not exchange.read_at_once(claim):
+            await exchange.read(claim, self.body_seconds)
         if encoding is not None or exchange.bytes_in > self.inline_bytes:
             return await self.runtime.in_thread(exchange, partial(self._work, exchange, claim, encoding))
         message, write, work_bytes = self._understand(exchange, claim, None)

@@ -95,19 +95,25 @@ class Exchange:
         match = TRACEPARENT.fullmatch(self.headers.get(b"traceparent", b""))
         return match[1].decode() if match else None
 
+    def read_at_once(self, claim: Claim) -> bool:
+        """Reads a body of which all has come, for whoever takes it: to set a clock for it takes as long as to decode it.
+
+        False if more is to come, or the server does not know. Raises BodyTooLarge and Overloaded.
+        """
+        whole = None if self._connection is None else self._connection.whole(self._receive)
+        if whole is None:
+            return False
+        self._content, self.bytes_in = whole, len(whole)
+        if self.bytes_in > claim.small_bytes:
+            claim.body(self.bytes_in)
+        return True
+
     async def read(self, claim: Claim, seconds: float) -> None:
         """Reads the whole body, for whoever takes it.
 
         Raises BodyTooLarge and Overloaded before a byte is read that would be too many, SlowBody if it takes longer than
         that to arrive, Disconnected if the client leaves.
         """
-        whole = None if self._connection is None else self._connection.whole(self._receive)
-        if whole is not None:
-            # nothing is waited for: to set a clock takes as long as to decode what is small
-            self._content, self.bytes_in = whole, len(whole)
-            if self.bytes_in > claim.small_bytes:
-                claim.body(self.bytes_in)
-            return
         # leading zeros: Python reads at most 4300 digits, HTTP any number of them
         length = int(self.headers.get(b"content-length", b"").lstrip(b"0") or 0)
         claim.announce(length)

@@ -60,12 +60,12 @@ class Batch:
 
     def rows(self, block: slice) -> Softmax | SingleSoftmax:
         """A block of rows, ready to be asked for its quantities."""
-        logits = self.logits[block]
+        logits = _aligned(self.logits[block])
         rows: Softmax | SingleSoftmax
         if self.in_single:
-            rows = SingleSoftmax(_aligned(logits), partial(self._in_double, block), self.scaling[2])
+            rows = SingleSoftmax(logits, partial(self._in_double, block), self.scaling[2])
         else:
-            rows = self._in_double(block, _aligned(logits if logits.dtype == DOUBLE else logits.astype(DOUBLE)))
+            rows = self._in_double(block, logits if logits.dtype == DOUBLE else logits.astype(DOUBLE))
         if not rows.is_moderate:
             self.is_moderate = False
         return rows
