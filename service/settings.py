@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     """Largest input or output tensor, in elements."""
 
     max_bytes_in_flight: Annotated[int, Field(ge=1)] = 40 * 2**20
-    """Bytes of bodies and of output tensors that are worked on at once; a request beyond is answered 503."""
+    """Bytes of bodies and of output tensors that are worked on at once; a request beyond is answered 503, unless it is short and came at once."""
 
     # half a millisecond of work, to which a thread would add an eighth
     inline_body_bytes: Annotated[int, Field(ge=0)] = 256 * 2**10

@@ -59,7 +59,7 @@ class Claim:
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self.small_bytes = admission.small_bytes
-        """Length up to which a body is answered at once, so that it need not be counted."""
+        """Length up to which a body that has come as a whole is answered at once, so that it need not be counted."""
 
     def announce(self, size: int) -> None:
         """Raises BodyTooLarge or Overloaded for a body of that many bytes, before one of them is read."""

@@ -126,7 +126,8 @@ class Exchange:
     async def _read(self, claim: Claim, length: int) -> None:
         """Reads the body as it comes; length: what was announced, 0 if nothing was."""
         self._content, more = await self._piece()
-        claim.body(self.bytes_in)
+        if more or self.bytes_in > claim.small_bytes:
+            claim.body(self.bytes_in)
         if not more:
             return
         if self._connection is None or not length:

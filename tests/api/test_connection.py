@@ -134,6 +134,15 @@ async def test_a_whole_body_counts_like_one_in_pieces() -> None:
     assert app.runtime.admission.bytes == 0
 
 
+async def test_what_is_short_and_came_at_once_is_not_shut_out_by_what_is_long() -> None:
+    app = application(max_body_bytes=1000, max_bytes_in_flight=1000, inline_body_bytes=100)
+    app.runtime.admission.take(1000, 0)
+    short, long = request(b'{"logits": [0, 1]}', JSON), request(b'{"logits": [0, 1]}'.ljust(101), JSON)
+    with serving(app) as port:
+        found = await answer(port, short, long, short[:-1], short[-1:], CLOSE)
+    assert re.findall(rb"HTTP/1.1 (\d+)", found) == [b"200", b"503", b"503", b"200"]
+
+
 async def test_a_long_reply_is_left_to_the_server(port: int, answered: list[bool]) -> None:
     asked = request(json.dumps({"logits": [0] * FLUSHED_BYTES}), JSON)
     (reply, _) = bodies(await answer(port, asked, CLOSE))
