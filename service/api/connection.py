@@ -22,8 +22,8 @@ EXTENSION = "softmax.connection"
 class Connection:
     """The ways past ASGI: of a long body into its place, and of what is short in and out in one step.
 
-    The server hands over body and reply by coroutines, and looks at each character of each header: 8 us of the 62 that it took
-    for 10 logits. Its cycle is that of the latest request on the connection; who asks shows by `receive` or `send` whose that is.
+    The server hands over body and reply by coroutines, and looks at each character of each header: for a reply to 10 logits that
+    takes 4 us of 58. Its cycle is that of the latest request on the connection; who asks shows by `receive` or `send` whose that is.
     """
 
     def __init__(self, server: BoundedProtocol, receiver: Receiver) -> None:
