@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from service.api.exchange import Exchange
 
     Note = tuple[float, int, int, int, list[float]]
+    """Seconds, bytes in and out, elements, and the milliseconds of each stage."""
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Upper edges of the histograms of durations: a row takes tenths of a millisecond, the largest batch a second."""
