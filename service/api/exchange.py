@@ -221,7 +221,7 @@ class Exchange:
 
 def new_request_id() -> str:
     """An id that no other request has. It is no secret, so it needs no system call."""
-    return f"{getrandbits(128):032x}"
+    return getrandbits(128).to_bytes(16, "big").hex()
 
 
 def _joined(headers: Iterable[RawHeader]) -> dict[bytes, bytes]:

@@ -32,6 +32,9 @@ INTEGER_DIGITS = 20
 
 TOO_DEEP = "The body is nested too deeply; a tensor needs one level of arrays for each axis."
 
+TARGETS = Domain.TARGETS
+"""Kept, since to look up a member of an enumeration is a call."""
+
 MOST_COUNTED = 2**24 - 1
 """Items to which the parser counts; an array of more says that it has as many."""
 
@@ -74,7 +77,7 @@ def tensor(name: str, value: simdjson.Array, domain: Domain) -> Array:
                 f"{name} has more than {MOST_AXES} axes; merge some.", ((name,), "is nested too deeply")
             )
     try:
-        numbers = _numbers(value, integers=domain is Domain.TARGETS)
+        numbers = _numbers(value, integers=domain is TARGETS)
     except (TypeError, ValueError):
         if domain is Domain.LOGITS:
             return _mixed_rows(name, value, shape)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -52,30 +52,28 @@ class Request(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
-    operation: ClassVar[Operation]
+    read: ClassVar[Callable[[Mapping[str, Any]], Message]]
+    """The message in named tensors and parameters: no unknown field, inputs that fit, outputs that can be had.
 
-    @classmethod
-    def read(cls, sent: Mapping[str, Any]) -> Message:
-        """The message in named tensors and parameters: no unknown field, inputs that fit, outputs that can be had.
+    Raises ServiceError.
+    """
 
-        Raises ServiceError.
-        """
-        operation = cls.operation
-        try:
-            # which is all that model_validate does, but for options that are not used here
-            fields = cls.__pydantic_validator__.validate_python(sent).__dict__
-        except ValidationError as error:
-            raise refusal(error, operation) from None
-        items: list[tuple[str, Shape]] = []
-        neutral = operation.neutral
-        for name in sent:
-            value = fields[name]
-            if name in operation.domains:
-                items.append((name, value.shape))
-            elif name in neutral and value != neutral[name]:
-                items.append((name, (value,) if name == "top_k" else ()))
-        form, outputs = tuple(items), fields["outputs"]
-        return Message(fields, form, _wanted(operation, form, None if outputs is None else tuple(outputs)))
+
+def _read(operation: Operation, validate: Callable[..., Request], sent: Mapping[str, Any]) -> Message:
+    try:
+        fields = validate(sent).__dict__
+    except ValidationError as error:
+        raise refusal(error, operation) from None
+    items: list[tuple[str, Shape]] = []
+    neutral = operation.neutral
+    for name in sent:
+        value = fields[name]
+        if name in operation.domains:
+            items.append((name, value.shape))
+        elif name in neutral and value != neutral[name]:
+            items.append((name, (value,) if name == "top_k" else ()))
+    form, outputs = tuple(items), fields["outputs"]
+    return Message(fields, form, _wanted(operation, form, None if outputs is None else tuple(outputs)))
 
 
 @lru_cache(maxsize=FORMS)
@@ -162,7 +160,8 @@ def request_model(operation: Operation) -> type[Request]:
     fields |= {each.name: _parameter(each) for each in operation.parameters}
     fields["outputs"] = _outputs(operation)
     model = create_model(f"{operation.name.title()}Request", __base__=Request, __doc__=operation.doc, **fields)
-    model.operation = operation
+    # which is all that model_validate does, but for options that are not used here; to look it up takes as long as three calls
+    model.read = partial(_read, operation, model.__pydantic_validator__.validate_python)
     return model
 
 

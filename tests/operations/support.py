@@ -12,13 +12,15 @@ from service.schemas.messages import obstacle, request_model
 
 Answer = dict[str, npt.NDArray[Any]]
 
-MODELS = {operation.name: request_model(operation) for operation in OPERATIONS}
+NAMED = {operation.name: operation for operation in OPERATIONS}
+
+MODELS = {name: request_model(operation) for name, operation in NAMED.items()}
 
 
 def answer(operation: str, **request: Any) -> Answer:
     """The outputs of a request: those that it names, or those that it gets by default."""
     message = MODELS[operation].read(request)
-    return run(MODELS[operation].operation, message.fields, message.wanted)
+    return run(NAMED[operation], message.fields, message.wanted)
 
 
 def full_answer(operation: str, **request: Any) -> Answer:
@@ -29,7 +31,7 @@ def full_answer(operation: str, **request: Any) -> Answer:
 def available(operation: str, **request: Any) -> list[str]:
     """The names of the outputs that the request can have."""
     message = MODELS[operation].read(request)
-    return [each.name for each in MODELS[operation].operation.outputs if obstacle(each, dict(message.form)) is None]
+    return [each.name for each in NAMED[operation].outputs if obstacle(each, dict(message.form)) is None]
 
 
 def assert_same(actual: Answer, expected: Answer) -> None:
