@@ -111,8 +111,8 @@ five minutes, the same on a busy machine as on an idle one (without the line in 
 | headers, media types, body, admission, reply, metrics | 83,000 | 2,420 |
 | all | 222,300 | 8,170 |
 
-- In a loop without a socket a request takes 23 us, in the server 34, of the application alone: 31 with 32 connections, which
-  bring more requests in a turn of the event loop. What is paid for is code that has left the caches: a core has 32 kB for
+- In a loop without a socket a request takes 23 us, in the server the application alone takes 34, or 31 with 32 connections,
+  which bring more requests in a turn of the event loop. What is paid for is code that has left the caches: a core has 32 kB for
   instructions, and a request fetches many times as much.
 - The largest cost in one place was a system call: the head of a reply, written on its own, woke a client that slept, which took
   15 us of 75. Head and body are sent together now, and after all requests of a turn of the event loop: 67 us. To make NumPy's
@@ -135,7 +135,7 @@ five minutes, the same on a busy machine as on an idle one (without the line in 
   short rows by `matvec`, which are faster, but whose last bits depend on the other rows.
 - A CPython of the distribution, in place of one built without its optimizations, takes 51 rather than 54.5 us, and its echo
   less too: 0.38.
-- The line in the log takes 13 us more, a fifth; `--log-level warning` leaves it out, as everybody's is here.
+- The line in the log takes 13 us more, a quarter; `--log-level warning` leaves it out, as everybody's is here.
 """
 
 
