@@ -13,7 +13,7 @@ import tempfile
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from service.api.connection import EXTENSION
 from service.app import create_app
@@ -23,8 +23,6 @@ from service.schemas.messages import request_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from starlette.types import Message
 
 BODY = b'{"logits": [[0.1, 0.2, 0.3, 1, 2, 3, 4, 5, 6, 7]]}'
 
@@ -79,16 +77,14 @@ def everything() -> Callable[[], object]:
     """Asks the application, without a server or a loop: nothing is there to wait for."""
     app = create_app()
 
-    async def receive() -> Message:
-        return {"type": "http.request", "body": BODY, "more_body": False}
-
-    async def send(_: Message) -> None:
-        pass
+    async def unasked(*_: object) -> NoReturn:
+        raise AssertionError
 
     def ask() -> None:
         scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/softmax", "query_string": b""}
+        scope |= {"headers": HEADERS, "extensions": {EXTENSION: Connection()}}
         with suppress(StopIteration):
-            app({**scope, "headers": HEADERS, "extensions": {EXTENSION: Connection()}}, receive, send).send(None)
+            app(scope, unasked, unasked).send(None)
 
     return ask
 

@@ -45,7 +45,7 @@ class Together(Histogram):
     """A histogram that is told of many observations at once."""
 
     def observe_all(self, amounts: Sequence[float]) -> None:
-        """Does what `observe` does for each, which takes 9,000 instructions, a thirtieth of a small request."""
+        """Does what `observe` does for each, which takes 8,000 instructions, where a small request takes 222,000."""
         for place, count in collections.Counter(bisect_left(self._upper_bounds, amount) for amount in amounts).items():
             self._buckets[place].inc(count)
         self._sum.inc(sum(amounts))
