@@ -15,9 +15,9 @@ from scipy import special
 
 from bench import tables
 from bench.results import Comparison
-from service.allocator import keep_freed_memory
 from service.compute.blocks import evaluate
 from service.compute.softmax import SHORT_ROW, SingleSoftmax, Softmax
+from service.server.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

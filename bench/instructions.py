@@ -15,11 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from service.api.connection import EXTENSION
-from service.app import create_app
-from service.codecs import json
-from service.operations import OPERATIONS, measure, run
-from service.schemas.messages import request_model
+from service.api.app import create_app
+from service.api.context import EXTENSION
+from service.formats import json_decode, json_encode
+from service.operations import OPERATIONS, execute, request_size
+from service.schemas.requests import request_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,15 +49,15 @@ def steps() -> dict[str, Callable[[], object]]:
     """What is done, by name, but ALL."""
     operation = OPERATIONS[0]
     model = request_model(operation)
-    sent = json.decode(BODY, operation)
+    sent = json_decode.decode(BODY, operation)
     message = model.read(sent)
-    outputs = run(operation, message.fields, message.wanted)
+    outputs = execute(operation, message.fields, message.output_names)
     return {
-        "text to arrays": partial(json.decode, BODY, operation),
+        "text to arrays": partial(json_decode.decode, BODY, operation),
         "arrays to message": partial(model.read, sent),
-        "how much work it is": partial(measure, operation, message.form, message.wanted),
-        "softmax": partial(run, operation, message.fields, message.wanted),
-        "arrays to text": partial(json.encode, outputs, operation),
+        "how much work it is": partial(request_size, operation, message.signature, message.output_names),
+        "softmax": partial(execute, operation, message.fields, message.output_names),
+        "arrays to text": partial(json_encode.encode, outputs, operation),
     }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import ssrjson
 
-from service.codecs import json
+from service.formats import json_encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,7 +61,7 @@ def softmax(values: Floats) -> Floats:
 
 
 def _dump(**members: Any) -> bytes:
-    return json.dumps(members)
+    return json_encode.dumps(members)
 
 
 def _nested(values: Floats) -> Message:

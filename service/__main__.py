@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import ssl
 import sys
 from difflib import get_close_matches
-from functools import partial
 from importlib import import_module
 
 import uvicorn
 from pydantic import ValidationError
 from uvicorn.config import STARTUP_FAILURE
 
-from service.api import lifecycle, logs
-from service.api.protocol import BoundedProtocol
-from service.app import create_app
+from service.server.config import PROGRAM, configuration
+from service.server.supervisor import Supervisor
 from service.settings import Settings
-from service.supervisor import Supervisor
-
-PROGRAM = "softmax-service"
 
 
 def main() -> None:
@@ -45,36 +39,6 @@ def main() -> None:
     server.run()
     if not server.started:
         sys.exit(STARTUP_FAILURE)
-
-
-def configuration(settings: Settings) -> uvicorn.Config:
-    """How uvicorn is to serve. Ends the process with one line if the certificate cannot be used."""
-    config = uvicorn.Config(
-        partial(create_app, settings),
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        log_config=logs.configuration(settings),
-        access_log=False,
-        http=BoundedProtocol,
-        # nothing asks for the address of the client
-        proxy_headers=False,
-        server_header=False,
-        ws="none",
-        timeout_keep_alive=settings.keep_alive_seconds,
-        timeout_graceful_shutdown=lifecycle.SERVER_SECONDS,
-        ssl_certfile=settings.tls_certificate_file,
-        ssl_keyfile=settings.tls_key_file,
-    )
-    if settings.tls_certificate_file is not None and settings.tls_key_file is not None:
-        try:
-            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
-                settings.tls_certificate_file, settings.tls_key_file, password=lambda: ""
-            )
-        except (ssl.SSLError, OSError) as error:
-            sys.exit(f"{PROGRAM}: tls_certificate_file: no certificate with the key of tls_key_file ({error.strerror})")
-    return config
 
 
 def check_tracing() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from service.app import create_app
+from service.api.app import create_app
 from service.settings import Settings
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from deploy.ray.whole import write_whole
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from service.nested import Array
+    from service.arrays import Array
 
 IN_FLIGHT = 1_000
 """Files that are handed to Ray at once: enough to let a cluster grow, few enough to be held in mind."""

@@ -17,8 +17,8 @@ from service.errors import NotANumber, RaggedTensor
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
-    from service.description import Output
-    from service.nested import Array
+    from service.arrays import Array
+    from service.operations.spec import Output
 
 
 def tensor(name: str, column: pa.Array) -> Array:

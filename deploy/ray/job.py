@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from service.nested import Array
+    from service.arrays import Array
 
 UNFINISHED = ".unfinished"
 """How the name of a file ends that is still being written."""

@@ -13,14 +13,15 @@ from deploy.ray.exact import ExactSum
 from deploy.ray.job import committed
 from service.compute.blocks import PARALLEL_ELEMENTS
 from service.errors import MissingField, ServiceError
-from service.operations import OPERATIONS, run
-from service.schemas.messages import obstacle, request_model
+from service.operations import OPERATIONS, execute
+from service.operations.validation import unavailable_reason
+from service.schemas.requests import request_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from deploy.ray.job import Job
-    from service.nested import Array
+    from service.arrays import Array
 
 SOFTMAX, _, GRADIENT = OPERATIONS
 
@@ -136,10 +137,12 @@ def answer(job: Job, rows: Mapping[str, Array]) -> tuple[dict[str, Array], dict[
     fields = {**job.parameters, **job.tensors, **rows, "outputs": list(job.outputs)}
     if "targets" not in rows:
         message = SOFTMAX_MESSAGE.read(fields)
-        return run(SOFTMAX, message.fields, job.outputs), {}
+        return execute(SOFTMAX, message.fields, job.outputs), {}
     message = GRADIENT_MESSAGE.read({**fields, "reduction": "sum"})
-    totals = [name for name in TOTALS if obstacle(GRADIENT.named_outputs[name], dict(message.form)) is None]
-    answered = run(GRADIENT, message.fields, [*job.outputs, *totals, "accuracy"])
+    totals = [
+        name for name in TOTALS if unavailable_reason(GRADIENT.named_outputs[name], dict(message.signature)) is None
+    ]
+    answered = execute(GRADIENT, message.fields, [*job.outputs, *totals, "accuracy"])
     counted = np.array(counted_rows(rows["targets"], message.fields["ignore_index"]), np.float64)
     added = {name: answered[name] for name in totals}
     added |= {"counted": counted, "hits": np.rint(answered["accuracy"] * counted)}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import ray
 from ray import serve
 
-from service.app import create_app
+from service.api.app import create_app
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from deploy.ray.job import Job
-    from service.nested import Array
+    from service.arrays import Array
 
 SUMMARY = "_summary.json"
 GRADIENT = "_gradient.npz"
@@ -23,7 +23,7 @@ GRADIENT = "_gradient.npz"
 
 def write_whole(job: Job, finished: Collection[str], failures: Mapping[str, str]) -> None:
     """Writes `SUMMARY`, and `GRADIENT` if there is a layer: those of the finished files as one batch."""
-    sums = add_up(job, finished)
+    sums = flush(job, finished)
     gradients = {name: mean(sums[name], sums) for name in sums if name.endswith("_gradient")}
     if gradients:
         with committed(job.destination / GRADIENT) as path, path.open("wb") as file:
@@ -37,7 +37,7 @@ def write_whole(job: Job, finished: Collection[str], failures: Mapping[str, str]
         path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 
-def add_up(job: Job, names: Iterable[str]) -> dict[str, Array]:
+def flush(job: Job, names: Iterable[str]) -> dict[str, Array]:
     """The sums of some files, exact whatever their order."""
     sums: dict[str, ExactSum] = {}
     for name in names:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from service.allocator import give_back_freed_memory
 from service.errors import BodyTooLarge, Overloaded, TooMuchWork
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from prometheus_client import Gauge
 
     from service.settings import Settings
@@ -22,6 +23,8 @@ class Admission:
         self.max_bytes = settings.max_bytes_in_flight
         self.small_bytes = min(settings.inline_body_bytes, settings.max_body_bytes)
         self.bytes = 0
+        self.on_idle: Callable[[], None] = lambda: None
+        """Called when no request holds memory any more."""
         self._gauge = gauge
         self._lock = Lock()
 
@@ -46,10 +49,10 @@ class Admission:
             self.bytes -= size
         self._gauge.dec(size)
         if not self.bytes:
-            give_back_freed_memory()
+            self.on_idle()
 
 
-class Claim:
+class ByteReservation:
     """What one request has of the bytes in flight: what it has sent and what is made of that, not what it announced."""
 
     _body_bytes = 0
@@ -61,36 +64,36 @@ class Claim:
         self.small_bytes = admission.small_bytes
         """Length up to which a body that has come as a whole is answered at once, so that it need not be counted."""
 
-    def announce(self, size: int) -> None:
+    def check_length(self, size: int) -> None:
         """Raises BodyTooLarge or Overloaded for a body of that many bytes, before one of them is read."""
         admission = self._admission
         admission.check(size)
         if admission.bytes + size > admission.max_bytes:
             raise Overloaded
 
-    def body(self, size: int) -> None:
+    def add_body(self, size: int) -> None:
         """Adds bytes of the body. Raises BodyTooLarge, TooMuchWork, Overloaded."""
         self._body_bytes += size
         self._admission.check(self._body_bytes)
-        self.work(size)
+        self.add(size)
 
-    def inflated(self, size: int) -> None:
+    def add_inflated(self, size: int) -> None:
         """Adds bytes of the body as it was before it was compressed. Raises BodyTooLarge, TooMuchWork, Overloaded."""
         self._inflated_bytes += size
         self._admission.check(self._inflated_bytes)
-        self.work(size)
+        self.add(size)
 
-    def work(self, size: int) -> None:
+    def add(self, size: int) -> None:
         """Adds bytes of what is made of the body. Raises TooMuchWork, Overloaded."""
         self._admission.take(size, self._bytes)
         self._bytes += size
 
-    def decoded(self, size: int, *, body_is_kept: bool) -> None:
+    def add_decoded(self, size: int, *, body_is_kept: bool) -> None:
         """Adds bytes of what is made of the body, beside the body or in its place, whichever is more. Raises as `work` does.
 
         In its place they count for no less: the text of a reply is about as long.
         """
-        self.work(size if body_is_kept else max(0, size - self._bytes))
+        self.add(size if body_is_kept else max(0, size - self._bytes))
 
     def release(self) -> None:
         """Gives all of it back."""

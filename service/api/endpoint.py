@@ -13,23 +13,23 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from service.api import problems
-from service.api.admission import Claim
-from service.api.exchange import Disconnected, Exchange
+from service.api.admission import ByteReservation
+from service.api.context import Disconnected, RequestContext
 from service.api.negotiation import content_encoding
-from service.codecs.compression import inflate
 from service.errors import ServiceError
-from service.operations import measure, run
+from service.formats.compression import inflate
+from service.operations import execute, request_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from starlette.types import Receive, Scope, Send
 
-    from service.api.problems import Kind
+    from service.api.problems import ProblemType
     from service.api.runtime import Runtime
-    from service.codecs import Piece
-    from service.description import Operation
-    from service.schemas.messages import Message, Request
+    from service.formats import Piece
+    from service.operations.spec import Operation
+    from service.schemas.requests import Request, ValidatedRequest
 
 log = logging.getLogger("service")
 
@@ -60,16 +60,16 @@ Fields = dict[str, Any]
 Body = bytes | bytearray
 
 
-class Door(Protocol):
+class WireFormat(Protocol):
     """One way of saying what an operation is asked, and what it answers."""
 
-    def admit(self, exchange: Exchange) -> None:
+    def check_headers(self, context: RequestContext) -> None:
         """Raises ServiceError for a request that its headers alone rule out."""
 
-    def open(self, exchange: Exchange, body: Body, operation: Operation) -> tuple[Fields, Write]:
+    def decode(self, context: RequestContext, body: Body, operation: Operation) -> tuple[Fields, Write]:
         """The fields in a body, and the function that writes the outputs. Raises ServiceError."""
 
-    def status(self, kind: Kind) -> int:
+    def status(self, kind: ProblemType) -> int:
         """The status of a refusal."""
 
 
@@ -79,11 +79,13 @@ class OperationEndpoint:
     Work above a size is handed to a thread, so that it does not hold up the event loop.
     """
 
-    def __init__(self, route: str, operation: Operation, message: type[Request], door: Door, runtime: Runtime) -> None:
+    def __init__(
+        self, route: str, operation: Operation, message: type[Request], wire_format: WireFormat, runtime: Runtime
+    ) -> None:
         self.route = route
         self.operation = operation
         self.understand = message.read
-        self.door = door
+        self.wire_format = wire_format
         self.runtime = runtime
         # kept here: an attribute of a Pydantic model takes five times as long as one of ours
         settings = runtime.settings
@@ -93,75 +95,77 @@ class OperationEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request, whatever happens."""
-        exchange = Exchange(scope, receive, send, self.runtime.lifecycle)
-        exchange.route, exchange.operation = self.route, self.operation.name
-        claim = Claim(self.runtime.admission)
+        context = RequestContext(scope, receive, send, self.runtime.lifecycle)
+        context.route, context.operation = self.route, self.operation.name
+        reservation = ByteReservation(self.runtime.admission)
         self.runtime.begin()
         try:
-            reply = await self._serve(exchange, claim)
-            await exchange.reply(OK, reply.media_type, reply.content, reply.headers)
+            reply = await self._serve(context, reservation)
+            await context.reply(OK, reply.media_type, reply.content, reply.headers)
         except ServiceError as error:
-            await problems.refuse(exchange, error, self.door.status)
+            await problems.refuse(context, error, self.wire_format.status)
         except Disconnected:
-            exchange.status = CLIENT_CLOSED_REQUEST
+            context.status = CLIENT_CLOSED_REQUEST
         except Exception:
-            log.exception("request %s failed", exchange.request_id)
-            content = problems.apology(exchange.request_id)
-            await exchange.reply(problems.INTERNAL.status, problems.MEDIA_TYPE, (content,))
+            log.exception("request %s failed", context.request_id)
+            content = problems.internal_error_body(context.request_id)
+            await context.reply(problems.INTERNAL.status, problems.MEDIA_TYPE, (content,))
         finally:
-            exchange.take()
-            claim.release()
-            self.runtime.end(exchange)
+            context.take()
+            reservation.release()
+            self.runtime.end(context)
 
-    async def _serve(self, exchange: Exchange, claim: Claim) -> Reply:
+    async def _serve(self, context: RequestContext, reservation: ByteReservation) -> Reply:
         """The reply. Raises ServiceError, Disconnected."""
         self.runtime.lifecycle.check()
-        self.runtime.keys.check(exchange.header(b"authorization"))
-        self.door.admit(exchange)
-        encoding = content_encoding(exchange.headers.get(b"content-encoding"))
-        if not exchange.read_at_once(claim):
-            await exchange.read(claim, self.body_seconds)
-        if encoding is not None or exchange.bytes_in > self.inline_bytes:
-            return await self.runtime.in_thread(exchange, partial(self._work, exchange, claim, encoding))
-        message, write, work_bytes = self._understand(exchange, claim, None)
+        self.runtime.keys.check(context.header(b"authorization"))
+        self.wire_format.check_headers(context)
+        encoding = content_encoding(context.headers.get(b"content-encoding"))
+        if not context.read_at_once(reservation):
+            await context.read(reservation, self.body_seconds)
+        if encoding is not None or context.bytes_in > self.inline_bytes:
+            return await self.runtime.in_thread(context, partial(self._work, context, reservation, encoding))
+        message, write, work_bytes = self._understand(context, reservation, None)
         if work_bytes > self.inline_bytes:
-            return await self.runtime.in_thread(exchange, partial(self._answer, exchange, message, write))
-        return self._answer(exchange, message, write)
+            return await self.runtime.in_thread(context, partial(self._answer, context, message, write))
+        return self._answer(context, message, write)
 
-    def _work(self, exchange: Exchange, claim: Claim, encoding: str | None) -> Reply:
-        message, write, _ = self._understand(exchange, claim, encoding)
-        if exchange.gone:
+    def _work(self, context: RequestContext, reservation: ByteReservation, encoding: str | None) -> Reply:
+        message, write, _ = self._understand(context, reservation, encoding)
+        if context.gone:
             raise Disconnected
-        return self._answer(exchange, message, write)
+        return self._answer(context, message, write)
 
-    def _understand(self, exchange: Exchange, claim: Claim, encoding: str | None) -> tuple[Message, Write, int]:
+    def _understand(
+        self, context: RequestContext, reservation: ByteReservation, encoding: str | None
+    ) -> tuple[ValidatedRequest, Write, int]:
         """What to compute, how to write it down, and how many bytes the arrays of that take. Raises ServiceError."""
         start = perf_counter()
-        body = exchange.take()
+        body = context.take()
         if encoding is not None:
-            body = inflate(body, encoding, claim.inflated)
-        fields, write = self.door.open(exchange, body, self.operation)
+            body = inflate(body, encoding, reservation.add_inflated)
+        fields, write = self.wire_format.decode(context, body, self.operation)
         message = self.understand(fields)
-        extent = measure(self.operation, message.form, message.wanted)
-        extent.check(self.max_elements)
+        size = request_size(self.operation, message.signature, message.output_names)
+        size.check(self.max_elements)
         # a small layer may have many logits, and a single row a large Jacobian
-        work_bytes = ITEM_BYTES * max(extent.logits, extent.outputs)
+        work_bytes = ITEM_BYTES * max(size.logits, size.outputs)
         if work_bytes > self.inline_bytes:
-            claim.decoded(work_bytes, body_is_kept=has_views(body, fields))
-        exchange.rows, exchange.elements = extent.rows, extent.logits
-        exchange.stages.append((perf_counter() - start) * 1e3)
+            reservation.add_decoded(work_bytes, body_is_kept=has_views(body, fields))
+        context.rows, context.elements = size.rows, size.logits
+        context.stages.append((perf_counter() - start) * 1e3)
         return message, write, work_bytes
 
-    def _answer(self, exchange: Exchange, message: Message, write: Write) -> Reply:
+    def _answer(self, context: RequestContext, message: ValidatedRequest, write: Write) -> Reply:
         """The reply. Raises ServiceError."""
         start = perf_counter()
-        outputs = run(self.operation, message.fields, message.wanted)
+        outputs = execute(self.operation, message.fields, message.output_names)
         # what was sent is not needed any more, and is as long as the outputs
         message.fields.clear()
         computed = perf_counter()
-        exchange.stages.append((computed - start) * 1e3)
+        context.stages.append((computed - start) * 1e3)
         reply = write(outputs)
-        exchange.stages.append((perf_counter() - computed) * 1e3)
+        context.stages.append((perf_counter() - computed) * 1e3)
         return reply
 
 

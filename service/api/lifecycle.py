@@ -1,39 +1,24 @@
-"""From the start of a process to its end: a signal to leave is passed on to the server once the work taken is done."""
+"""Acceptance of requests, until the process has drained."""
 
 from __future__ import annotations
 
 import asyncio
-import faulthandler
-import multiprocessing
-import os
-import signal
-import threading
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from service.allocator import keep_freed_memory
 from service.errors import Draining
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from types import FrameType
-
     from service.settings import Settings
 
 SERVER_SECONDS = 1
-"""What the server is left to close its connections in; part of `graceful_shutdown_seconds`."""
+"""Seconds the server has to close its connections; part of `graceful_shutdown_seconds`."""
 
 EXIT_SECONDS = 0.5
-"""What the process is left to end in once the server has stopped; part of `graceful_shutdown_seconds`."""
+"""Seconds the process has to end once the server has stopped; part of `graceful_shutdown_seconds`."""
 
 LINGER_SECONDS = 0.5
-"""How long after the last answer new requests are still refused: its client, told to connect anew, is on its way."""
-
-HUNG_SECONDS = 30
-"""How long the event loop of a worker may stand still before the worker ends itself, for the supervisor to replace it."""
-
-
-WATCH_SECONDS = 1
+"""Seconds after the last answer in which new requests are still refused: a client told to reconnect is on its way."""
 
 
 class Lifecycle:
@@ -81,49 +66,3 @@ class Lifecycle:
                     await self._idle.wait()
                 if self.told:
                     await asyncio.sleep(LINGER_SECONDS)
-
-    @asynccontextmanager
-    async def lifespan(self, _: Any) -> AsyncIterator[None]:
-        """Stands between the signals and the server while the application runs."""
-        if threading.current_thread() is not threading.main_thread():
-            # another program runs the application, and its signals are not ours
-            yield
-            return
-        keep_freed_memory()
-        watch = asyncio.create_task(_watch()) if self.settings.workers > 1 else None
-        servers = {sort: signal.getsignal(sort) for sort in (signal.SIGTERM, signal.SIGINT)}
-        loop = asyncio.get_running_loop()
-        tasks = set[asyncio.Task[None]]()
-
-        async def leave(number: int, frame: FrameType | None) -> None:
-            await self.drain(self.settings.drain_seconds if number == signal.SIGTERM else 0)
-            server = servers[signal.Signals(number)]
-            if callable(server):
-                server(number, frame)
-
-        def receive(number: int, frame: FrameType | None) -> None:
-            if self.leaving:
-                os._exit(128 + number)
-            self.leaving = True
-            loop.call_soon_threadsafe(lambda: tasks.add(loop.create_task(leave(number, frame))))
-
-        signal.signal(signal.SIGTERM, receive)
-        # a terminal interrupts the supervisor too, and that tells its workers
-        signal.signal(signal.SIGINT, receive if watch is None else signal.SIG_IGN)
-        try:
-            yield
-        finally:
-            for number, server in servers.items():
-                signal.signal(number, server)
-            if watch is not None:
-                watch.cancel()
-                faulthandler.cancel_dump_traceback_later()
-
-
-async def _watch() -> None:
-    """Puts off the end of a worker for as long as its event loop turns and its supervisor lives."""
-    supervisor = multiprocessing.parent_process()
-    while supervisor is None or supervisor.is_alive():
-        faulthandler.dump_traceback_later(HUNG_SECONDS, exit=True)
-        await asyncio.sleep(WATCH_SECONDS)
-    os.kill(os.getpid(), signal.SIGTERM)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from service import errors
-from service.codecs import json
+from service.formats import json_encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from starlette.exceptions import HTTPException
     from starlette.requests import Request
 
-    from service.api.exchange import Exchange
+    from service.api.context import RequestContext
     from service.errors import Location, ServiceError
 
 MEDIA_TYPE = "application/problem+json"
@@ -29,7 +29,7 @@ MOST = 20
 """Entries of `errors` in a problem."""
 
 
-class Kind(NamedTuple):
+class ProblemType(NamedTuple):
     """What all problems of a kind share."""
 
     status: int
@@ -37,40 +37,40 @@ class Kind(NamedTuple):
     title: str
 
 
-INTERNAL = Kind(500, "internal-error", "Internal error")
+INTERNAL = ProblemType(500, "internal-error", "Internal error")
 
-KINDS: dict[type[ServiceError], Kind] = {
-    errors.MalformedHeader: Kind(400, "malformed-header", "Malformed header"),
-    errors.MalformedBody: Kind(400, "malformed-body", "Malformed body"),
-    errors.InvalidDatatype: Kind(400, "invalid-datatype", "Invalid datatype"),
-    errors.UntrustedHost: Kind(400, "untrusted-host", "Untrusted host"),
-    errors.Unauthenticated: Kind(401, "unauthenticated", "Key needed"),
-    errors.UnknownPath: Kind(404, "unknown-path", "Unknown path"),
-    errors.UnknownMethod: Kind(405, "unknown-method", "Unknown method"),
-    errors.UnwritableMediaType: Kind(406, "unwritable-media-type", "Answer format not available"),
-    errors.SlowBody: Kind(408, "slow-body", "Body too slow"),
-    errors.BodyTooLarge: Kind(413, "body-too-large", "Body too large"),
-    errors.TensorTooLarge: Kind(413, "tensor-too-large", "Tensor too large"),
-    errors.TooMuchWork: Kind(413, "too-much-work", "Too much work"),
-    errors.UnreadableMediaType: Kind(415, "unreadable-media-type", "Body format not understood"),
-    errors.NotAnObject: Kind(422, "not-an-object", "Not an object"),
-    errors.UnknownField: Kind(422, "unknown-field", "Unknown field"),
-    errors.DuplicateField: Kind(422, "duplicate-field", "Duplicate field"),
-    errors.MissingField: Kind(422, "missing-field", "Missing field"),
-    errors.ConflictingFields: Kind(422, "conflicting-fields", "Conflicting fields"),
-    errors.InvalidParameter: Kind(422, "invalid-parameter", "Invalid parameter"),
-    errors.InvalidOutputs: Kind(422, "invalid-outputs", "Invalid outputs"),
-    errors.RaggedTensor: Kind(422, "ragged-tensor", "Ragged tensor"),
-    errors.NotANumber: Kind(422, "not-a-number", "Not a number"),
-    errors.NumberOutOfRange: Kind(422, "number-out-of-range", "Number out of range"),
-    errors.ShapeMismatch: Kind(422, "shape-mismatch", "Shape mismatch"),
-    errors.EmptyAxis: Kind(422, "empty-axis", "Empty axis"),
-    errors.InvalidValue: Kind(422, "invalid-value", "Invalid value"),
-    errors.NonFiniteLogit: Kind(422, "non-finite-logit", "Non-finite logit"),
-    errors.ExcludedRow: Kind(422, "excluded-row", "Excluded row"),
-    errors.InvalidLabel: Kind(422, "invalid-label", "Invalid label"),
-    errors.Overloaded: Kind(503, "overloaded", "Overloaded"),
-    errors.Draining: Kind(503, "draining", "Draining"),
+PROBLEM_TYPES: dict[type[ServiceError], ProblemType] = {
+    errors.MalformedHeader: ProblemType(400, "malformed-header", "Malformed header"),
+    errors.MalformedBody: ProblemType(400, "malformed-body", "Malformed body"),
+    errors.InvalidDatatype: ProblemType(400, "invalid-datatype", "Invalid datatype"),
+    errors.UntrustedHost: ProblemType(400, "untrusted-host", "Untrusted host"),
+    errors.Unauthenticated: ProblemType(401, "unauthenticated", "Key needed"),
+    errors.UnknownPath: ProblemType(404, "unknown-path", "Unknown path"),
+    errors.UnknownMethod: ProblemType(405, "unknown-method", "Unknown method"),
+    errors.UnwritableMediaType: ProblemType(406, "unwritable-media-type", "Answer format not available"),
+    errors.SlowBody: ProblemType(408, "slow-body", "Body too slow"),
+    errors.BodyTooLarge: ProblemType(413, "body-too-large", "Body too large"),
+    errors.TensorTooLarge: ProblemType(413, "tensor-too-large", "Tensor too large"),
+    errors.TooMuchWork: ProblemType(413, "too-much-work", "Too much work"),
+    errors.UnreadableMediaType: ProblemType(415, "unreadable-media-type", "Body format not understood"),
+    errors.NotAnObject: ProblemType(422, "not-an-object", "Not an object"),
+    errors.UnknownField: ProblemType(422, "unknown-field", "Unknown field"),
+    errors.DuplicateField: ProblemType(422, "duplicate-field", "Duplicate field"),
+    errors.MissingField: ProblemType(422, "missing-field", "Missing field"),
+    errors.ConflictingFields: ProblemType(422, "conflicting-fields", "Conflicting fields"),
+    errors.InvalidParameter: ProblemType(422, "invalid-parameter", "Invalid parameter"),
+    errors.InvalidOutputs: ProblemType(422, "invalid-outputs", "Invalid outputs"),
+    errors.RaggedTensor: ProblemType(422, "ragged-tensor", "Ragged tensor"),
+    errors.NotANumber: ProblemType(422, "not-a-number", "Not a number"),
+    errors.NumberOutOfRange: ProblemType(422, "number-out-of-range", "Number out of range"),
+    errors.ShapeMismatch: ProblemType(422, "shape-mismatch", "Shape mismatch"),
+    errors.EmptyAxis: ProblemType(422, "empty-axis", "Empty axis"),
+    errors.InvalidValue: ProblemType(422, "invalid-value", "Invalid value"),
+    errors.NonFiniteLogit: ProblemType(422, "non-finite-logit", "Non-finite logit"),
+    errors.ExcludedRow: ProblemType(422, "excluded-row", "Excluded row"),
+    errors.InvalidLabel: ProblemType(422, "invalid-label", "Invalid label"),
+    errors.Overloaded: ProblemType(503, "overloaded", "Overloaded"),
+    errors.Draining: ProblemType(503, "draining", "Draining"),
 }
 """Every refusal, by its class."""
 
@@ -79,7 +79,7 @@ RETRY_SECONDS = (1, 5)
 """Between which a caller is told to ask again: not all at once."""
 
 
-def headers(kind: Kind) -> list[tuple[bytes, bytes]]:
+def headers(kind: ProblemType) -> list[tuple[bytes, bytes]]:
     """What HTTP asks a refusal to say besides its body."""
     if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
         return [(b"retry-after", b"%d" % random.randint(*RETRY_SECONDS))]  # noqa: S311
@@ -118,12 +118,12 @@ RESPONSE: dict[str, Any] = {
 
 def responses() -> dict[int | str, dict[str, Any]]:
     """Every refusal of an operation as OpenAPI has it, by status."""
-    statuses = {kind.status for kind in KINDS.values()} - {404, 405}
+    statuses = {kind.status for kind in PROBLEM_TYPES.values()} - {404, 405}
     return {
         status: {
             "description": "\n".join(
                 f"- `{kind.slug}`: {(error.__doc__ or '').splitlines()[0]}"
-                for error, kind in KINDS.items()
+                for error, kind in PROBLEM_TYPES.items()
                 if kind.status == status
             ),
             "content": RESPONSE["content"],
@@ -133,7 +133,7 @@ def responses() -> dict[int | str, dict[str, Any]]:
 
 
 def problem(
-    kind: Kind, status: int, detail: str, request_id: str, locations: Iterable[tuple[Location, str]] = ()
+    kind: ProblemType, status: int, detail: str, request_id: str, locations: Iterable[tuple[Location, str]] = ()
 ) -> bytes:
     """The body of a problem."""
     content = {
@@ -145,25 +145,25 @@ def problem(
         "errors": [{"loc": loc, "msg": msg} for loc, msg in islice(locations, MOST)],
         "error": detail,
     }
-    return json.dumps(content)
+    return json_encode.dumps(content)
 
 
 async def refuse(
-    exchange: Exchange, error: ServiceError, status_of: Callable[[Kind], int] = attrgetter("status")
+    context: RequestContext, error: ServiceError, status_of: Callable[[ProblemType], int] = attrgetter("status")
 ) -> None:
     """Answers with the problem that an error is; status_of: the status of a kind, where it is not the one in the table."""
-    kind = KINDS[type(error)]
+    kind = PROBLEM_TYPES[type(error)]
     status = status_of(kind)
-    content = problem(kind, status, error.detail, exchange.request_id, error.locations)
-    await exchange.reply(status, MEDIA_TYPE, (content,), headers(kind))
+    content = problem(kind, status, error.detail, context.request_id, error.locations)
+    await context.reply(status, MEDIA_TYPE, (content,), headers(kind))
 
 
-def apology(request_id: str) -> bytes:
+def internal_error_body(request_id: str) -> bytes:
     """The body of what should never have happened."""
     return problem(INTERNAL, INTERNAL.status, "The service failed; please report this with the request id.", request_id)
 
 
-async def refuse_route(request: Request, error: HTTPException) -> Response:
+async def handle_http_exception(request: Request, error: HTTPException) -> Response:
     """Answers what the router found no route for."""
     headers = error.headers or {}
     refusal: ServiceError
@@ -171,12 +171,12 @@ async def refuse_route(request: Request, error: HTTPException) -> Response:
         refusal = errors.UnknownMethod(f"This path answers to {headers['Allow']} only.")
     else:
         refusal = errors.UnknownPath("Nothing lives at this path; GET / names what there is.")
-    kind = KINDS[type(refusal)]
+    kind = PROBLEM_TYPES[type(refusal)]
     return Response(
         problem(kind, kind.status, refusal.detail, request.state.request_id), kind.status, headers, MEDIA_TYPE
     )
 
 
-async def apologize(request: Request, _: Exception) -> Response:
+async def handle_unexpected(request: Request, _: Exception) -> Response:
     """Answers what should never have happened outside of the operations; the server logs it."""
-    return Response(apology(request.state.request_id), INTERNAL.status, media_type=MEDIA_TYPE)
+    return Response(internal_error_body(request.state.request_id), INTERNAL.status, media_type=MEDIA_TYPE)

@@ -8,18 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
-from service.api import logs
 from service.api.admission import Admission
-from service.api.exchange import Disconnected
-from service.api.keys import Keys
+from service.api.context import Disconnected
 from service.api.lifecycle import Lifecycle
-from service.api.metrics import Metrics
+from service.api.observability import logs
+from service.api.observability.metrics import Metrics
+from service.api.security import Keys
 from service.errors import Overloaded, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from service.api.exchange import Exchange
+    from service.api.context import RequestContext
     from service.settings import Settings
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ class Runtime:
     def publish(self) -> None:
         """Brings the metrics of the process up to date."""
         self.metrics.in_flight.set(self.lifecycle.taken)
-        self.metrics.add_up()
+        self.metrics.flush()
 
     def begin(self) -> None:
         """Notes that an operation is being asked for."""
@@ -50,20 +50,20 @@ class Runtime:
         if self.metrics.shared:
             self.publish()
 
-    def end(self, exchange: Exchange) -> None:
+    def end(self, context: RequestContext) -> None:
         """Notes that an operation is answered."""
         self.lifecycle.end()
-        self.record(exchange)
+        self.record(context)
 
-    def record(self, exchange: Exchange) -> None:
+    def record(self, context: RequestContext) -> None:
         """Counts and logs a request that is answered."""
-        seconds = perf_counter() - exchange.started
-        self.metrics.count(exchange, seconds)
+        seconds = perf_counter() - context.started
+        self.metrics.count(context, seconds)
         if self.metrics.shared:
             self.publish()
-        logs.note(exchange, seconds)
+        logs.note(context, seconds)
 
-    async def in_thread(self, exchange: Exchange, work: Callable[[], T]) -> T:
+    async def in_thread(self, context: RequestContext, work: Callable[[], T]) -> T:
         """The result of work that a thread does; it is not begun if the client leaves first.
 
         Raises Overloaded if no thread is free within `max_wait_seconds`, Disconnected, and what work raises.
@@ -71,14 +71,14 @@ class Runtime:
         future = self.threads.submit(_unburdened, work)
         # this, too, cancels nothing that has begun
         patience = asyncio.get_running_loop().call_later(self.settings.max_wait_seconds, future.cancel)
-        leaving = asyncio.create_task(exchange.disconnected())
+        leaving = asyncio.create_task(context.disconnected())
         leaving.add_done_callback(lambda _: future.cancel())
         try:
             return await asyncio.shield(asyncio.wrap_future(future))
         except asyncio.CancelledError:
             if not future.cancelled():
                 raise
-            raise (Disconnected if exchange.gone else Overloaded) from None
+            raise (Disconnected if context.gone else Overloaded) from None
         finally:
             patience.cancel()
             leaving.cancel()

@@ -1,6 +1,7 @@
-"""The three operations: what they take, what they give, and the way from one to the other."""
+"""The operations: their catalogue, and the way from a validated request to its outputs."""
 
 from service.operations.catalogue import OPERATIONS
-from service.operations.run import Extent, measure, run
+from service.operations.execute import execute
+from service.operations.size import RequestSize, request_size
 
-__all__ = ["OPERATIONS", "Extent", "measure", "run"]
+__all__ = ["OPERATIONS", "RequestSize", "execute", "request_size"]

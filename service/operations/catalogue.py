@@ -1,7 +1,7 @@
 """softmax, loss and gradient, described once.
 
 The request and reply models, the OpenAPI document and the endpoints all follow from this page; an output added here
-is everywhere. Axes: see `service.description`.
+is everywhere. Axes: see `service.operations.spec`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.compute import linear
-from service.description import Domain, Example, Input, Operation, Output, Parameter
+from service.operations.spec import Domain, Example, Input, Operation, Output, Parameter
 
 ROWS = ("...",)
 CLASSES = ("...", "K")
@@ -292,7 +292,7 @@ OPERATIONS = (
         alternatives=(("logits", "inputs"),),
         parameters=SCALING,
         outputs=SOFTMAX_OUTPUTS,
-        defaults=("probabilities", "predictions", "top_k_classes", "top_k_probabilities"),
+        default_outputs=("probabilities", "predictions", "top_k_classes", "top_k_probabilities"),
         examples=(
             Example("single", "A single sample", {"logits": [2, 3, 4]}),
             Example("batch", "A batch, with the two best classes", {"logits": [[2, 3, 4], [3, 1, -3]], "top_k": 2}),
@@ -309,7 +309,7 @@ OPERATIONS = (
                 {"logits": [2, 3, 4], "outputs": ["jacobian"]},
             ),
         ),
-        mistakes=(
+        invalid_examples=(
             Example("ragged", "Rows of different length", {"logits": [[2, 3, 4], [3, 1]]}),
             Example("unknown_field", "A field that there is not", {"scores": [2, 3, 4]}),
             Example("top_k", "More classes asked for than there are", {"logits": [2, 3, 4], "top_k": 4}),
@@ -323,7 +323,7 @@ OPERATIONS = (
         alternatives=(("logits", "inputs"), ("targets",)),
         parameters=SCALING + REDUCTION,
         outputs=SOFTMAX_OUTPUTS + LOSS_OUTPUTS,
-        defaults=("loss", "denominator"),
+        default_outputs=("loss", "denominator"),
         examples=(
             SINGLE,
             Example(
@@ -350,7 +350,7 @@ OPERATIONS = (
                 },
             ),
         ),
-        mistakes=(
+        invalid_examples=(
             Example("label", "A label that is no class index", {"logits": [[2, 3, 4]], "targets": [3]}),
             Example("shape", "More targets than rows", {"logits": [[2, 3, 4]], "targets": [1, 0]}),
             Example("excluded_row", "No class left in a row", {"logits": [["-Infinity", "-Infinity"]], "targets": [0]}),
@@ -367,7 +367,7 @@ OPERATIONS = (
         alternatives=(("logits", "inputs"), ("targets", "probabilities_gradient")),
         parameters=(*SCALING, *REDUCTION, LEARNING_RATE),
         outputs=SOFTMAX_OUTPUTS + LOSS_OUTPUTS + GRADIENT_OUTPUTS,
-        defaults=(
+        default_outputs=(
             "loss",
             "logits_gradient",
             "weights_gradient",
@@ -402,7 +402,7 @@ OPERATIONS = (
                 {"logits": [[2, 3, 4]], "probabilities_gradient": [[0.5, -1, 0]]},
             ),
         ),
-        mistakes=(
+        invalid_examples=(
             Example("targets", "Nothing to differ from", {"logits": [2, 3, 4]}),
             Example(
                 "outputs",

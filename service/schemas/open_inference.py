@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, Field
 from typing_extensions import TypeAliasType
 
-from service.description import Domain
+from service.operations.spec import Domain
 from service.schemas.tensors import Result
 
 if TYPE_CHECKING:
-    from service.description import Axes, Operation
+    from service.operations.spec import Axes, Operation
 
 
 Shape = Annotated[list[Annotated[int, Field(ge=0)]], Field(description="The sizes; empty for a single number.")]

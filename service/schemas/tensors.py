@@ -8,21 +8,19 @@ from types import GenericAlias
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypeAliasType
 
-from service.description import Domain
 from service.errors import InvalidValue, NotANumber, ShapeMismatch
-from service.nested import MOST_AXES, from_nested
+from service.formats.nested import MAX_RANK, from_nested
+from service.operations.spec import Domain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from service.description import Axes
-
-Array = npt.NDArray[Any]
+    from service.arrays import Array
+    from service.operations.spec import Axes
 
 NonFinite = TypeAliasType(
     "NonFinite",
@@ -91,8 +89,8 @@ class TensorField:
         array = value if isinstance(value, np.ndarray) else from_nested(name, value)
         if array.dtype.kind not in "iuf":
             raise NotANumber(name)
-        if array.ndim > MOST_AXES:
-            raise ShapeMismatch(f"{name} has more than {MOST_AXES} axes; merge some.", ((name,), "has too many axes"))
+        if array.ndim > MAX_RANK:
+            raise ShapeMismatch(f"{name} has more than {MAX_RANK} axes; merge some.", ((name,), "has too many axes"))
         if self.domain in BOUNDED:
             check_domain(name, array, self.domain)
         return array
@@ -104,3 +102,9 @@ def check_domain(name: str, array: Array, domain: Domain) -> None:
         raise InvalidValue(f"{name} must hold finite numbers; it has a NaN or an infinity.", ((name,), "is not finite"))
     if domain is Domain.NON_NEGATIVE and (array < 0).any():
         raise InvalidValue(f"{name} must not hold negative numbers.", ((name,), "is negative"))
+
+
+def optional(kind: Any, doc: str, *, default: Any = None, **constraints: Any) -> Any:
+    """A field that may be left out but, being there, is never null."""
+    extra = (lambda schema: schema.pop("default", None)) if default is None else None
+    return kind, Field(default=default, description=doc, json_schema_extra=extra, **constraints)

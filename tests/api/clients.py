@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from service.app import create_app
+from service.api.app import create_app
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.types import Message
 
-    from service.app import Service
+    from service.api.app import Service
 
 JSON = {"Content-Type": "application/json"}
 

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from prometheus_client import Gauge
 
 from service.api import problems
-from service.api.admission import Admission, Claim
+from service.api.admission import Admission, ByteReservation
 from service.api.endpoint import has_views
-from service.codecs import json, numpy
 from service.compute.softmax import Softmax
 from service.errors import BodyTooLarge, Overloaded, TooMuchWork
+from service.formats import json_decode, json_encode, npy
 from service.operations import OPERATIONS
 from service.settings import Settings
 from tests.api.clients import BODY, JSON, LEFT, Upload, application, connect, converse, piece
@@ -28,7 +28,7 @@ from tests.api.clients import BODY, JSON, LEFT, Upload, application, connect, co
 if TYPE_CHECKING:
     from starlette.types import Message
 
-    from service.app import Service
+    from service.api.app import Service
 
 LIMIT = 100
 
@@ -49,19 +49,19 @@ def in_flight(app: Service) -> tuple[int, int]:
 )
 def test_what_is_made_of_a_body_counts_in_its_place_unless_it_is_kept(made: int, *, kept: bool, counted: int) -> None:
     counter = admission()
-    claim = Claim(counter)
-    claim.body(60)
-    claim.decoded(made, body_is_kept=kept)
+    reservation = ByteReservation(counter)
+    reservation.add_body(60)
+    reservation.add_decoded(made, body_is_kept=kept)
     assert counter.bytes == counted
-    claim.release()
+    reservation.release()
     assert counter.bytes == 0
 
 
 def test_a_body_is_kept_where_a_tensor_is_a_view_of_it() -> None:
     logits = np.zeros((2, 3))
-    text, file = json.dumps({"logits": logits}), b"".join(numpy.encode_npy(logits))
-    assert not has_views(text, json.decode(text, OPERATIONS[0]))
-    assert has_views(file, numpy.decode_npy(file, OPERATIONS[0], "temperature=2"))
+    text, file = json_encode.dumps({"logits": logits}), b"".join(npy.encode_npy(logits))
+    assert not has_views(text, json_decode.decode(text, OPERATIONS[0]))
+    assert has_views(file, npy.decode_npy(file, OPERATIONS[0], "temperature=2"))
 
 
 STEPS = st.lists(st.tuples(st.integers(0, 3), st.one_of(st.none(), st.integers(0, 2 * LIMIT))), max_size=50)
@@ -72,7 +72,7 @@ STEPS = st.lists(st.tuples(st.integers(0, 3), st.one_of(st.none(), st.integers(0
 @given(STEPS)
 def test_what_is_refused_counts_nothing_and_what_is_taken_is_in_flight_until_it_is_given_back(steps: Any) -> None:
     counter = admission()
-    claims = [Claim(counter) for _ in range(4)]
+    claims = [ByteReservation(counter) for _ in range(4)]
     held = [0] * 4
     for who, size in steps:
         if size is None:
@@ -80,16 +80,16 @@ def test_what_is_refused_counts_nothing_and_what_is_taken_is_in_flight_until_it_
             held[who] = 0
         elif held[who] + size > LIMIT:
             with pytest.raises(TooMuchWork):
-                claims[who].work(size)
+                claims[who].add(size)
         elif sum(held) + size > LIMIT:
             with pytest.raises(Overloaded):
-                claims[who].work(size)
+                claims[who].add(size)
         else:
-            claims[who].work(size)
+            claims[who].add(size)
             held[who] += size
         assert counter.bytes == sum(held) <= LIMIT
-    for claim in claims:
-        claim.release()
+    for reservation in claims:
+        reservation.release()
     assert counter.bytes == 0
 
 
@@ -103,11 +103,11 @@ def test_threads_together_never_take_more_than_the_limit(sizes: list[list[int]])
         start.wait()
         most = 0
         for size in mine:
-            claim = Claim(counter)
+            reservation = ByteReservation(counter)
             with suppress(Overloaded):
-                claim.work(size)
+                reservation.add(size)
             most = max(most, counter.bytes)
-            claim.release()
+            reservation.release()
         return most
 
     with ThreadPoolExecutor(len(sizes)) as threads:
@@ -117,11 +117,11 @@ def test_threads_together_never_take_more_than_the_limit(sizes: list[list[int]])
 
 def test_a_claim_released_twice_gives_back_once() -> None:
     counter = admission()
-    other, claim = Claim(counter), Claim(counter)
-    other.work(10)
-    claim.work(20)
-    claim.release()
-    claim.release()
+    other, reservation = ByteReservation(counter), ByteReservation(counter)
+    other.add(10)
+    reservation.add(20)
+    reservation.release()
+    reservation.release()
     assert counter.bytes == 10
 
 
@@ -132,22 +132,22 @@ def test_a_body_announced_takes_nothing(size: int, taken: int) -> None:
     counter.take(taken, 0)
     error = BodyTooLarge if size > LIMIT // 2 else Overloaded if size + taken > LIMIT else None
     if error is None:
-        Claim(counter).announce(size)
+        ByteReservation(counter).check_length(size)
     else:
         with pytest.raises(error):
-            Claim(counter).announce(size)
+            ByteReservation(counter).check_length(size)
     assert counter.bytes == taken
 
 
 def test_a_body_is_as_long_as_the_limit_before_and_after_it_is_decompressed() -> None:
     counter = admission(max_bytes_in_flight=3 * LIMIT)
-    claim = Claim(counter)
-    claim.body(LIMIT)
-    claim.inflated(LIMIT)
+    reservation = ByteReservation(counter)
+    reservation.add_body(LIMIT)
+    reservation.add_inflated(LIMIT)
     with pytest.raises(BodyTooLarge):
-        claim.body(1)
+        reservation.add_body(1)
     with pytest.raises(BodyTooLarge):
-        claim.inflated(1)
+        reservation.add_inflated(1)
     assert counter.bytes == 2 * LIMIT
 
 

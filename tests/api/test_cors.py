@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.app import EXPOSED
+from service.api.app import EXPOSED
 from tests.api.clients import BODY, JSON, application, connect
 
 if TYPE_CHECKING:

@@ -67,7 +67,7 @@ async def test_every_operation_is_published_with_its_names(client: httpx.AsyncCl
         assert each["name"] == operation.name
         assert each["inputs"] + each["parameters"] == list(operation.names)
         assert each["outputs"] == [output.name for output in operation.outputs]
-        assert each["defaults"] == list(operation.defaults)
+        assert each["defaults"] == list(operation.default_outputs)
 
 
 async def test_the_root_names_paths_that_there_are(client: httpx.AsyncClient) -> None:

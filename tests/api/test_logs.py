@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.api import logs
-from service.api.logs import JSONLines, TextLines
+from service.api.observability import logs
+from service.api.observability.logs import JSONLines, TextLines
 from service.compute.softmax import Softmax
 from service.settings import Settings
 from tests.api.clients import BODY, JSON, LEFT, application, connect, converse, piece

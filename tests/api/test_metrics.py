@@ -14,7 +14,7 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from service import __version__
-from service.api.metrics import SECONDS, Together
+from service.api.observability.metrics import SECONDS, BatchedHistogram
 from service.operations import OPERATIONS
 from tests.api.clients import BODY, JSON, LEFT, application, connect, converse, piece
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import httpx
     from prometheus_client.samples import Sample
 
-    from service.app import Service
+    from service.api.app import Service
 
 Labels = dict[str, str]
 
@@ -134,7 +134,7 @@ async def test_an_operation_tells_its_elements_bytes_and_stages(client: httpx.As
 
 @given(st.lists(st.floats(0, 100) | st.sampled_from(SECONDS)))
 def test_durations_observed_together_are_as_if_observed_one_by_one(amounts: list[float]) -> None:
-    together, alone = (Together("seconds", "Of some.", registry=None, buckets=SECONDS) for _ in range(2))
+    together, alone = (BatchedHistogram("seconds", "Of some.", registry=None, buckets=SECONDS) for _ in range(2))
     together.observe_all(amounts)
     for amount in amounts:
         alone.observe(amount)

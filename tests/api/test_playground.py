@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
-from service.api.playground import FILES
+from service.api.routes.pages import PLAYGROUND
 from tests.api.clients import connect
 from tests.api.test_health import Links
 
@@ -20,7 +20,7 @@ LARGEST = 200_000
 ROOT = Path(__file__).parents[2]
 PAGE = "/playground"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
-NAMES = sorted(str(path.relative_to(FILES)) for path in FILES.rglob("*") if path.is_file())
+NAMES = sorted(str(path.relative_to(PLAYGROUND)) for path in PLAYGROUND.rglob("*") if path.is_file())
 MODULES = [name for name in NAMES if name.endswith(".js")]
 IMPORT = re.compile(r"""(?:from|new URL\()\s*"(\.[^"]+|worker\.js)\"""")
 
@@ -53,7 +53,7 @@ async def test_all_that_the_page_loads_comes_from_the_service(client: httpx.Asyn
 def test_every_module_that_is_imported_is_there_and_every_other_is_not() -> None:
     imported = {"main.js"}
     for name in MODULES:
-        text = (FILES / name).read_text(encoding="utf-8")
+        text = (PLAYGROUND / name).read_text(encoding="utf-8")
         imported |= {urljoin(f"/{name}", path).removeprefix("/") for path in IMPORT.findall(text)}
     assert imported == set(MODULES)
 
@@ -83,7 +83,7 @@ async def test_the_page_has_no_script_and_no_style_that_its_policy_would_stop(cl
 
 @pytest.mark.parametrize("name", MODULES)
 def test_no_text_becomes_markup_or_code(name: str) -> None:
-    text = (FILES / name).read_text(encoding="utf-8")
+    text = (PLAYGROUND / name).read_text(encoding="utf-8")
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", text)
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from service.api.app import create_app
 from service.api.problems import Problem
-from service.app import create_app
 from service.compute.softmax import Softmax
 from service.settings import Settings
 from tests.api.clients import JSON, connect

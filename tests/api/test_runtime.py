@@ -18,7 +18,7 @@ from tests.api.clients import BODY, JSON, LEFT, application, connect, converse, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from service.app import Service
+    from service.api.app import Service
 
 LARGE = BODY.ljust(300_000)
 
@@ -27,13 +27,13 @@ LARGE = BODY.ljust(300_000)
 def computed_in(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the threads that computed something, in order."""
     names: list[str] = []
-    compute = operations.run
+    compute = operations.execute
 
-    def run(*args: Any) -> Any:
+    def execute(*args: Any) -> Any:
         names.append(threading.current_thread().name)
         return compute(*args)
 
-    monkeypatch.setattr(endpoint, "run", run)
+    monkeypatch.setattr(endpoint, "execute", execute)
     return names
 
 
@@ -89,14 +89,14 @@ async def test_the_event_loop_answers_others_while_large_outputs_of_a_small_body
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answered = threading.Event()
-    compute = operations.run
+    compute = operations.execute
 
-    def run(*args: Any) -> Any:
+    def execute(*args: Any) -> Any:
         # on the event loop this would wait in vain
         assert answered.wait(5)
         return compute(*args)
 
-    monkeypatch.setattr(endpoint, "run", run)
+    monkeypatch.setattr(endpoint, "execute", execute)
     async with connect() as client:
         request = {"logits": [0] * 200, "outputs": ["jacobian"]}
         working = asyncio.create_task(client.post("/softmax", json=request))
@@ -131,13 +131,13 @@ async def test_a_request_waits_no_longer_than_the_longest_time(computed_in: list
 
 
 async def test_work_that_has_begun_is_not_ended_by_the_longest_time_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    slow, compute = threading.Event(), operations.run
+    slow, compute = threading.Event(), operations.execute
 
-    def run(*args: Any) -> Any:
+    def execute(*args: Any) -> Any:
         slow.wait(0.2)
         return compute(*args)
 
-    monkeypatch.setattr(endpoint, "run", run)
+    monkeypatch.setattr(endpoint, "execute", execute)
     start, _ = await converse(application(max_wait_seconds=0.05), "/softmax", [piece(LARGE)])
     assert start["status"] == 200
 
@@ -155,14 +155,14 @@ async def test_nothing_is_computed_for_a_client_that_left_while_its_body_was_rea
     computed_in: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop, reading, left = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
-    measure = operations.measure
+    request_size = operations.request_size
 
     def slowly(*args: Any) -> Any:
         loop.call_soon_threadsafe(reading.set)
         assert left.wait(5)
-        return measure(*args)
+        return request_size(*args)
 
-    monkeypatch.setattr(endpoint, "measure", slowly)
+    monkeypatch.setattr(endpoint, "request_size", slowly)
     app = application()
     async with asyncio.timeout(5):
         conversation = asyncio.create_task(converse(app, "/softmax", [piece(LARGE), LEFT]))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from deploy.capacity import memory_bytes
-from service.codecs import json
+from service.formats import json_encode
 from service.settings import Settings
 from tests.container.containers import Container, run, running
 
@@ -115,7 +115,7 @@ def test_the_most_that_is_let_in_fits_into_the_memory_that_the_readme_gives_it()
 def body(rows: int) -> bytes:
     """JSON of a batch of a thousand classes: about 20 kB a row."""
     logits = np.random.default_rng(0).normal(size=(rows, 1000))
-    return json.dumps({"logits": logits, "targets": [0] * rows})
+    return json_encode.dumps({"logits": logits, "targets": [0] * rows})
 
 
 def load(container: Container, clients: int, requests: int, rows: int) -> set[int]:

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service import description
-from service.operations import OPERATIONS, catalogue, run
-from service.schemas.messages import request_model
+from service.operations import OPERATIONS, catalogue, execute, spec
+from service.schemas.requests import request_model
 
 ROOT = Path(__file__).parents[2]
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -49,9 +48,9 @@ def test_the_import_rule_is_the_one_that_is_enforced() -> None:
 
 def test_the_output_that_is_added_works() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", CONTRIBUTING, re.DOTALL)
-    names = {"Output": description.Output, "ROWS": catalogue.ROWS, "np": np}
+    names = {"Output": spec.Output, "ROWS": catalogue.ROWS, "np": np}
     softmax = OPERATIONS[0]
     added = replace(softmax, outputs=(*softmax.outputs, eval(code, names)))  # noqa: S307 - the code is ours
     message = request_model(added).read({"logits": [[2.0, 3.0, 4.0], [3.0, 1.0, -3.0]], "outputs": ["margin"]})
-    answer = run(added, message.fields, message.wanted)
+    answer = execute(added, message.fields, message.output_names)
     np.testing.assert_allclose(answer["margin"], [0.66524096 - 0.24472847, 0.87887824 - 0.11894324], rtol=1e-7)

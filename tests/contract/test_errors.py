@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from service import errors
-from service.api.problems import INTERNAL, KINDS, MEDIA_TYPE
+from service.api.problems import INTERNAL, MEDIA_TYPE, PROBLEM_TYPES
 from service.errors import ServiceError
 from service.settings import Settings
 from tests.api.clients import JSON, application, connect
@@ -23,7 +23,7 @@ from tests.api.clients import JSON, application, connect
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from service.app import Service
+    from service.api.app import Service
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -122,34 +122,34 @@ NO_HTTP = b"HELO service\r\n\r\n"
 
 
 def test_every_refusal_has_a_kind_of_problem() -> None:
-    assert set(KINDS) == set(REFUSALS) - GROUPS
+    assert set(PROBLEM_TYPES) == set(REFUSALS) - GROUPS
 
 
 def test_no_two_kinds_share_a_slug_or_a_title() -> None:
-    kinds = [INTERNAL, *KINDS.values()]
+    kinds = [INTERNAL, *PROBLEM_TYPES.values()]
     assert len({kind.slug for kind in kinds}) == len(kinds)
     assert len({kind.title for kind in kinds}) == len(kinds)
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", kind.slug) for kind in kinds)
 
 
-@pytest.mark.parametrize("kind", [INTERNAL, *KINDS.values()], ids=lambda kind: kind.slug)
+@pytest.mark.parametrize("kind", [INTERNAL, *PROBLEM_TYPES.values()], ids=lambda kind: kind.slug)
 def test_every_kind_of_problem_has_its_row_in_the_readme(kind: Any) -> None:
     assert re.search(rf"^\| {kind.status} \| `{kind.slug}` \| \S", README, re.MULTILINE)
 
 
 def test_the_readme_has_no_row_for_a_problem_that_there_is_not() -> None:
     rows = re.findall(r"^\| (\d{3}) \| `([a-z-]+)` \|", README, re.MULTILINE)
-    assert sorted(rows) == sorted((str(kind.status), kind.slug) for kind in [INTERNAL, *KINDS.values()])
+    assert sorted(rows) == sorted((str(kind.status), kind.slug) for kind in [INTERNAL, *PROBLEM_TYPES.values()])
 
 
 def test_every_refusal_has_a_request_that_causes_it() -> None:
-    assert {*CASES, errors.MalformedHeader} == set(KINDS)
+    assert {*CASES, errors.MalformedHeader} == set(PROBLEM_TYPES)
 
 
 def assert_problem(reply: httpx.Response, refusal: type[ServiceError]) -> None:
     """The reply is the problem of that refusal."""
     problem = reply.json()
-    kind = KINDS[refusal]
+    kind = PROBLEM_TYPES[refusal]
     assert reply.headers["Content-Type"] == MEDIA_TYPE
     assert reply.status_code == problem["status"] == kind.status
     assert (problem["type"], problem["title"]) == (f"/problems/{kind.slug}", kind.title)

@@ -10,11 +10,11 @@ import pytest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from service.api.examples import INFERENCES, REQUEST_ID
-from service.api.problems import KINDS, MEDIA_TYPE
-from service.codecs.datatypes import STORED
-from service.operations import OPERATIONS, run
-from service.schemas.messages import request_model
+from service.api.openapi.examples import INFERENCES, REQUEST_ID
+from service.api.problems import MEDIA_TYPE, PROBLEM_TYPES
+from service.formats.datatypes import STORED
+from service.operations import OPERATIONS, execute
+from service.schemas.requests import request_model
 from service.settings import Settings
 from tests.contract.document import COMMITTED, current, same
 
@@ -102,7 +102,7 @@ async def test_every_problem_shown_is_what_the_service_answers(client: httpx.Asy
         "body": {"headers": {"Content-Length": str(Settings().max_body_bytes + 1)}},
         "tensor": {"json": {"logits": zeros, "outputs": ["jacobian"], **targets}},
         "text": {"content": b"2, 3, 4", "headers": {"Content-Type": "text/plain"}},
-        **{each.name: {"json": each.request} for each in operation.mistakes},
+        **{each.name: {"json": each.request} for each in operation.invalid_examples},
     }
     shown = {
         (status, name)
@@ -137,7 +137,7 @@ def test_every_reply_has_a_request_id_and_any_other_refusal_is_a_problem(path: s
 
 
 def test_every_refusal_of_an_operation_is_documented() -> None:
-    statuses = {str(kind.status) for kind in KINDS.values()}
+    statuses = {str(kind.status) for kind in PROBLEM_TYPES.values()}
     for operation in OPERATIONS:
         assert set(DOCUMENT["paths"][f"/{operation.name}"]["post"]["responses"]) >= statuses - {"404", "405"}
     infer = DOCUMENT["paths"]["/v2/models/{model}/infer"]["post"]["responses"]
@@ -179,7 +179,7 @@ def test_an_output_said_to_be_finite_is_finite_whatever_the_logits() -> None:
     for temperature in (5e-324, 1.0, largest):
         given = {"logits": logits, "targets": np.zeros(5, int), "temperature": temperature, "top_k": 2}
         message = request_model(operation).read({**given, "outputs": finite})
-        outputs = run(operation, message.fields, message.wanted)
+        outputs = execute(operation, message.fields, message.output_names)
         assert [name for name, values in outputs.items() if not np.isfinite(values).all()] == []
 
 

@@ -12,7 +12,7 @@ import yaml
 
 from deploy.capacity import UTILISATION, memory_bytes
 from service import __version__
-from service.app import create_app
+from service.api.app import create_app
 from service.settings import Settings
 from tests.kubernetes.manifests import FOLDER, Manifest, overlay, pod_spec, quantity, render, validate
 

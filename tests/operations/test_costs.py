@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from service.codecs import json, numpy, open_inference
 from service.compute import blocks
 from service.compute.softmax import Softmax
-from service.operations import OPERATIONS, run
-from service.schemas.messages import request_model
+from service.formats import json_decode, json_encode, npy, open_inference
+from service.operations import OPERATIONS, execute
+from service.schemas.requests import request_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,18 +35,18 @@ TEXT_END = b"}}]}"
 def compute(name: str, fields: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
     """The outputs of an operation."""
     message = MESSAGES[name].read(fields)
-    return run(NAMED[name], message.fields, message.wanted)
+    return execute(NAMED[name], message.fields, message.output_names)
 
 
 def by_json(name: str, body: bytes) -> object:
     """JSON to JSON."""
-    return json.encode(compute(name, json.decode(body, NAMED[name])), NAMED[name])
+    return json_encode.encode(compute(name, json_decode.decode(body, NAMED[name])), NAMED[name])
 
 
 def by_npy(name: str, body: bytes) -> object:
     """A .npy file to a .npy file."""
-    (values,) = compute(name, numpy.decode_npy(body, NAMED[name], "outputs=probabilities")).values()
-    return numpy.encode_npy(values)
+    (values,) = compute(name, npy.decode_npy(body, NAMED[name], "outputs=probabilities")).values()
+    return npy.encode_npy(values)
 
 
 def by_open_inference(name: str, body: bytes) -> object:
@@ -89,7 +89,7 @@ def calls(function: Callable[[], Any]) -> int:
 
 def in_json(**fields: npt.NDArray[Any]) -> bytes:
     """Tensors as a JSON object."""
-    return json.dumps({name: np.ascontiguousarray(values) for name, values in fields.items()})
+    return json_encode.dumps({name: np.ascontiguousarray(values) for name, values in fields.items()})
 
 
 def rows(count: int) -> dict[str, npt.NDArray[Any]]:
@@ -102,7 +102,7 @@ LARGE = {
     "softmax of short rows in JSON": (by_json, "softmax", in_json(logits=LOGITS.reshape(-1, 10)), 1.85),
     "loss in JSON": (by_json, "loss", in_json(logits=LOGITS, targets=LABELS), 0.9),
     "gradient in JSON": (by_json, "gradient", in_json(logits=LOGITS, targets=LABELS), 1.75),
-    "softmax in .npy": (by_npy, "softmax", b"".join(numpy.encode_npy(LOGITS)), 1.3),
+    "softmax in .npy": (by_npy, "softmax", b"".join(npy.encode_npy(LOGITS)), 1.3),
     "softmax behind JSON": (by_open_inference, "softmax", open_inference_body(LOGITS), 1.45),
 }
 """What is done, with which body, and the most memory that it may take beside the body, in lengths of the body."""

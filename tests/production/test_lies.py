@@ -20,7 +20,7 @@ from tests.production.wire import JSON, Reply, connection, get, head, request
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from service.description import Operation
+    from service.operations.spec import Operation
 
 FOUR_MB = 4_000_000
 LONGEST_REPLY = 4096

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 import yaml
 
-from service.app import create_app
+from service.api.app import create_app
 from service.settings import Settings
 from tests.ray.cluster import TwoNodes, two_nodes
 

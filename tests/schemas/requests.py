@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from service.description import Input
 from service.errors import ServiceError
 from service.operations import OPERATIONS
-from service.schemas.messages import request_model
+from service.operations.spec import Input
+from service.schemas.requests import request_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from service.description import Axes, Operation, Parameter
-    from service.schemas.messages import Message
+    from service.operations.spec import Axes, Operation, Parameter
+    from service.schemas.requests import ValidatedRequest
 
 LENGTHS = {"...": (2,), "K": (3,), "D": (4,)}
 
 MODELS = {operation.name: request_model(operation) for operation in OPERATIONS}
 
 
-def read(operation: Operation, fields: dict[str, Any]) -> Message:
+def read(operation: Operation, fields: dict[str, Any]) -> ValidatedRequest:
     """The message made of the fields."""
     return MODELS[operation.name].read(fields)
 

@@ -13,9 +13,9 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from openapi_schema_validator import OAS31Validator
 from pydantic import BaseModel, TypeAdapter, create_model
 
-from service.description import Domain, Input
 from service.errors import InvalidValue, NotANumber, NumberOutOfRange, RaggedTensor
 from service.operations import OPERATIONS
+from service.operations.spec import Domain, Input
 from service.schemas.tensors import Logit, TensorField, nested
 
 Array = npt.NDArray[Any]

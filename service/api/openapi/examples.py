@@ -1,0 +1,141 @@
+"""Replies and refusals for the OpenAPI document, each made by the code that answers requests."""
+
+from __future__ import annotations
+
+from math import inf, isqrt
+from typing import TYPE_CHECKING, Any
+
+import ssrjson
+
+from service.api import problems
+from service.api.negotiation import content_type, first_accepted
+from service.errors import BodyTooLarge, ServiceError
+from service.formats import json_decode, json_encode, open_inference
+from service.operations import OPERATIONS, execute, request_size
+from service.schemas.requests import request_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from service.operations.spec import Operation
+    from service.settings import Settings
+
+Examples = dict[str, dict[str, Any]]
+"""Examples by name, as OpenAPI has them."""
+
+REQUEST_ID = "7d3c8b0e"
+"""Which every problem shown is an answer to."""
+
+INFERENCES: dict[str, dict[str, Any]] = {
+    "softmax": {"inputs": [{"name": "logits", "shape": [3], "datatype": "FP64", "data": [2, 3, 4]}]},
+    "loss": {
+        "id": "batch-7",
+        "inputs": [
+            {"name": "logits", "shape": [2, 3], "datatype": "FP32", "data": [2, 3, 4, 3, 1, -3]},
+            {"name": "targets", "shape": [2], "datatype": "INT64", "data": [1, 0]},
+        ],
+    },
+    "gradient": {
+        "parameters": {"temperature": 2},
+        "inputs": [
+            {"name": "logits", "shape": [1, 3], "datatype": "FP64", "data": [2, 3, 4]},
+            {"name": "targets", "shape": [1], "datatype": "INT64", "data": [1]},
+        ],
+        "outputs": [{"name": "logits_gradient"}],
+    },
+}
+"""Infer requests, by the model that they are for."""
+
+
+def requests(operation: Operation) -> Examples:
+    """The requests of an operation that are answered."""
+    return {each.name: {"summary": each.summary, "value": each.request} for each in operation.examples}
+
+
+def replies(operation: Operation) -> Examples:
+    """What these are answered."""
+    return {
+        each.name: {"summary": each.summary, "value": _answer(operation, each.request)} for each in operation.examples
+    }
+
+
+def refusals(operation: Operation, settings: Settings, media_types: tuple[str, ...]) -> dict[int, Examples]:
+    """What is refused, and how, by status. media_types: those that the operation reads and writes."""
+    classes = isqrt(settings.max_elements) + 1
+    large = {"logits": [0] * classes, "outputs": ["jacobian"]} | ({} if operation.name == "softmax" else {"targets": 0})
+    refused: dict[int, Examples] = {}
+    for name, summary, sent, error in (
+        (
+            "malformed",
+            "JSON that is cut short",
+            '{"logits": [2, 3',
+            _refusal(json_decode.decode, b'{"logits": [2, 3', operation),
+        ),
+        ("accept", "An answer in HTML", "Accept: text/html", _refusal(first_accepted, b"text/html", media_types)),
+        (
+            "body",
+            "A body that is too long",
+            f"Content-Length: {settings.max_body_bytes + 1}",
+            BodyTooLarge(settings.max_body_bytes),
+        ),
+        (
+            "tensor",
+            "An output that is too large",
+            f"jacobian of {classes} classes",
+            _refusal(_answer, operation, large, settings.max_elements),
+        ),
+        ("text", "A body of text", "Content-Type: text/plain", _refusal(content_type, b"text/plain", media_types)),
+        *(
+            (each.name, each.summary, ssrjson.dumps(each.request), _refusal(_answer, operation, each.request))
+            for each in operation.invalid_examples
+        ),
+    ):
+        problem = _problem(error)
+        example = {"summary": summary, "description": f"Sent: `{sent}`", "value": problem}
+        refused.setdefault(problem["status"], {})[name] = example
+    return refused
+
+
+def inference_requests() -> Examples:
+    """Infer requests, each for the model that it is named after."""
+    return {name: {"summary": f"For model {name}", "value": request} for name, request in INFERENCES.items()}
+
+
+def inference_replies() -> Examples:
+    """What these are answered."""
+    return {
+        operation.name: {
+            "summary": f"From model {operation.name}",
+            "value": _infer(operation, INFERENCES[operation.name]),
+        }
+        for operation in OPERATIONS
+    }
+
+
+def _answer(operation: Operation, request: Mapping[str, Any], max_elements: float = inf) -> Any:
+    message = request_model(operation).read(json_decode.decode(json_encode.dumps(request), operation))
+    request_size(operation, message.signature, message.output_names).check(max_elements)
+    return ssrjson.loads(
+        b"".join(json_encode.encode(execute(operation, message.fields, message.output_names), operation))
+    )
+
+
+def _infer(operation: Operation, request: Mapping[str, Any]) -> Any:
+    inference = open_inference.decode(json_encode.dumps(request), None, operation)
+    message = request_model(operation).read(inference.fields)
+    content, _ = open_inference.encode(inference, execute(operation, message.fields, message.output_names), operation)
+    return ssrjson.loads(b"".join(content))
+
+
+def _refusal(function: Callable[..., object], *arguments: object) -> ServiceError:
+    """What a function refuses."""
+    try:
+        function(*arguments)
+    except ServiceError as error:
+        return error
+    raise AssertionError(f"{function.__name__} takes {arguments}")
+
+
+def _problem(error: ServiceError) -> Any:
+    kind = problems.PROBLEM_TYPES[type(error)]
+    return ssrjson.loads(problems.problem(kind, kind.status, error.detail, REQUEST_ID, error.locations))

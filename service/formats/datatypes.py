@@ -1,0 +1,75 @@
+"""Datatypes of binary tensors: their names, their sizes, and how NumPy holds them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from service.arrays import Array
+
+
+FLOATS = {"FP64": "<f8", "FP32": "<f4", "FP16": "<f2", "BF16": "<u2"}
+"""Floats, little-endian. BF16 is the upper half of a float32, which NumPy has no name for."""
+
+INTEGERS = {
+    "INT64": "<i8",
+    "INT32": "<i4",
+    "INT16": "<i2",
+    "INT8": "<i1",
+    "UINT64": "<u8",
+    "UINT32": "<u4",
+    "UINT16": "<u2",
+    "UINT8": "<u1",
+}
+"""Integers, little-endian."""
+
+STORED = {name: np.dtype(code) for name, code in (FLOATS | INTEGERS).items()}
+"""Every datatype as it lies in memory."""
+
+PRECISIONS = {"FP64": "float64", "FP32": "float32", "FP16": "float32", "BF16": "float32"}
+"""The dtype that an operation computes a datatype in."""
+
+
+def from_bytes(data: memoryview, datatype: str, shape: tuple[int, ...]) -> Array:
+    """The tensor in data: a view of it, which need not be aligned, or float32 for BF16."""
+    values = np.frombuffer(data, STORED[datatype]).reshape(shape)
+    return _from_bits(values) if datatype == "BF16" else values
+
+
+def to_datatype(values: Array, datatype: str) -> Array:
+    """Floats of an answer rounded to a datatype, still as numbers."""
+    if datatype == "BF16":
+        return _from_bits(_bf16_bits(values))
+    if values.dtype == STORED[datatype]:
+        return values
+    with np.errstate(over="ignore"):
+        return values.astype(STORED[datatype], copy=False)
+
+
+def stored(values: Array, datatype: str) -> Array:
+    """The tensor as it is stored: little-endian, row-major."""
+    return np.asarray(_bf16_bits(values) if datatype == "BF16" else to_datatype(values, datatype), order="C")
+
+
+def memory(values: Array) -> memoryview:
+    """The bytes of a row-major array where they are."""
+    return values.reshape(-1).view(np.uint8).data
+
+
+def _from_bits(bits: Array) -> Array:
+    """The float32 whose upper 16 bits are given."""
+    return np.left_shift(bits, 16, dtype=np.uint32, out=np.empty(bits.shape, np.uint32)).view(np.float32)
+
+
+def _bf16_bits(values: Array) -> Array:
+    """The upper 16 bits of values as float32, rounded half to even; a NaN stays one."""
+    with np.errstate(over="ignore"):
+        single = np.asarray(values.astype(np.float32))
+    bits = single.view(np.uint32)
+    # a double is first cut to float32 with its last bit set if anything was cut, so that it is rounded only once
+    inexact = np.isfinite(single) & (single != values)
+    bits = np.where(inexact, (bits - (np.abs(single) > np.abs(values))) | 1, bits)
+    rounded = (bits + (0x7FFF + ((bits >> 16) & 1))) >> 16
+    return np.where(np.isnan(values), 0x7FC0, rounded).astype("<u2")

@@ -1,0 +1,57 @@
+"""How much work a request is, told from its signature alone."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import prod
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+from service.errors import TensorTooLarge
+from service.operations.spec import SHAPE_CACHE_SIZE
+
+if TYPE_CHECKING:
+    from service.arrays import Shape
+    from service.operations.spec import Operation, ShapeSignature
+
+
+class RequestSize(NamedTuple):
+    """How much work a request is: its rows, the elements of its logits, and those of all its outputs together.
+
+    largest: the name and the elements of its largest input or output.
+    """
+
+    rows: int
+    logits: int
+    outputs: int
+    largest: tuple[str, int]
+
+    def check(self, max_elements: float) -> None:
+        """Raises TensorTooLarge for more elements in an input or an output."""
+        name, size = self.largest
+        if size > max_elements:
+            raise TensorTooLarge(name, size, max_elements)
+
+
+@lru_cache(maxsize=SHAPE_CACHE_SIZE)
+def request_size(operation: Operation, form: ShapeSignature, outputs: tuple[str, ...]) -> RequestSize:
+    """The extent of a request of that form, which asks for these outputs."""
+    shapes = dict(form)
+    front = shapes["logits"] if "logits" in shapes else shapes["inputs"]
+    classes = front[-1] if "logits" in shapes else shapes["weights"][0]
+    (k,) = shapes.get("top_k", (0,))
+    lengths = {"...": _size(front[:-1]), "K": classes, "D": front[-1], "k": k}
+    asked = {
+        name: max(prod([lengths[axis] for axis in axes]) for axes in operation.named_outputs[name].axes)
+        for name in outputs
+    }
+    # an input without elements may still have too many classes
+    inputs = {name: _size(shapes[name]) for name in operation.input_names if name in shapes}
+    logits = lengths["..."] * classes
+    largest = max([*inputs.items(), *asked.items(), ("logits", logits)], key=itemgetter(1))
+    return RequestSize(lengths["..."], logits, sum(asked.values()), largest)
+
+
+def _size(shape: Shape) -> int:
+    """How many elements a shape has, as if no axis were empty: no row at all may still be of too many classes."""
+    return prod([max(1, length) for length in shape])

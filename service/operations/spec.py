@@ -1,0 +1,162 @@
+"""The vocabulary in which an operation is described: inputs, parameters, outputs.
+
+Axes, in every name and docstring: `...` any number of leading batch axes (none for a single sample), `K` classes
+(always last), `D` features of the layer in front. `N` is the product of the batch axes, `n` one row of a block of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Axes = tuple[str, ...]
+"""Names of the axes in order; `("...", "K")` is written `(..., K)` in prose."""
+
+
+Shape = tuple[int, ...]
+
+ShapeSignature = tuple[tuple[str, Shape], ...]
+"""All of a request but the values in it, in the order of its fields: the name and the shape of each input, and the name of
+each parameter that is not its default, with () in place of a shape; top_k makes an axis, so it has the length of that."""
+
+SHAPE_CACHE_SIZE = 1024
+"""How many forms are remembered, with what follows from them."""
+
+
+class Domain(StrEnum):
+    """Which values a tensor may hold."""
+
+    LOGITS = "finite numbers, or -inf for an excluded class"
+    FINITE = "finite numbers"
+    ROWS = "finite numbers in every row that is counted"
+    NON_NEGATIVE = "finite numbers that are not negative"
+    TARGETS = "class indices, or class probabilities that are not negative"
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A named tensor that a request may carry.
+
+    axes: the shapes it may have; several where the rank tells what it means.
+    needs: inputs without which it has no meaning.
+    """
+
+    name: str
+    axes: tuple[Axes, ...]
+    domain: Domain
+    doc: str
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A named scalar with its default and its range.
+
+    choices: the words that a str may be; minimum, maximum: bounds it may reach; above, below: bounds it may not.
+    needs: fields without which setting it has no meaning.
+    """
+
+    name: str
+    type: type[float | int | str]
+    default: float | str | None
+    doc: str
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+    below: float | None = None
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Output:
+    """A named tensor that an answer may carry, and how it is computed.
+
+    axes: its shapes; several where a parameter decides.
+    total: makes it of the batch and of the quantities `of`, each another output or an attribute of the rows; without a
+        total the output is itself an attribute of the rows (`service.compute.softmax.Softmax` and what inherits from it).
+    integer: it holds whole numbers; finite: it never holds an infinity or a NaN, as whole numbers never do.
+    needs, unless: fields of the request without which, or beside which, it cannot be had.
+    """
+
+    name: str
+    axes: tuple[Axes, ...]
+    doc: str
+    of: tuple[str, ...] = ()
+    total: Callable[..., Any] | None = None
+    integer: bool = False
+    finite: bool = False
+    needs: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+
+    @property
+    def has_rows(self) -> bool:
+        """Does it have a part for each row?"""
+        return any("..." in axes for axes in self.axes)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A request as it stands, for documentation and tests."""
+
+    name: str
+    summary: str
+    request: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """Everything there is to know of an operation; every door to it is built from this.
+
+    alternatives: groups of inputs of which a request carries exactly one.
+    default_outputs: the outputs returned when the request does not choose, those of them that it can have.
+    examples, invalid_examples: requests that are answered, and requests that are refused with 422.
+    """
+
+    name: str
+    summary: str
+    doc: str
+    inputs: tuple[Input, ...]
+    alternatives: tuple[tuple[str, ...], ...]
+    parameters: tuple[Parameter, ...]
+    outputs: tuple[Output, ...]
+    default_outputs: tuple[str, ...]
+    examples: tuple[Example, ...]
+    invalid_examples: tuple[Example, ...]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Every name that a request may use."""
+        described: list[Input | Parameter] = [*self.inputs, *self.parameters]
+        return (*(each.name for each in described), "outputs")
+
+    @cached_property
+    def input_names(self) -> tuple[str, ...]:
+        """The names of the inputs."""
+        return tuple(each.name for each in self.inputs)
+
+    @cached_property
+    def domains(self) -> Mapping[str, Domain]:
+        """The domain of each input."""
+        return {each.name: each.domain for each in self.inputs}
+
+    @cached_property
+    def needs(self) -> Mapping[str, tuple[str, ...]]:
+        """What each input and parameter means nothing without, where it is so."""
+        described: list[Input | Parameter] = [*self.inputs, *self.parameters]
+        return {each.name: each.needs for each in described if each.needs}
+
+    @cached_property
+    def defaults(self) -> Mapping[str, float | str | None]:
+        """The parameters' defaults."""
+        return {each.name: each.default for each in self.parameters}
+
+    @cached_property
+    def named_outputs(self) -> Mapping[str, Output]:
+        """The outputs by name."""
+        return {output.name: output for output in self.outputs}

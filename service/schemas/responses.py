@@ -1,0 +1,30 @@
+"""Response models of the operations, for the OpenAPI documents."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+from service.schemas.tensors import Result, nested, optional
+
+if TYPE_CHECKING:
+    from service.operations.spec import Operation, Output
+
+
+@cache
+def reply_model(operation: Operation) -> type[BaseModel]:
+    """The model of the operation's replies: SoftmaxReply, say. It documents; replies are written straight from arrays."""
+    fields = {each.name: _output(each) for each in operation.outputs}
+    return create_model(
+        f"{operation.name.title()}Reply",
+        __config__=ConfigDict(extra="forbid"),
+        __doc__="The outputs asked for, by name; no other field is there.",
+        **fields,
+    )
+
+
+def _output(each: Output) -> Any:
+    scalar = int if each.integer else float if each.finite else Result
+    return optional(nested(scalar, each.axes), each.doc)

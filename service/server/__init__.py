@@ -1,0 +1,1 @@
+"""The uvicorn server: the only package that imports uvicorn."""

@@ -1,0 +1,180 @@
+"""Long arrays are read a piece at a time, and say the same as if they were read whole."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import event, example, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from service.errors import MalformedBody, NotANumber, NumberOutOfRange, RaggedTensor, ServiceError
+from service.formats import json_numbers, long_arrays
+from service.formats.json_decode import decode
+from service.formats.json_encode import encode
+from service.operations import OPERATIONS
+from tests.formats.test_json_malformed import mutants
+
+GRADIENT = OPERATIONS[-1]
+
+ROW = b"[1.2345678901234567,-2.3456789012345678e-3,3]"
+MANY = b",".join([ROW] * 100_000)
+"""Rows for several MB."""
+
+WORDS = st.sampled_from(["-Infinity", "Infinity", "NaN", "]", "[", "1"])
+numerals = st.integers(-(10**20), 10**20) | st.floats(allow_nan=False, allow_infinity=False)
+nested: Any = st.recursive(numerals | WORDS | st.none(), st.lists, max_leaves=20)
+names = st.sampled_from(["logits", "targets", "weights", "outputs", "dtype", "temperature", "scores"])
+separators = st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", "\t:  ")])
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every array is long, and every piece one item."""
+    monkeypatch.setattr(long_arrays, "LONG_BYTES", 1)
+    monkeypatch.setattr(long_arrays, "PIECE_BYTES", 1)
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The length of every text that the slow parser is given."""
+    lengths: list[int] = []
+    rewritten = json_numbers._rewritten  # noqa: SLF001 - what must not see the whole body
+
+    def counted(text: bytes, reason: str) -> bytes:
+        lengths.append(len(text))
+        return rewritten(text, reason)
+
+    monkeypatch.setattr(json_numbers, "_rewritten", counted)
+    return lengths
+
+
+def outcome(body: bytes, *, long: int, piece: int) -> Any:
+    """The fields of a body, with their arrays as bytes; or None if it is refused."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(long_arrays, "LONG_BYTES", long)
+        patch.setattr(long_arrays, "PIECE_BYTES", piece)
+        try:
+            fields = decode(body, GRADIENT)
+        except ServiceError:
+            return None
+    return {
+        name: (value.dtype, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
+        for name, value in fields.items()
+    }
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> bytes:
+    """Fields of any name with anything in them, with blanks or without."""
+    fields = draw(st.dictionaries(names, nested, max_size=4))
+    return json.dumps(fields, separators=draw(separators)).encode()
+
+
+@settings(max_examples=1000, deadline=None)
+@given(mutants() | bodies(), st.integers(0, 9))
+@example(b'{"logits":[1],[2]}', 0)
+@example(b'{"logits":[1,2]],"targets":[[1]}', 0)
+@example(b'{"logits":[1,]}', 0)
+@example(b'{"logits":[[1],,[2]]}', 0)
+@example(b'{"logits":[[1]],"outputs":[[1]]}', 0)
+@example(b'{"logits":[[1,2],[3]],"outputs":["x"]}', 0)
+@example(b'{"dtype":": [1]","logits":[1]}', 0)
+@example(b'{"dtype":"\\": [1]","logits":[1]}', 0)
+@example(b'{"logits":"\\u00000","targets":[1]}', 0)
+@example(b'{"logits":"\\u00001","targets":[1]}', 0)
+@example(b'{"logits":[["-Infinity",1],[2,"]"]]}', 0)
+@example(b'{"logits":[[[1,2],[3,4]],[[5,6],[7,8]]]}', 0)
+@example(b'{"logits":[[[1,2]],[[[5,6]]]]}', 0)
+@example(b'{"logits":-9223372036854775809,"outputs":[[],"loss"]}', 0)
+@example(b'{"targets":[1,2,0.5,9223372036854775807]}', 0)
+def test_a_body_in_pieces_means_what_it_means_whole(body: bytes, piece: int) -> None:
+    whole = outcome(body, long=2**30, piece=piece)
+    event("refused" if whole is None else "read")
+    assert outcome(body, long=1, piece=piece) == whole
+
+
+@settings(deadline=None)
+@given(arrays(np.float64, array_shapes(max_dims=5, max_side=5), elements=st.floats(allow_nan=False)))
+def test_arrays_of_any_rank_come_back_from_pieces(values: Any) -> None:
+    values = np.where(np.isposinf(values), 1.0, values)
+    assert outcome(b"".join(encode({"logits": values}, GRADIENT)), long=1, piece=9) == {
+        "logits": (values.dtype, values.shape, values.tobytes())
+    }
+
+
+@pytest.mark.usefixtures("tiny")
+def test_each_long_array_is_a_tensor_of_its_own() -> None:
+    fields = decode(b'{"logits":[[1,2],[3,4]],"temperature":2,"targets":[1,0],"outputs":["loss"]}', GRADIENT)
+    assert fields.pop("logits").tolist() == [[1, 2], [3, 4]]
+    assert fields.pop("targets").tolist() == [1, 0]
+    assert fields == {"temperature": 2, "outputs": ["loss"]}
+
+
+def test_no_parser_sees_more_than_a_piece_of_a_long_array(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths = []
+
+    def parse(parser: Any, text: bytes) -> Any:
+        lengths.append(len(text))
+        return parser.parse(text)
+
+    monkeypatch.setattr(long_arrays, "_parse", parse)
+    decode(b'{"logits":[%b],"dtype":"float32"}' % MANY, GRADIENT)
+    assert sum(lengths) > len(MANY)
+    assert max(lengths) < 2 * long_arrays.PIECE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("row", "refusal"),
+    [
+        (b"[1,2,1e400]", NumberOutOfRange),
+        (b"[1,2,01]", MalformedBody),
+        (b"[1,2]", RaggedTensor),
+        (b"[1,2,[3]]", RaggedTensor),
+        (b"[1,2,null]", NotANumber),
+        (b"[1,2,100000000000000000000]", None),
+    ],
+    ids=["beyond range", "leading zero", "short", "nested", "null", "beyond 64 bits"],
+)
+def test_one_row_that_is_strange_leaves_the_rest_to_the_fast_parser(
+    row: bytes, refusal: type[ServiceError] | None, parsed: list[int]
+) -> None:
+    body = b'{"logits":[%b,%b,%b]}' % (MANY, row, MANY)
+    if refusal is None:
+        assert decode(body, GRADIENT)["logits"].shape == (200_001, 3)
+    else:
+        with pytest.raises(refusal):
+            decode(body, GRADIENT)
+    assert sum(parsed) < 2 * long_arrays.PIECE_BYTES
+
+
+def test_excluded_classes_are_read_in_pieces_too(parsed: list[int]) -> None:
+    logits = decode(b'{"logits":[%b,["-Infinity",2,1e30],%b]}' % (MANY, MANY), GRADIENT)["logits"]
+    assert np.flatnonzero(np.isneginf(logits)).tolist() == [300_000]
+    assert parsed == []
+
+
+@pytest.mark.parametrize("text", [b"[", b"] ", b'["-Infinity",', b':["-Infinity",', b':[["-Infinity"],', b":[[[["])
+def test_what_never_ends_takes_little_memory_and_is_searched_once(text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+    closings = long_arrays.CLOSINGS
+
+    def look(text: bytes, start: int) -> Any:
+        looks.append(start)
+        return closings[2].search(text, start)
+
+    closing = SimpleNamespace(search=look)
+    monkeypatch.setattr(long_arrays, "CLOSINGS", [closing] * len(closings))
+    body = b'{"logits":%b' % (text * 500_000)
+    tracemalloc.start()
+    with pytest.raises(MalformedBody):
+        decode(body, GRADIENT)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * len(body)
+    assert len(looks) <= 1

@@ -1,0 +1,415 @@
+"""Infer requests taken apart, whether their tensors are JSON or raw bytes; nothing is read that was not sent."""
+
+from __future__ import annotations
+
+import json
+from math import inf, nan, prod
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes
+
+from service.errors import (
+    ConflictingFields,
+    DuplicateField,
+    InvalidDatatype,
+    InvalidOutputs,
+    MalformedBody,
+    MissingField,
+    NotAnObject,
+    NumberOutOfRange,
+    RaggedTensor,
+    ServiceError,
+    ShapeMismatch,
+    UnknownField,
+)
+from service.formats.open_inference import decode, encode
+from service.operations import OPERATIONS
+
+Array = npt.NDArray[Any]
+
+SOFTMAX, LOSS, GRADIENT = OPERATIONS
+
+FLOATS: dict[str, Any] = {"FP64": "<f8", "FP32": "<f4", "FP16": "<f2", "BF16": ml_dtypes.bfloat16}
+INTEGERS = {f"{sign}INT{8 * size}": f"<{sign.lower() or 'i'}{size}" for sign in ("", "U") for size in (1, 2, 4, 8)}
+LOGITS = np.array([[2.0, 3.0, 4.0]])
+LABELS = np.array([1, 2, 0])
+
+anything: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=5), children, max_size=3),
+    max_leaves=5,
+)
+"""Any JSON value, and what Python writes in place of those that are none."""
+
+
+def heading(name: str, values: Array, datatype: str) -> dict[str, Any]:
+    """An input that has yet to say where its data is."""
+    return {"name": name, "shape": list(values.shape), "datatype": datatype}
+
+
+def flat(name: str, values: Array, datatype: str = "FP64") -> dict[str, Any]:
+    """An input whose data is a list of numbers."""
+    return heading(name, values, datatype) | {"data": values.reshape(-1).tolist()}
+
+
+def raw(name: str, values: Array, datatype: str = "FP64") -> dict[str, Any]:
+    """An input whose data is behind the JSON."""
+    return heading(name, values, datatype) | {"parameters": {"binary_data_size": values.nbytes}}
+
+
+def request(*inputs: dict[str, Any], **members: Any) -> bytes:
+    """The JSON of a request."""
+    return json.dumps({"inputs": inputs, **members}).encode()
+
+
+def split(reply: tuple[list[bytes | memoryview], int | None]) -> tuple[dict[str, Any], bytes]:
+    """The JSON of an answer, and the bytes behind it."""
+    content, length = b"".join(reply[0]), reply[1]
+    return json.loads(content[:length]), b"" if length is None else content[length:]
+
+
+@st.composite
+def tensors(draw: st.DrawFn, datatypes: dict[str, Any]) -> tuple[str, Array]:
+    """A datatype, and an array of it with any bits in it."""
+    datatype = draw(st.sampled_from(sorted(datatypes)))
+    shape = draw(array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3))
+    size = prod(shape) * np.dtype(datatypes[datatype]).itemsize
+    content = draw(st.binary(min_size=size, max_size=size))
+    return datatype, np.frombuffer(content, datatypes[datatype]).reshape(shape)
+
+
+def numbers(values: Array) -> Array:
+    """The values as NumPy knows them, bfloat16 as float32."""
+    with np.errstate(invalid="ignore"):
+        return values.astype(np.float32) if values.dtype == ml_dtypes.bfloat16 else values
+
+
+@given(logits=tensors(FLOATS), targets=tensors(FLOATS | INTEGERS), weights=tensors(FLOATS))
+def test_tensors_behind_the_json_are_read_to_the_last_bit(
+    logits: tuple[str, Array], targets: tuple[str, Array], weights: tuple[str, Array]
+) -> None:
+    sent = {"logits": logits, "targets": targets, "class_weights": weights}
+    text = request(*(raw(name, values, datatype) for name, (datatype, values) in sent.items()))
+    body = text + b"".join(values.tobytes() for _, values in sent.values())
+    fields = decode(body, len(text), LOSS).fields
+    for name, (_, values) in sent.items():
+        assert isinstance(fields[name], np.ndarray)
+        assert fields[name].dtype == numbers(values).dtype
+        np.testing.assert_array_equal(fields[name], numbers(values))
+
+
+@given(tensor=tensors(FLOATS | INTEGERS), nested=st.booleans())
+def test_tensors_in_the_json_are_read_to_the_last_bit(tensor: tuple[str, Array], *, nested: bool) -> None:
+    datatype, values = tensor
+    values = np.nan_to_num(numbers(values), posinf=1, neginf=0)
+    data = values.tolist() if nested and values.size and values.ndim else values.reshape(-1).tolist()
+    fields = decode(request(heading("targets", values, datatype) | {"data": data}), None, LOSS).fields
+    assert fields["targets"].shape == values.shape
+    np.testing.assert_array_equal(fields["targets"], values)
+
+
+@given(st.permutations([("logits", True), ("targets", False), ("class_weights", True), ("sample_weights", False)]))
+def test_raw_bytes_are_in_the_order_of_their_inputs_with_others_between_them(order: list[tuple[str, bool]]) -> None:
+    sent = {name: np.array([index, index + 10.0]) for index, (name, _) in enumerate(order)}
+    text = request(*(raw(name, sent[name]) if is_raw else flat(name, sent[name]) for name, is_raw in order))
+    body = text + b"".join(sent[name].tobytes() for name, is_raw in order if is_raw)
+    fields = decode(body, len(text), LOSS).fields
+    for name, values in sent.items():
+        np.testing.assert_array_equal(fields[name], values)
+
+
+@pytest.mark.parametrize("datatype", ["FP64", "FP32"])
+def test_raw_bytes_are_not_copied_and_right_wherever_they_are(datatype: str) -> None:
+    values = np.arange(6, dtype=FLOATS[datatype])
+    for blanks in range(values.itemsize):
+        text = request(raw("logits", values, datatype)) + b" " * blanks
+        body = text + values.tobytes()
+        read = decode(body, len(text), SOFTMAX).fields["logits"]
+        np.testing.assert_array_equal(read, values)
+        assert np.shares_memory(read, np.frombuffer(body, np.uint8))
+
+
+def test_a_header_length_of_all_the_body_is_as_good_as_none() -> None:
+    text = request(flat("logits", LOGITS))
+    for length in (None, len(text)):
+        np.testing.assert_array_equal(decode(text, length, SOFTMAX).fields["logits"], LOGITS)
+
+
+def test_data_that_is_null_is_no_data() -> None:
+    tensor = raw("logits", LOGITS) | {"data": None}
+    text = request(tensor)
+    fields = decode(text + LOGITS.tobytes(), len(text), SOFTMAX).fields
+    np.testing.assert_array_equal(fields["logits"], LOGITS)
+
+
+def test_the_strings_of_what_json_has_no_numbers_for_are_logits() -> None:
+    tensor = {"name": "logits", "shape": [3], "datatype": "FP32", "data": [1, "-Infinity", "Infinity"]}
+    assert decode(request(tensor), None, SOFTMAX).fields["logits"].tolist() == [1, -inf, inf]
+
+
+@pytest.mark.parametrize("datatype", FLOATS)
+def test_the_datatype_of_the_answer_is_that_of_the_logits(datatype: str) -> None:
+    inference = decode(request(flat("targets", LABELS, "INT64"), flat("logits", LOGITS, datatype)), None, LOSS)
+    assert inference.datatype == datatype
+    assert inference.fields["dtype"] == ("float64" if datatype == "FP64" else "float32")
+
+
+@given(st.tuples(st.integers(), st.integers()) | st.integers(-8, 56).map(lambda size: (size, 48 - size)))
+def test_sizes_other_than_those_of_the_tensors_are_refused(sizes: tuple[int, int]) -> None:
+    assume(sizes != (LOGITS.nbytes, LABELS.nbytes))
+    inputs = [raw("logits", LOGITS), raw("targets", LABELS, "INT64")]
+    for tensor, size in zip(inputs, sizes, strict=True):
+        tensor["parameters"]["binary_data_size"] = size
+    text = request(*inputs)
+    with pytest.raises(ServiceError):
+        decode(text + LOGITS.tobytes() + LABELS.tobytes(), len(text), LOSS)
+
+
+@given(st.lists(st.integers(0, 13) | st.integers(), max_size=4))
+@example([-12])
+@example([-1, -12])
+@example([-3, 4, -1])
+def test_a_shape_is_taken_if_and_only_if_it_accounts_for_the_bytes(shape: list[int]) -> None:
+    values = np.arange(12.0)
+    text = request(raw("logits", values) | {"shape": shape})
+    if min(shape, default=0) >= 0 and prod(shape) == values.size:
+        read = decode(text + values.tobytes(), len(text), SOFTMAX).fields["logits"]
+        np.testing.assert_array_equal(read, values.reshape(shape))
+    else:
+        with pytest.raises(ShapeMismatch, match="logits"):
+            decode(text + values.tobytes(), len(text), SOFTMAX)
+
+
+@given(shape=st.lists(st.sampled_from([0, 1, 2**31, 2**62, 2**63 - 1, 2**63, 2**64 - 1]), min_size=1, max_size=4))
+@pytest.mark.parametrize("data", [{"data": []}, {"parameters": {"binary_data_size": 0}}], ids=["JSON", "raw"])
+def test_no_bytes_with_sizes_of_any_length_are_a_tensor_or_refused(data: dict[str, Any], shape: list[int]) -> None:
+    text = request({"name": "logits", "shape": shape, "datatype": "FP64", **data})
+    try:
+        read = decode(text, len(text), SOFTMAX).fields["logits"]
+    except ServiceError:
+        return
+    assert 0 in shape
+    assert read.shape == tuple(shape)
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [(request(raw("logits", LOGITS)), LOGITS.tobytes()), (request(flat("logits", LOGITS)), b"")],
+    ids=["raw", "JSON"],
+)
+@given(length=st.integers() | st.integers(-1, 400))
+def test_a_header_length_other_than_that_of_the_json_is_refused(text: bytes, data: bytes, length: int) -> None:
+    assume(length != len(text))
+    with pytest.raises(ServiceError):
+        decode(text + data, length, SOFTMAX)
+
+
+def test_a_body_that_ends_early_or_late_is_refused() -> None:
+    text = request(raw("logits", LOGITS), raw("targets", LABELS, "INT64"))
+    body = text + LOGITS.tobytes() + LABELS.tobytes()
+    for wrong in (*(body[:length] for length in range(len(body))), body + b"\0", body * 2):
+        with pytest.raises(ServiceError):
+            decode(wrong, len(text), LOSS)
+
+
+def test_raw_bytes_without_a_header_length_are_refused() -> None:
+    with pytest.raises(MalformedBody):
+        decode(request(raw("logits", LOGITS)) + LOGITS.tobytes(), None, SOFTMAX)
+
+
+PLACES = {
+    "the body": (),
+    "id": ("id",),
+    "parameters": ("parameters",),
+    "temperature": ("parameters", "temperature"),
+    "dtype": ("parameters", "dtype"),
+    "binary_data_output": ("parameters", "binary_data_output"),
+    "inputs": ("inputs",),
+    "an input": ("inputs", 0),
+    "its name": ("inputs", 0, "name"),
+    "its shape": ("inputs", 0, "shape"),
+    "a size": ("inputs", 0, "shape", 0),
+    "its datatype": ("inputs", 0, "datatype"),
+    "its data": ("inputs", 0, "data"),
+    "a number": ("inputs", 0, "data", 1),
+    "its parameters": ("inputs", 1, "parameters"),
+    "its binary_data_size": ("inputs", 1, "parameters", "binary_data_size"),
+    "outputs": ("outputs",),
+    "an output": ("outputs", 0),
+    "its name ": ("outputs", 0, "name"),
+    "its parameters ": ("outputs", 0, "parameters"),
+    "its binary_data": ("outputs", 0, "parameters", "binary_data"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+@given(wrong=anything)
+def test_whatever_stands_anywhere_in_a_request_is_read_or_refused(place: tuple[str | int, ...], wrong: Any) -> None:
+    content: Any = {
+        "id": "7",
+        "parameters": {"temperature": 2, "dtype": "float64", "binary_data_output": True},
+        "inputs": [flat("logits", LOGITS), raw("targets", LABELS, "INT64")],
+        "outputs": [{"name": "loss", "parameters": {"binary_data": True}}],
+    }
+    root = {"body": content}
+    holder: Any = root
+    *path, last = ("body", *place)
+    for step in path:
+        holder = holder[step]
+    holder[last] = wrong
+    text = json.dumps(root["body"]).encode()
+    try:
+        fields = decode(text + LABELS.tobytes(), len(text), LOSS).fields
+    except ServiceError:
+        return
+    assert all(isinstance(fields[name], np.ndarray) for name in ("logits", "targets"))
+
+
+def without(tensor: dict[str, Any], *names: str) -> dict[str, Any]:
+    """A tensor that lacks some of its members."""
+    return {name: value for name, value in tensor.items() if name not in names}
+
+
+TWO_SIZES = b"""{"inputs": [{"name": "logits", "shape": [0, 3], "datatype": "FP64",
+    "parameters": {"binary_data_size": 0, "binary_data_size": 24}}]}"""
+
+REFUSED: dict[str, tuple[bytes, type[ServiceError]]] = {
+    "nothing": (b"", MalformedBody),
+    "no JSON": (b"logits", MalformedBody),
+    "no object": (b"[]", NotAnObject),
+    "no inputs": (b"{}", MalformedBody),
+    "a member that is not known": (request(flat("logits", LOGITS), bogus=1), UnknownField),
+    "a member twice": (b'{"inputs": [], "inputs": []}', DuplicateField),
+    "an id that is a number": (request(flat("logits", LOGITS), id=7), MalformedBody),
+    "no name": (request(without(flat("logits", LOGITS), "name")), MalformedBody),
+    "no shape": (request(without(flat("logits", LOGITS), "shape")), ShapeMismatch),
+    "no datatype": (request(without(flat("logits", LOGITS), "datatype")), InvalidDatatype),
+    "no data": (request(without(flat("logits", LOGITS), "data")), MissingField),
+    "data and a size": (request(raw("logits", LOGITS) | {"data": [2, 3, 4]}), MissingField),
+    "two sizes": (TWO_SIZES, ServiceError),
+    "an input that is not known": (request(flat("bogus", LOGITS)), UnknownField),
+    "an input of another operation": (request(flat("learning_rate", LOGITS)), UnknownField),
+    "an input twice": (request(flat("logits", LOGITS), flat("logits", LOGITS)), DuplicateField),
+    "logits that are integers": (request(flat("logits", LOGITS, "INT64")), InvalidDatatype),
+    "bytes": (request(flat("logits", LOGITS, "BYTES")), InvalidDatatype),
+    "truth values": (request(flat("targets", LABELS, "BOOL")), InvalidDatatype),
+    "a datatype in small letters": (request(flat("logits", LOGITS, "fp64")), InvalidDatatype),
+    "more numbers than the shape says": (request(flat("logits", LOGITS) | {"shape": [2]}), ShapeMismatch),
+    "fewer numbers than the shape says": (request(flat("logits", LOGITS) | {"shape": [2, 2]}), ShapeMismatch),
+    "rows in columns": (request(flat("logits", LOGITS) | {"data": [[2], [3], [4]]}), ShapeMismatch),
+    "more axes than arrays have": (request(flat("logits", LOGITS) | {"shape": [1] * 99 + [3]}), ShapeMismatch),
+    "rows of two lengths": (request(flat("logits", LOGITS) | {"data": [[2, 3], [4]]}), RaggedTensor),
+    "a row among numbers": (request(flat("logits", LOGITS) | {"shape": [3], "data": [2, 3, [4]]}), RaggedTensor),
+    "a row among the numbers of a row": (request(flat("logits", LOGITS) | {"data": [[2, 3, [4]]]}), RaggedTensor),
+    "a number beyond FP32": (request(flat("logits", LOGITS * 1e200, "FP32")), NumberOutOfRange),
+    "a number beyond FP16": (request(flat("logits", LOGITS * 1e5, "FP16")), NumberOutOfRange),
+    "a number beyond BF16": (request(flat("logits", LOGITS * 0.85e38, "BF16")), NumberOutOfRange),
+    "a number far beyond BF16": (request(flat("logits", LOGITS * 1e200, "BF16")), NumberOutOfRange),
+    "a label beyond INT8": (request(flat("targets", np.array([128]), "INT8")), NumberOutOfRange),
+    "a label below UINT8": (request(flat("targets", np.array([-1]), "UINT8")), NumberOutOfRange),
+    "a label that is no integer": (request(flat("targets", np.array([0.5]), "INT64")), ServiceError),
+    "a parameter that is not known": (request(flat("logits", LOGITS), parameters={"bogus": 1}), UnknownField),
+    "outputs as a parameter": (request(flat("logits", LOGITS), parameters={"outputs": ["loss"]}), UnknownField),
+    "another dtype": (request(flat("logits", LOGITS), parameters={"dtype": "float32"}), ConflictingFields),
+    "an output twice": (request(flat("logits", LOGITS), outputs=[{"name": "loss"}] * 2), InvalidOutputs),
+    "an output without a name": (request(flat("logits", LOGITS), outputs=[{}]), InvalidOutputs),
+    "outputs that are nothing": (request(flat("logits", LOGITS), outputs=None), MalformedBody),
+}
+
+
+@pytest.mark.parametrize(("text", "refusal"), REFUSED.values(), ids=REFUSED)
+def test_what_makes_no_sense_is_refused(text: bytes, refusal: type[ServiceError]) -> None:
+    with pytest.raises(refusal):
+        decode(text, None, LOSS)
+
+
+@given(
+    default=st.sampled_from([None, True, False]),
+    first=st.sampled_from([None, {}, {"binary_data": True}, {"binary_data": False}]),
+    second=st.sampled_from([None, {}, {"binary_data": True}, {"binary_data": False}]),
+)
+def test_an_output_is_raw_if_it_says_so_else_if_the_request_does(
+    *, default: bool | None, first: dict[str, Any] | None, second: dict[str, Any] | None
+) -> None:
+    asked = {"predictions": first, "probabilities": second}
+    outputs = [{"name": name} | ({} if own is None else {"parameters": own}) for name, own in asked.items()]
+    parameters = {} if default is None else {"binary_data_output": default}
+    inference = decode(request(flat("logits", LOGITS), outputs=outputs, parameters=parameters), None, SOFTMAX)
+    assert inference.fields["outputs"] == list(asked)
+    header, tail = split(encode(inference, {"predictions": np.array([2]), "probabilities": LOGITS}, SOFTMAX))
+    for output, own, values in zip(header["outputs"], asked.values(), [np.array([2]), LOGITS], strict=True):
+        if (own or {}).get("binary_data", default):
+            assert output["parameters"] == {"binary_data_size": values.nbytes}
+            assert "data" not in output
+            assert tail[: values.nbytes] == values.tobytes()
+            tail = tail[values.nbytes :]
+        else:
+            assert "parameters" not in output
+            assert output["data"] == values.reshape(-1).tolist()
+    assert tail == b""
+
+
+@pytest.mark.parametrize("datatype", FLOATS)
+@pytest.mark.parametrize("binary", [True, False], ids=["raw", "JSON"])
+@pytest.mark.parametrize("shape", [(), (2,), (0, 3), (2, 1, 3)])
+def test_answers_have_the_datatype_of_the_logits_and_integers_their_own(
+    datatype: str, shape: tuple[int, ...], *, binary: bool
+) -> None:
+    text = request(flat("logits", LOGITS, datatype), parameters={"binary_data_output": binary})
+    outputs = {"entropy": np.ones(shape, np.float32), "predictions": np.full(shape, -1)}
+    header, tail = split(encode(decode(text, None, SOFTMAX), outputs, SOFTMAX))
+    expected: list[dict[str, Any]] = [
+        {"name": "entropy", "shape": list(shape), "datatype": datatype},
+        {"name": "predictions", "shape": list(shape), "datatype": "INT64"},
+    ]
+    packed = [outputs["entropy"].astype(FLOATS[datatype]), outputs["predictions"]]
+    for output, values in zip(expected, packed, strict=True):
+        if binary:
+            output["parameters"] = {"binary_data_size": values.nbytes}
+        else:
+            output["data"] = values.reshape(-1).tolist()
+    assert header["outputs"] == expected
+    assert tail == (b"".join(values.tobytes() for values in packed) if binary else b"")
+
+
+def test_what_is_not_finite_is_a_string_in_json_and_a_number_in_bytes() -> None:
+    values = np.array([inf, -inf, 1.0])
+    for binary in (True, False):
+        text = request(flat("logits", LOGITS), parameters={"binary_data_output": binary})
+        header, tail = split(encode(decode(text, None, SOFTMAX), {"log_normalizer": values}, SOFTMAX))
+        if binary:
+            assert tail == values.tobytes()
+        else:
+            assert header["outputs"][0]["data"] == ["Infinity", "-Infinity", 1.0]
+
+
+@given(st.text() | st.sampled_from(["NaN", "[Infinity,-Infinity]", '-"']))
+def test_the_id_comes_back_whatever_it_says(identity: str) -> None:
+    inference = decode(request(flat("logits", LOGITS), id=identity), None, SOFTMAX)
+    header, _ = split(encode(inference, {"log_normalizer": np.array([nan, inf, -inf])}, SOFTMAX))
+    assert header["id"] == identity
+    assert header["outputs"][0]["data"] == ["NaN", "Infinity", "-Infinity"]
+
+
+def test_an_answer_names_the_model_its_version_and_no_id_that_was_not_sent() -> None:
+    inference = decode(request(flat("logits", LOGITS)), None, SOFTMAX)
+    header, _ = split(encode(inference, {"entropy": np.ones(1)}, SOFTMAX))
+    assert header == {
+        "model_name": "softmax",
+        "model_version": "1",
+        "outputs": [{"name": "entropy", "shape": [1], "datatype": "FP64", "data": [1.0]}],
+    }
+
+
+def test_parameters_for_schedulers_are_let_through_and_mean_nothing() -> None:
+    ignored = {"sequence_id": 1, "sequence_start": True, "sequence_end": False, "priority": 1, "timeout": 9}
+    plain = decode(request(flat("logits", LOGITS), parameters={"temperature": 2}), None, SOFTMAX)
+    scheduled = decode(request(flat("logits", LOGITS), parameters={"temperature": 2, **ignored}), None, SOFTMAX)
+    assert scheduled.fields.keys() == plain.fields.keys()
+    assert scheduled.fields["temperature"] == 2

@@ -1,0 +1,129 @@
+"""Which outputs a request can have, and which it gets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from service.errors import InvalidOutputs
+from service.operations import OPERATIONS, execute
+from tests.schemas.requests import described, named, ones, read, refused, request
+
+if TYPE_CHECKING:
+    from service.operations.spec import Operation, Output
+
+SOFTMAX, LOSS, GRADIENT = OPERATIONS
+
+LAYER = ["weights_gradient", "bias_gradient", "inputs_gradient"]
+
+OUTPUTS = [(operation, each) for operation in OPERATIONS for each in operation.outputs]
+NEEDS = [
+    (operation, each, needed)
+    for operation, each in OUTPUTS
+    for needed in each.needs
+    if needed in described(operation) and (needed,) not in operation.alternatives
+]
+EXCLUSIONS = [(operation, each, excluded) for operation, each in OUTPUTS for excluded in each.unless]
+
+
+def wants(operation: Operation, each: Output) -> dict[str, Any]:
+    """A request that can have an output, and names it."""
+    known = described(operation)
+    fields = request(operation, [name for name in each.needs if name in known])
+    if "target probabilities" in each.needs:
+        fields["targets"] = ones(("...", "K"))
+    return {**fields, "outputs": [each.name]}
+
+
+@pytest.mark.parametrize(("operation", "each"), OUTPUTS, ids=named)
+def test_a_request_that_has_what_an_output_needs_gets_it(operation: Operation, each: Output) -> None:
+    message = read(operation, wants(operation, each))
+    assert message.output_names == (each.name,)
+    assert list(execute(operation, message.fields, message.output_names)) == [each.name]
+
+
+@pytest.mark.parametrize(("operation", "each", "needed"), NEEDS, ids=named)
+def test_an_output_is_refused_without_what_it_needs(operation: Operation, each: Output, needed: str) -> None:
+    known = described(operation)
+    others = [name for name in each.needs if name != needed and name in known and needed not in known[name].needs]
+    fields = request(operation, others, without=needed)
+    error = refused(operation, {**fields, "outputs": [each.name]})
+    assert type(error) is InvalidOutputs
+    assert error.detail == f"outputs cannot have {each.name} without {needed}."
+    assert error.locations[0][0] == ("outputs", 0)
+
+
+@pytest.mark.parametrize(("operation", "each", "excluded"), EXCLUSIONS, ids=named)
+def test_an_output_is_refused_beside_what_excludes_it(operation: Operation, each: Output, excluded: str) -> None:
+    error = refused(operation, {**wants(operation, each), **request(operation, [excluded])})
+    assert type(error) is InvalidOutputs
+    assert error.detail == f"outputs cannot have {each.name} together with {excluded}."
+
+
+@pytest.mark.parametrize("other", [{"targets": 1}, {"probabilities_gradient": [1, 0]}], ids=["labels", "another loss"])
+def test_the_gradient_of_targets_needs_targets_that_are_probabilities(other: dict[str, Any]) -> None:
+    error = refused(GRADIENT, {"logits": [0, 0], **other, "outputs": ["logits_gradient", "targets_gradient"]})
+    assert type(error) is InvalidOutputs
+    assert "targets that are class probabilities" in error.detail
+    assert error.locations[0][0] == ("outputs", 1)
+
+
+@pytest.mark.parametrize(
+    ("operation", "names", "outputs"),
+    [
+        (SOFTMAX, ["logits"], ["probabilities", "predictions"]),
+        (SOFTMAX, ["inputs"], ["probabilities", "predictions"]),
+        (SOFTMAX, ["top_k"], ["probabilities", "predictions", "top_k_classes", "top_k_probabilities"]),
+        (LOSS, ["logits"], ["loss", "denominator"]),
+        (LOSS, ["inputs", "bias"], ["loss", "denominator"]),
+        (LOSS, ["top_k"], ["loss", "denominator"]),
+        (GRADIENT, ["logits"], ["loss", "logits_gradient"]),
+        (GRADIENT, ["logits", "probabilities_gradient"], ["logits_gradient"]),
+        (GRADIENT, ["inputs"], ["loss", "logits_gradient", "weights_gradient", "inputs_gradient"]),
+        (GRADIENT, ["inputs", "bias"], ["loss", "logits_gradient", *LAYER]),
+        (GRADIENT, ["inputs", "bias", "probabilities_gradient"], ["logits_gradient", *LAYER]),
+        (
+            GRADIENT,
+            ["inputs", "learning_rate"],
+            ["loss", "logits_gradient", "weights_gradient", "inputs_gradient", "updated_weights"],
+        ),
+        (
+            GRADIENT,
+            ["inputs", "bias", "learning_rate"],
+            ["loss", "logits_gradient", *LAYER, "updated_weights", "updated_bias"],
+        ),
+    ],
+)
+def test_the_outputs_that_nobody_chose(operation: Operation, names: list[str], outputs: list[str]) -> None:
+    assert read(operation, request(operation, names)).output_names == tuple(outputs)
+
+
+def test_outputs_come_in_the_order_asked_for() -> None:
+    outputs = ["entropy", "loss", "probabilities"]
+    assert read(LOSS, {**request(LOSS), "outputs": outputs}).output_names == tuple(outputs)
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        [],
+        ["loss", "loss"],
+        ["loss", "Loss"],
+        ["logits_gradient"],
+        ["swordfish"],
+        "loss",
+        {},
+        None,
+        1,
+        [1],
+        [None],
+        [["loss"]],
+    ],
+    ids=repr,
+)
+def test_outputs_that_are_no_list_of_different_known_names_are_refused(outputs: Any) -> None:
+    error = refused(LOSS, {**request(LOSS), "outputs": outputs})
+    assert type(error) is InvalidOutputs
+    assert error.detail.startswith("outputs must ")
+    assert error.locations[0][0][0] == "outputs"

@@ -1,0 +1,70 @@
+"""Clients of a server in a thread of this process, which write to its socket what they like."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+import uvicorn
+
+from service.server.protocol import BoundedProtocol
+from tests.api.clients import BODY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from service.api.app import Service
+
+PATIENCE = 1
+"""Seconds that a client is waited for."""
+
+HEAD = b"POST /softmax HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
+LENGTH = b"Content-Length: %d\r\n" % len(BODY)
+
+
+@contextmanager
+def serving(app: Service, loop: Literal["uvloop", "asyncio"] = "uvloop") -> Iterator[int]:
+    """The port of a server in a thread of this process."""
+    config = uvicorn.Config(
+        app, port=0, loop=loop, http=BoundedProtocol, ws="none", log_config=None, timeout_keep_alive=PATIENCE
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+async def answer(port: int, *pieces: bytes, seconds: float = 10) -> bytes:
+    """All that a client receives until the server closes the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        async with asyncio.timeout(seconds):
+            for piece in pieces:
+                if reader.at_eof() or reader.exception():
+                    break
+                writer.write(piece)
+                await asyncio.sleep(0.05)
+            return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Waits until something holds, 10 seconds at most."""
+    for _ in range(1000):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError

@@ -1,0 +1,67 @@
+"""Freed memory is kept for the next request, but not without a bound."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import resource, sys, threading
+import numpy as np
+from service.server.memory import keep_freed_memory
+
+if sys.argv[1] == "keep":
+    assert keep_freed_memory()
+
+def request():
+    arrays = [np.ones(1_000_000) for _ in range(3)]
+
+def faults():
+    thread = threading.Thread(target=request)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    thread.start()
+    thread.join()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+print([faults() for _ in range(6)][-1])
+"""
+
+
+def faults(how: str) -> int:
+    """Pages that the sixth thread which takes 24 MB has to be given."""
+    return run(PROGRAM, how)
+
+
+HOLES = """
+from pathlib import Path
+from service.server.memory import give_back_freed_memory, keep_freed_memory
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 2**20
+
+keep_freed_memory()
+pieces = [bytearray(size) for _ in range(300) for size in (2**20, 1000)]
+pins = pieces[1::2]
+del pieces
+before = resident()
+give_back_freed_memory()
+print(before - resident())
+"""
+
+
+def run(*command: str) -> int:
+    """What a program prints."""
+    return int(subprocess.run([sys.executable, "-c", *command], check=True, capture_output=True, text=True).stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
+def test_memory_freed_by_one_thread_serves_the_next() -> None:
+    assert faults("keep") < faults("leave") / 10
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallinfo2 is glibc's")
+def test_memory_that_is_free_between_pieces_in_use_is_given_back() -> None:
+    assert run(HOLES) > 200
