@@ -23,7 +23,7 @@ GRADIENT = "_gradient.npz"
 
 def write_whole(job: Job, finished: Collection[str], failures: Mapping[str, str]) -> None:
     """Writes `SUMMARY`, and `GRADIENT` if there is a layer: those of the finished files as one batch."""
-    sums = flush(job, finished)
+    sums = add_up(job, finished)
     gradients = {name: mean(sums[name], sums) for name in sums if name.endswith("_gradient")}
     if gradients:
         with committed(job.destination / GRADIENT) as path, path.open("wb") as file:
@@ -37,7 +37,7 @@ def write_whole(job: Job, finished: Collection[str], failures: Mapping[str, str]
         path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 
-def flush(job: Job, names: Iterable[str]) -> dict[str, Array]:
+def add_up(job: Job, names: Iterable[str]) -> dict[str, Array]:
     """The sums of some files, exact whatever their order."""
     sums: dict[str, ExactSum] = {}
     for name in names:

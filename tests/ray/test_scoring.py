@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from deploy.ray.scoring import GRADIENT, ROW_OUTPUTS, TOTALS, attempt
-from deploy.ray.whole import flush, write_whole
+from deploy.ray.whole import add_up, write_whole
 from tests.operations.support import answer
 from tests.ray.files import Array, added, close, inputs, job, labels, layer, logits, plain, write
 
@@ -104,7 +104,7 @@ def test_the_order_of_files_changes_no_bit_of_the_whole(tmp_path: Path) -> None:
         write(tmp_path / f"in/{n}.parquet", inputs=inputs(n, 20), targets=labels(n, 20))
     asked = job(tmp_path, tensors=layer())
     scored(asked)
-    one, other = flush(asked, asked.names()), flush(asked, reversed(asked.names()))
+    one, other = add_up(asked, asked.names()), add_up(asked, reversed(asked.names()))
     assert set(TOTALS) < set(one)
     assert {name: each.tobytes() for name, each in one.items()} == {
         name: each.tobytes() for name, each in other.items()
