@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -14,6 +10,7 @@ import pytest
 
 from service.api.app import create_app
 from service.settings import Settings
+from tests.integration.serving import running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -24,8 +21,6 @@ with suppress(ImportError):
 
     settings.register_profile("patient", deadline=None)
     settings.load_profile("patient")
-
-STARTED = re.compile(r"Uvicorn running on (http://\S+)")
 
 
 @pytest.fixture
@@ -44,18 +39,9 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
-    """The address of a real server process on a free port of loopback; it ends with the session."""
-    command = [sys.executable, "-m", "service", "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if found := STARTED.search(line):
-                yield found.group(1)
-                break
-        else:
-            pytest.fail("the server did not start")
-        process.terminate()
-        process.wait(10)
+    """Address of a real server process on a free port of loopback. It ends with the session."""
+    with running() as (address, _):
+        yield address
 
 
 @pytest.fixture(scope="session")
