@@ -9,14 +9,19 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.services import OURS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bench.services import Service
 
 
+FLAGS = "flags of this service"
+
+
 def describe() -> dict[str, str]:
-    """The machine and the date."""
+    """Return the machine, the date and the flags of this service."""
     cpu = dict(_pairs(Path("/proc/cpuinfo"))).get("model name", platform.machine())
     memory = dict(_pairs(Path("/proc/meminfo")))["MemTotal"]
     return {
@@ -26,6 +31,7 @@ def describe() -> dict[str, str]:
         "memory": f"{int(memory.removesuffix(' kB')) / 2**20:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        FLAGS: OURS.partition("{port} ")[2],
     }
 
 
