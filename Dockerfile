@@ -18,12 +18,11 @@ RUN find . -type d -name tests -prune -exec rm -r {} + && \
     python -m compileall -q .
 
 FROM base
-# one BLAS thread for one core; two arenas of malloc, since one for each thread takes half as much memory again under load
+# One BLAS thread for one core.
 ENV PATH=/opt/softmax/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     OPENBLAS_NUM_THREADS=1 \
-    MALLOC_ARENA_MAX=2 \
     SOFTMAX_HOST=0.0.0.0
 WORKDIR /opt/softmax/app
 COPY --from=build /opt/softmax /opt/softmax

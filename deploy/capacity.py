@@ -13,7 +13,7 @@ What that assumes:
 - A process is one core. Its limits, the memory among them, hold for it alone.
 - Requests come when they like, so a core that is to answer without queueing is planned to be busy for UTILISATION of its time.
 - The cores are like the one that bench/results.json was measured on; a test holds the model to within a factor of 2 of every
-  point there, all of them JSON. Cores that another program, a hyper-thread or a throttling limit takes away are not there.
+  point there, all of them JSON. The service ran with the flags that bench/README.md names, not with its defaults. Cores that another program, a hyper-thread or a throttling limit takes away are not there.
 - The load balancer, TLS and the clients are machines of their own.
 """
 
@@ -33,7 +33,10 @@ OVERHEAD_SECONDS = 0.1e-3
 """CPU time of a request of no size: two thirds more than was measured in a quiet hour, for busier ones."""
 
 SECONDS_PER_ELEMENT: dict[Format, float] = {"json": 60e-9, "binary": 7e-9}
-"""CPU time of a number that comes in and one that goes out: a third to a half more than was measured."""
+"""CPU time of a number that comes in and one that goes out: a third to a half more than was measured.
+
+Those of probabilities alone: top_k, which orders the classes, costs more.
+"""
 
 MESSAGE_BYTES = 500
 """Headers of a message, about."""
