@@ -20,7 +20,7 @@ from tests.api.clients import BODY, JSON, LEFT, application, connect, converse, 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/observability.md").read_text(encoding="utf-8")
 
 FIELDS = [
     "message",
@@ -237,8 +237,8 @@ async def test_requests_are_not_logged_above_the_level_info(caplog: pytest.LogCa
     assert [each for each in caplog.records if each.name == "service.requests"] == []
 
 
-async def test_the_line_in_the_readme_is_one_that_is_logged(lines: Callable[[], list[Line]]) -> None:
-    (shown,) = re.findall(r"^```json\n(.*)\n```$", README, re.MULTILINE)
+async def test_line_in_the_documentation_is_one_that_is_logged(lines: Callable[[], list[Line]]) -> None:
+    (shown,) = re.findall(r"^```json\n(.*)\n```$", PAGE, re.MULTILINE)
     headers = {**JSON, "X-Request-ID": "demo", "traceparent": TRACEPARENT}
     async with connect() as client:
         await client.post("/gradient", content=b'{"logits": [[2, 3, 4]], "targets": [1]}', headers=headers)

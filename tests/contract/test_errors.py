@@ -1,4 +1,4 @@
-"""Every refusal has a kind of problem, a row in the README, a line in the tree, and a request that causes it."""
+"""Every refusal has a kind of problem, a line in the tree, and a request that causes it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import inspect
 import re
 import socket
 from http.client import HTTPResponse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from service.api.app import Service
-
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 GROUPS = {errors.InvalidTensor, errors.TooLarge, errors.Unavailable}
 """What other refusals are kinds of; never raised themselves."""
@@ -130,16 +127,6 @@ def test_no_two_kinds_share_a_slug_or_a_title() -> None:
     assert len({kind.slug for kind in kinds}) == len(kinds)
     assert len({kind.title for kind in kinds}) == len(kinds)
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", kind.slug) for kind in kinds)
-
-
-@pytest.mark.parametrize("kind", [INTERNAL, *PROBLEM_TYPES.values()], ids=lambda kind: kind.slug)
-def test_every_kind_of_problem_has_its_row_in_the_readme(kind: Any) -> None:
-    assert re.search(rf"^\| {kind.status} \| `{kind.slug}` \| \S", README, re.MULTILINE)
-
-
-def test_the_readme_has_no_row_for_a_problem_that_there_is_not() -> None:
-    rows = re.findall(r"^\| (\d{3}) \| `([a-z-]+)` \|", README, re.MULTILINE)
-    assert sorted(rows) == sorted((str(kind.status), kind.slug) for kind in [INTERNAL, *PROBLEM_TYPES.values()])
 
 
 def test_every_refusal_has_a_request_that_causes_it() -> None:

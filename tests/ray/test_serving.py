@@ -51,12 +51,10 @@ PER_REPLY = {"date", "server", "server-timing", "x-request-id", NODE, "connectio
 
 
 def documented() -> Callable[..., dict[str, Any]]:
-    """The function of the README that asks again."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    """Return the function of the documentation that asks again."""
+    page = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
     (code,) = [
-        block
-        for block in re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
-        if "\ndef ask(" in block
+        block for block in re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL) if "attempts" in block
     ]
     names: dict[str, Any] = {}
     exec(code.partition("\nwith ")[0], names)  # noqa: S102 - the code is ours
@@ -105,7 +103,7 @@ def cluster() -> Iterator[TwoNodes]:
 
 @pytest.fixture(scope="module")
 def address(cluster: TwoNodes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the application answers, served as the README says, but for the port."""
+    """Where the application answers, served as the documentation says, but for the port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     config = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
@@ -249,7 +247,7 @@ def test_one_connection_is_answered_by_both_nodes_and_neither_is_preferred(addre
 
 
 def traffic(url: str, stop: threading.Event, transport: SlowLine, found: list[Any], delays: list[float]) -> None:
-    """Asks on and on, as the README says, and notes what is wrong, if only once."""
+    """Asks on and on, as the documentation says, and notes what is wrong, if only once."""
     ask = documented()
     expected = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
     with httpx.Client(base_url=url, transport=transport, timeout=10) as client:

@@ -1,0 +1,153 @@
+"""The documentation is true: its commands, its code, its answers, its tables and the names in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from service.api.problems import INTERNAL, PROBLEM_TYPES
+from service.settings import Settings
+from tests.docs.pages import PAGES, ROOT, blocks, commands, name, read
+from tests.docs.reader import Reader
+from tests.docs.tables import MARKED, TABLES, filled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+README_LINES = 150
+PICTURE_BYTES = 150_000
+UPDATE = "run: .venv/bin/python -m tests.docs.update"
+LANGUAGES = {"console", "js", "json", "python", "sh", "text", "toctree", "yaml"}
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=name)
+
+
+@every_page
+def test_page_shows_what_the_service_answers(page: Path, server: str, tmp_path: Path) -> None:
+    text = read(page)
+    reader = Reader(tmp_path, server)
+    with reader.servers:
+        for block, output in reader.outputs(text):
+            assert block.text == output, f"{name(page)}, line {block.line}; {UPDATE} {name(page)}"
+
+
+@every_page
+def test_page_has_the_tables_of_the_code(page: Path) -> None:
+    assert read(page) == filled(read(page)), f"{UPDATE} {name(page)}"
+
+
+def test_every_table_stands_on_one_page() -> None:
+    assert sorted(found["name"] for page in PAGES for found in MARKED.finditer(read(page))) == sorted(TABLES)
+
+
+@every_page
+def test_every_fence_of_a_page_is_read(page: Path) -> None:
+    text = read(page)
+    found = blocks(text.replace("```{toctree}", "```toctree"))
+    assert text.count("```") == 2 * len(found)
+    assert {block.language for block in found} <= LANGUAGES
+    assert text.count("<!-- not run:") == sum(block.reason is not None for block in found) + text.count(
+        "`<!-- not run:"
+    )
+
+
+@every_page
+def test_every_json_and_yaml_block_can_be_read(page: Path) -> None:
+    for block in blocks(read(page)):
+        if block.language == "json":
+            json.loads(block.text)
+        elif block.language == "yaml":
+            yaml.safe_load(block.text)
+
+
+def words() -> Iterator[tuple[str, str]]:
+    """Yield every word of the code on every page: in fenced blocks and between backticks."""
+    for page in PAGES:
+        text = read(page)
+        code = [block.text for block in blocks(text)] + re.findall(r"`([^`\n]+)`", text)
+        yield from ((name(page), word) for each in code for word in re.findall(r"[^\s\"'\[\](),;]+", each))
+
+
+def test_every_file_that_is_named_exists() -> None:
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir()} - {"build", "logits", "scored"}
+    for page, word in words():
+        path = word.removeprefix("$PWD/").removeprefix("softmax-service/").removeprefix("../")
+        if path.split("/")[0] in folders - {".venv", ".git"} and "/" in path and "*" not in path:
+            assert (ROOT / path).exists(), f"{page}: {word}"
+
+
+def test_every_module_that_is_named_exists() -> None:
+    for page in PAGES:
+        for module in re.findall(r"python -m ((?:bench|deploy|tests|service)[\w.]*\w)", read(page)):
+            path = ROOT / module.replace(".", "/")
+            assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), f"{name(page)}: {module}"
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    named = {target for page in PAGES for target in re.findall(r"(?:`|^\$ |^)make ([a-z-]+)", read(page), re.MULTILINE)}
+    assert {"run", "check", "docs"} <= named <= targets
+
+
+def test_every_variable_of_the_service_exists() -> None:
+    variables = {f"SOFTMAX_{name.upper()}" for name in Settings.model_fields} | {"SOFTMAX_"}
+    assert {word for page in PAGES for word in re.findall(r"\bSOFTMAX_\w*", read(page))} <= variables
+
+
+def test_every_flag_of_the_service_exists() -> None:
+    flags = {"--" + name.replace("_", "-") for name in Settings.model_fields} | {"--help"}
+    started = [
+        command.text
+        for page in PAGES
+        for block in blocks(read(page))
+        if block.language in {"console", "sh"}
+        for command in commands(block)
+        if "python -m service" in command.text
+    ]
+    assert started
+    assert {flag for command in started for flag in re.findall(r"--[a-z-]+", command)} <= flags
+
+
+def test_every_problem_type_has_an_entry() -> None:
+    entries = re.findall(r"^### (\S+)$", read(ROOT / "docs/errors.md"), re.MULTILINE)
+    assert sorted(entries) == sorted(kind.slug for kind in [INTERNAL, *PROBLEM_TYPES.values()])
+
+
+def test_every_picture_is_shown_and_small() -> None:
+    shown = {picture for page in PAGES for picture in re.findall(r"!\[[^\]]+\]\((?:docs/)?([^)/]+)\)", read(page))}
+    pictures = [*(ROOT / "docs").glob("*.png"), *(ROOT / "docs").glob("*.svg")]
+    assert {picture.name for picture in pictures} == shown
+    assert max(picture.stat().st_size for picture in pictures) < PICTURE_BYTES
+
+
+def test_readme_is_short() -> None:
+    assert len(read(ROOT / "README.md").splitlines()) <= README_LINES
+
+
+def test_readme_links_to_every_page() -> None:
+    readme = read(ROOT / "README.md")
+    for page in PAGES:
+        assert name(page) in {"README.md", "docs/index.md"} or f"({name(page)}" in readme, name(page)
+
+
+def test_javascript_shown_is_the_example() -> None:
+    (shown,) = (block.text for page in PAGES for block in blocks(read(page)) if block.language == "js")
+    assert shown == (ROOT / "examples/javascript/learn.mjs").read_text(encoding="utf-8")
+
+
+def kustomization() -> Any:
+    """Return the kustomization that the page on deployment shows."""
+    (shown,) = (block.text for block in blocks(read(ROOT / "docs/deployment.md")) if block.language == "yaml")
+    return yaml.safe_load(shown)
+
+
+def test_kustomization_names_folders_of_the_repository() -> None:
+    shown = kustomization()
+    for folder in [*shown["resources"], *shown["components"]]:
+        assert (ROOT / folder.removeprefix("softmax-service/") / "kustomization.yaml").is_file()
