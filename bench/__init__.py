@@ -1,1 +1,1 @@
-"""Measurements, each a module to run."""
+"""Benchmarks: each module runs with `python -m`."""

@@ -1,4 +1,4 @@
-"""python -m bench: this service and its peers on the same requests, to results.json."""
+"""Measure this service and its peers on the same requests, and write results.json: `python -m bench`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from bench.services import SERVICES, Service
 
 
 def main() -> None:
-    """Installs, measures in interleaved rounds, and writes what there is after each round."""
+    """Install the services, measure them in interleaved rounds, and save the results after each round."""
     options = parse()
-    # told to stop, it ends the server that runs
+    # exit through the context managers, which stop the running server
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    results = Results(machine.describe(), options.seconds, options.rounds, [each.name for each in options.only])
+    results = Results(machine.describe(), options.seconds, options.rounds, [service.name for service in options.only])
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[-1]})
     for service in options.only:
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def prepare(results: Results, service: Service) -> None:
-    """Installs a service and notes its versions; or notes why it cannot be installed."""
+    """Install a service and record its versions, or the reason why it cannot be installed."""
     try:
         install(service)
         results.versions[service.name] = machine.versions(service)
@@ -48,7 +48,7 @@ def prepare(results: Results, service: Service) -> None:
 
 
 def parse() -> argparse.Namespace:
-    """The options of the command."""
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser("python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few minutes: this service, plain FastAPI and the echo")
     parser.add_argument("--only", type=services, default=SERVICES, metavar="NAME,...", help="measure only these")
@@ -59,24 +59,24 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=FILE)
     options = parser.parse_args()
     if options.quick:
-        options.only = tuple(each for each in options.only if each.name in plan.QUICK)
+        options.only = tuple(service for service in options.only if service.name in plan.QUICK)
     options.rounds = options.rounds or (2 if options.quick else 3)
     options.seconds = options.seconds or (0.5 if options.quick else 2.0)
     return options
 
 
 def services(text: str) -> tuple[Service, ...]:
-    """The services named, in the order of the table."""
+    """Return the named services, in the order of the table."""
     names = text.split(",")
-    known = [each.name for each in SERVICES]
+    known = [service.name for service in SERVICES]
     if not set(names) <= set(known):
         raise argparse.ArgumentTypeError(f"the names are {', '.join(known)}")
-    return tuple(each for each in SERVICES if each.name in names)
+    return tuple(service for service in SERVICES if service.name in names)
 
 
 def shapes(text: str) -> tuple[plan.Shape, ...]:
-    """The shapes written 1x10,64x1000."""
-    pairs = (each.split("x") for each in text.split(","))
+    """Return the shapes of a list like 1x10,64x1000."""
+    pairs = (pair.split("x") for pair in text.split(","))
     return tuple((int(rows), int(classes)) for rows, classes in pairs)
 
 

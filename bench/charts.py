@@ -1,4 +1,4 @@
-"""The pictures: who answers how many requests, and what it costs as requests grow."""
+"""Draw the throughput of the services, and the cost of a request as it grows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LINE_LABEL_STEP = 15
 
 
 def style(name: str) -> str:
-    """How a service is drawn."""
+    """Return the colour and the width of the line of a service."""
     if name == "service":
         return "ours"
     if name.startswith("service-"):
@@ -39,7 +39,7 @@ def style(name: str) -> str:
 
 
 def throughput(results: Results) -> str:
-    """Requests per second of every service, a panel for each shape, the fastest on top."""
+    """Draw the requests per second of every service, one panel for each shape, the fastest on top."""
     points = results.points(PEERS)
     panel_height = 64 + STEP * len(results.services)
     parts = [
@@ -53,8 +53,11 @@ def throughput(results: Results) -> str:
 
 
 def _bars(results: Results, point: Point, x: float, y: float) -> list[str]:
-    """The panel of a shape."""
-    rates = {each.name: results.median(each.name, point, lambda m: m.requests_per_second) for each in present(results)}
+    """Draw the panel of one shape."""
+    rates = {
+        service.name: results.median(service.name, point, lambda m: m.requests_per_second)
+        for service in present(results)
+    }
     measured = {name: rate for name, rate in rates.items() if rate is not None}
     names = sorted(measured, key=measured.__getitem__, reverse=True) + [name for name in rates if name not in measured]
     low, high = svg.decades_around(measured.values(), below=SHORTEST)
@@ -80,7 +83,7 @@ def _bar(name: str, rate: float | None, scale: svg.LogScale, y: float) -> list[s
 
 @dataclass(frozen=True)
 class Panel:
-    """What a panel of the growth picture shows."""
+    """One panel of the growth picture."""
 
     title: str
     part: str
@@ -103,7 +106,7 @@ PANELS = (
 
 
 def growth(results: Results) -> str:
-    """What a request costs as it grows, and how many are answered as connections grow."""
+    """Draw the cost of a request as it grows, and the throughput as connections grow."""
     parts = [
         svg.text(MARGIN, 34, "How cost grows: this service, plain FastAPI, and the bare echo as the limit", "title")
     ]
@@ -137,13 +140,13 @@ def _panel(results: Results, panel: Panel, x: float, y: float) -> list[str]:
 
 
 def _curve(results: Results, panel: Panel, name: str) -> list[tuple[int, float]]:
-    """(size, figure) of a service, smallest first."""
+    """Return the points (size, figure) of a service, smallest first."""
     found = [(panel.size(point), results.median(name, point, panel.figure)) for point in results.points(panel.part)]
     return [(size, figure) for size, figure in found if figure]
 
 
 def _line_labels(ends: dict[str, tuple[float, float]]) -> list[str]:
-    """The name of each line at its end, moved down where it would cover another."""
+    """Write the name of each line at its end, moved down where two would overlap."""
     parts, lowest = [], 0.0
     for name, (x, y) in sorted(ends.items(), key=lambda item: item[1][1]):
         lowest = max(y, lowest + LINE_LABEL_STEP)

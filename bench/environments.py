@@ -1,4 +1,4 @@
-"""A virtual environment for each peer, installed once and again when its requirements change."""
+"""Virtual environments of the peers, installed anew when their requirements change."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ INSTALL_SECONDS = 900
 
 
 class InstallError(Exception):
-    """The environment of a peer could not be made."""
+    """The environment of a peer cannot be created."""
 
 
 def install(service: Service) -> None:
-    """Sees to it that the service can be started. Raises InstallError."""
+    """Install the environment of a service unless it is there. Raises InstallError."""
     if service.environment is None:
         return
     requirements = service.folder / "requirements.txt"

@@ -1,6 +1,6 @@
-"""python -m bench.instructions: what a request of 1 x 10 logits costs the processor, as Valgrind's cachegrind counts it.
+"""Count the instructions of a request of 1 x 10 logits with Valgrind's cachegrind: `python -m bench.instructions`.
 
-It counts the same on a busy machine as on an idle one. Python of another build counts otherwise.
+The counts do not depend on the load of the machine. They do depend on the build of Python.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ BODY = b'{"logits": [[0.1, 0.2, 0.3, 1, 2, 3, 4, 5, 6, 7]]}'
 HEADERS = [(b"host", b"x"), (b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))]
 
 COUNTS = (200, 1_200)
-"""How often a step is done in two runs, of which the difference counts."""
+"""Repetitions of a step in two runs; the difference of the runs counts."""
 
 CACHES = ("--I1=32768,8,64", "--D1=32768,8,64", "--LL=1048576,16,64")
-"""A core's, in bytes, ways and bytes of a line."""
+"""Caches of a core: bytes, ways, bytes of a line."""
 
 REPEATABLE = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "SOFTMAX_LOG_LEVEL": "warning"}
 
@@ -46,7 +46,7 @@ ALL = "all, from headers to reply"
 
 
 def steps() -> dict[str, Callable[[], object]]:
-    """What is done, by name, but ALL."""
+    """Return the steps of a request by name, without ALL."""
     operation = OPERATIONS[0]
     model = request_model(operation)
     sent = json_decode.decode(BODY, operation)
@@ -62,19 +62,19 @@ def steps() -> dict[str, Callable[[], object]]:
 
 
 class Connection:
-    """Stands for the server's side of a connection on which a whole request has come."""
+    """A connection on which a whole request has arrived."""
 
     def whole(self, _: object) -> bytearray:
-        """Its body."""
+        """Return the body."""
         return bytearray(BODY)
 
     def answer(self, *_: object) -> bool:
-        """Takes the reply."""
+        """Accept the reply."""
         return True
 
 
 def everything() -> Callable[[], object]:
-    """Asks the application, without a server or a loop: nothing is there to wait for."""
+    """Return a function that runs the application on one request, without a server or an event loop."""
     app = create_app()
 
     async def unasked(*_: object) -> NoReturn:
@@ -90,7 +90,7 @@ def everything() -> Callable[[], object]:
 
 
 def counted(step: str, count: int) -> tuple[int, int]:
-    """Instructions, and misses of the instruction cache, of a process that does a step so often."""
+    """Return the instructions and the instruction cache misses of a process that repeats a step."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         tool = ["valgrind", "--tool=cachegrind", "--cache-sim=yes", "--cachegrind-out-file=/dev/null", *CACHES]
@@ -98,12 +98,12 @@ def counted(step: str, count: int) -> tuple[int, int]:
         subprocess.run(command, check=True, env={**os.environ, **REPEATABLE})  # noqa: S603 - the command is ours
         text = log.read_text()
     found = re.findall(r"(?:I +refs|I1 +misses): +([\d,]+)", text)
-    instructions, misses = (int(each.replace(",", "")) for each in found)
+    instructions, misses = (int(text.replace(",", "")) for text in found)
     return instructions, misses
 
 
 def main() -> None:
-    """Prints the table, or does one step so often."""
+    """Print the table, or repeat one step."""
     if sys.argv[1:]:
         step = everything() if sys.argv[1] == ALL else steps()[sys.argv[1]]
         for _ in range(int(sys.argv[2])):

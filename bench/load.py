@@ -1,6 +1,6 @@
-"""The load: a number of connections, each of which sends its next request when the last one is answered.
+"""Load: connections that each send the next request when the last one is answered.
 
-Requests are bytes made beforehand; of the answers only the length is read. It is bounded in time and in count.
+Requests are bytes made beforehand. Only the length of a reply is read. Time and count of the requests are bounded.
 """
 
 from __future__ import annotations
@@ -20,21 +20,24 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 
 MOST_REQUESTS = 200_000
-"""Requests after which a window ends before its time."""
+"""Largest number of requests in a window."""
 
 GRACE_SECONDS = 60.0
-"""How long after the end of a window the last answers may come."""
+"""Seconds to wait for the last replies after the end of a window."""
 
 GOOD_HEAD = re.compile(rb"HTTP/1\.1 200 .*\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE | re.DOTALL)
 
 
 class LoadError(Exception):
-    """The server did not answer as it should."""
+    """The server did not answer 200, or closed the connection."""
 
 
 @dataclass
 class Window:
-    """What was measured. seconds: first request to last answer; busy: the share of it that the load itself computed."""
+    """Result of a window.
+
+    seconds: from the first request to the last reply. busy: share of that time in which the load generator computed.
+    """
 
     latencies: list[float] = field(default_factory=list)
     reply_bytes: int = 0
@@ -43,14 +46,14 @@ class Window:
 
 
 def request(port: int, path: str, message: Message) -> bytes:
-    """The bytes of a POST."""
+    """Return the bytes of a POST request."""
     headers = {"Host": f"{HOST}:{port}", **message.headers, "Content-Length": str(len(message.body))}
     lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode() + message.body
 
 
 def drive(port: int, sent: bytes, connections: int, seconds: float) -> Window:
-    """Sends the same request for so many seconds and waits for the last answers. Raises LoadError, TimeoutError."""
+    """Send the same request for some seconds, and wait for the last replies. Raises LoadError, TimeoutError."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_drive(port, sent, connections, seconds))
 
@@ -80,7 +83,7 @@ class _Client(asyncio.Protocol):
         self.send()
 
     def send(self) -> None:
-        """Sends the next request."""
+        """Send the next request."""
         self.sent = perf_counter()
         self.transport.write(self.request)
 
@@ -100,7 +103,7 @@ class _Client(asyncio.Protocol):
             self.answered()
 
     def answered(self) -> None:
-        """Notes the time of a whole answer and goes on until the window ends."""
+        """Record the latency of a reply, and send the next request until the window ends."""
         now, latencies = perf_counter(), self.window.latencies
         latencies.append(now - self.sent)
         if now < self.deadline and len(latencies) < MOST_REQUESTS:
@@ -110,7 +113,7 @@ class _Client(asyncio.Protocol):
             self.transport.close()
 
     def fail(self, reason: str) -> None:
-        """Ends the window."""
+        """End the window with an error."""
         self.done.set_exception(LoadError(reason))
         self.transport.close()
 

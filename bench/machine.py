@@ -38,7 +38,7 @@ def describe() -> dict[str, str]:
 def versions(service: Service) -> dict[str, str]:
     """The versions of its packages, as they are installed."""
     folder = next(service.commands.parent.glob("lib/python*/site-packages"))
-    found = {each.name.lower(): each.version for each in distributions(path=[str(folder)])}
+    found = {distribution.name.lower(): distribution.version for distribution in distributions(path=[str(folder)])}
     return {name: found[name] for name in service.packages}
 
 

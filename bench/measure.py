@@ -1,4 +1,4 @@
-"""Rounds: each service in turn comes up, is measured at every point, and goes."""
+"""Rounds: start a service, measure it at every point, stop it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 WARM_UP_SECONDS = 0.2
 
 FAILURES = (StartError, LoadError, TimeoutError, OSError, HTTPException, ValueError)
-"""What a peer may do wrong without ending the run."""
+"""Failures of a peer that do not end the run."""
 
 
 def measure(results: Results, service: Service, points: Iterable[Point], core: int) -> None:
-    """One round of one service on a core; a failure is noted and ends it."""
+    """Measure one round of one service on a core. A failure is recorded and ends the round."""
     at = "start"
     try:
         with running(service, core) as server:
@@ -38,7 +38,7 @@ def measure(results: Results, service: Service, points: Iterable[Point], core: i
 
 
 def _measure(service: Service, server: Server, point: Point, seconds: float) -> Measurement:
-    """Looks at one answer, warms up, and measures a window."""
+    """Check one answer, warm up, and measure a window."""
     ask(service, server.port, point.rows, point.classes)
     message = service.kind.encode(payloads.logits(point.rows, point.classes))
     sent = request(server.port, service.path, message)
@@ -63,5 +63,5 @@ def _measure(service: Service, server: Server, point: Point, seconds: float) -> 
 
 
 def percentile(ordered: list[float], share: float) -> float:
-    """The smallest value that so large a share of the ordered values does not exceed."""
+    """Return the smallest value that at least this share of the ordered values does not exceed."""
     return ordered[ceil(share * len(ordered)) - 1]

@@ -1,4 +1,4 @@
-"""python -m bench.memory: the memory that one large request takes, in lengths of its body."""
+"""Measure the memory of one large request, in lengths of its body: `python -m bench.memory`."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ HEAD = """\
 
 
 def main() -> None:
-    """Each door of this service, each in a process of its own that has answered one small request before."""
+    """Print a line for each format of this service, measured in a fresh process after one small request."""
     sys.stdout.write(HEAD)
-    for service in (each for each in SERVICES if each.command == OURS):
+    for service in (known for known in SERVICES if known.command == OURS):
         sys.stdout.write(row(service))
 
 
 def row(service: Service) -> str:
-    """A line of the table."""
+    """Return a line of the table."""
     body = len(service.kind.encode(payloads.logits(*SHAPE)).body)
     with running(service, max(os.sched_getaffinity(0))) as server:
         processes.reset_peaks(server.pid)

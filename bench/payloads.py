@@ -1,4 +1,4 @@
-"""What is sent and what must come back: a row of `KINDS` for each form that logits travel in."""
+"""Requests and expected replies, one entry of `KINDS` for each format."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NPY = {"Content-Type": "application/x-npy"}
 
 @dataclass(frozen=True)
 class Message:
-    """A request. headers: all but those that every request has."""
+    """A request. headers: those that differ between formats."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -31,10 +31,10 @@ class Message:
 
 @dataclass(frozen=True)
 class Kind:
-    """A form of the request and of its answer.
+    """A format of the request and the reply.
 
-    encode: logits (N, K) to a request; decode: the body of the answer, and (N, K), to what it holds.
-    echoed: the answer is the request itself, not its probabilities.
+    encode: return the request for logits (N, K). decode: return the array in the body of a reply, given its shape.
+    echoed: the reply is the request itself, not its probabilities.
     """
 
     encode: Callable[[Floats], Message]
@@ -42,19 +42,19 @@ class Kind:
     echoed: bool = False
 
     def check(self, values: Floats, reply: bytes) -> None:
-        """Raises ValueError unless reply is the answer to values."""
+        """Raise ValueError unless reply is the answer to values."""
         expected = values if self.echoed else softmax(values)
         if not np.allclose(self.decode(reply, values.shape), expected, rtol=1e-6, atol=0.0):
             raise ValueError("the answer is wrong")
 
 
 def logits(rows: int, classes: int) -> Floats:
-    """The same logits each time: normal, spread 3."""
+    """Return normal logits of standard deviation 3, the same in each run."""
     return np.random.default_rng(0).normal(scale=3.0, size=(rows, classes))
 
 
 def softmax(values: Floats) -> Floats:
-    """The softmax of each row, in the plainest way."""
+    """Return the softmax of each row."""
     exponentials = np.exp(values - values.max(axis=-1, keepdims=True))
     probabilities: Floats = exponentials / exponentials.sum(axis=-1, keepdims=True)
     return probabilities
@@ -92,7 +92,7 @@ def _binary_inference(values: Floats) -> Message:
 
 
 def _member(name: str) -> Callable[[bytes, tuple[int, ...]], Floats]:
-    """Reads one member of a JSON object."""
+    """Return a function that reads one member of a JSON object."""
     return lambda body, _: np.array(ssrjson.loads(body)[name])
 
 
@@ -101,7 +101,7 @@ def _first_output(body: bytes, shape: tuple[int, ...]) -> Floats:
 
 
 def _last_bytes(body: bytes, shape: tuple[int, ...]) -> Floats:
-    """The one tensor behind whatever says what it is."""
+    """Return the tensor at the end of a body."""
     count = shape[0] * shape[1]
     return np.frombuffer(body, np.float64, count, len(body) - 8 * count).reshape(shape)
 

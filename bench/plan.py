@@ -1,4 +1,4 @@
-"""What is measured: sizes, and who takes part."""
+"""Plan of a run: the shapes and the services."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SHAPES: tuple[Shape, ...] = ((1, 10), (32, 10), (64, 1000), (1024, 1000))
 """Rows and classes of the comparison with the peers."""
 
 CONNECTION_COUNT = 8
-"""Connections at once, wherever they are not what grows."""
+"""Concurrent connections, except where their number grows."""
 
 GROWTH = (
     *(Point(ROWS, rows, 10, CONNECTION_COUNT) for rows in (1, 10, 100, 1_000, 10_000, 100_000)),
@@ -19,7 +19,7 @@ GROWTH = (
 )
 
 GROWING = ("service", "fastapi", "echo")
-"""Services whose growth is measured: the others would add lines to the picture but nothing to the question."""
+"""Services whose growth is measured. More lines would make the picture harder to read."""
 
 PAIRS = (
     *(
@@ -31,14 +31,14 @@ PAIRS = (
     ("service-v2-binary", "echo-npy"),
     ("service-npy", "echo-npy"),
 )
-"""Which ratios are told: everybody on the same JSON, then the other doors beside what they are nearest to."""
+"""Pairs of services whose ratio is reported: the same JSON first, then the other formats."""
 
 QUICK = ("service", "fastapi", "echo")
 """Services of a quick run."""
 
 
 def points(service: str, shapes: tuple[Shape, ...], *, growth: bool) -> list[Point]:
-    """What a service is asked, smallest first, so that memory kept from one point does not count in the next."""
+    """Return the points of a service, smallest first, so that kept memory does not count in the next point."""
     asked = [Point(PEERS, rows, classes, CONNECTION_COUNT) for rows, classes in shapes]
     if growth and service in GROWING:
         asked += GROWTH

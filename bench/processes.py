@@ -1,4 +1,4 @@
-"""What a process and all its descendants use, from /proc."""
+"""Resources of a process and its descendants, read from /proc."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ PROC = Path("/proc")
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 RESET_PEAK = "5"
-"""Written to clear_refs, it sets the peak of resident memory to what is resident now."""
+"""Written to clear_refs, resets the peak of resident memory to the current value."""
 
 GONE = (FileNotFoundError, ProcessLookupError)
-"""A process may end while it is looked at."""
+"""Errors of a process that ends while it is read."""
 
 
 def tree(pid: int) -> list[int]:
-    """The process and its descendants."""
+    """Return the process and its descendants."""
     found = [pid]
     for parent in found:
         with suppress(*GONE):
@@ -28,45 +28,45 @@ def tree(pid: int) -> list[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time that the tree has used, with that of children which ended."""
+    """Return the user and system time of the tree, including children that ended."""
     ticks = 0
-    for each in tree(pid):
+    for process in tree(pid):
         with suppress(*GONE):
-            # the second field is the name, in brackets, and may hold spaces; the 14th to the 17th are the times
-            fields = (PROC / str(each) / "stat").read_text().rpartition(")")[2].split()
+            # field 2 is the name in brackets and may hold spaces; fields 14 to 17 are the times
+            fields = (PROC / str(process) / "stat").read_text().rpartition(")")[2].split()
             ticks += sum(map(int, fields[11:15]))
     return ticks / TICKS_PER_SECOND
 
 
 def reset_peaks(pid: int) -> None:
-    """Forgets how much memory the tree has used so far."""
-    for each in tree(pid):
+    """Reset the peak memory of the tree."""
+    for process in tree(pid):
         with suppress(*GONE):
-            (PROC / str(each) / "clear_refs").write_text(RESET_PEAK)
+            (PROC / str(process) / "clear_refs").write_text(RESET_PEAK)
 
 
 def peak_bytes(pid: int) -> int:
-    """The most memory the tree has used since `reset_peaks`.
+    """Return the peak memory of the tree since `reset_peaks`, in bytes.
 
-    What several processes share counts once: the proportional set size now, and how far each process had been above it.
+    Shared memory counts once: the sum of the proportional set sizes, plus the rise of each process above its current size.
     """
     total = 0
-    for each in tree(pid):
+    for process in tree(pid):
         with suppress(*GONE):
-            status = _kilobytes(PROC / str(each) / "status")
-            shared = _kilobytes(PROC / str(each) / "smaps_rollup")
+            status = _kilobytes(PROC / str(process) / "status")
+            shared = _kilobytes(PROC / str(process) / "smaps_rollup")
             total += shared.get("Pss", 0) + status.get("VmHWM", 0) - status.get("VmRSS", 0)
     return total * 1024
 
 
 def kill(pids: list[int]) -> None:
-    """Ends what is left of these processes."""
+    """Kill the processes that are still running."""
     for pid in pids:
         with suppress(*GONE):
             os.kill(pid, signal.SIGKILL)
 
 
 def _kilobytes(path: Path) -> dict[str, int]:
-    """The lines "name: number kB" of a file."""
+    """Return the lines "name: number kB" of a file."""
     lines = (line.split() for line in path.read_text().splitlines())
     return {words[0].rstrip(":"): int(words[1]) for words in lines if words[-1:] == ["kB"]}

@@ -1,4 +1,4 @@
-"""What is measured, as it is kept in results.json."""
+"""Results of a run, as saved in results.json."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 FILE = Path(__file__).with_name("results.json")
 
 PEERS, ROWS, CLASSES, CONNECTIONS = "peers", "rows", "classes", "connections"
-"""The parts of a run: everybody at a few sizes, and what one of three sizes costs as it grows."""
+"""Parts of a run: all services at a few shapes, and three that grow one dimension."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """What is asked of a server: requests of (rows, classes) logits on so many connections at once."""
+    """Requests of (rows, classes) logits on a number of concurrent connections."""
 
     part: str
     rows: int
@@ -29,13 +29,16 @@ class Point:
 
     @property
     def shape(self) -> str:
-        """Its size in words."""
+        """Return the shape as text."""
         return f"{self.rows} x {self.classes}"
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One window. cpu_seconds: of all processes of the server; busy: share of its core that the load took."""
+    """Result of one window.
+
+    cpu_seconds: CPU time of all processes of the server. busy: share of its core that the load generator used.
+    """
 
     service: str
     point: Point
@@ -51,28 +54,28 @@ class Measurement:
 
     @property
     def requests_per_second(self) -> float:
-        """Answered requests over the time from the first request to the last answer."""
+        """Return the answered requests over the time from the first request to the last reply."""
         return self.requests / self.seconds
 
     @property
     def cpu_ms(self) -> float:
-        """User and system time of the server for each request."""
+        """Return the CPU time of the server for each request, in milliseconds."""
         return self.cpu_seconds / self.requests * 1e3
 
     @property
     def megabytes_per_second(self) -> float:
-        """Bodies, both ways."""
+        """Return the bytes of request and reply bodies over time, in MB/s."""
         return (self.request_bytes + self.reply_bytes) * self.requests_per_second / 1e6
 
     @property
     def peak_megabytes(self) -> float:
-        """The most memory in use during the window."""
+        """Return the peak memory during the window, in MB."""
         return self.peak_bytes / 1e6
 
 
 @dataclass(frozen=True)
 class Start:
-    """A server came up. seconds: to its first answer; idle_bytes: memory after it."""
+    """Start of a server. seconds: time to the first answer. idle_bytes: memory after it."""
 
     service: str
     seconds: float
@@ -80,13 +83,13 @@ class Start:
 
     @property
     def idle_megabytes(self) -> float:
-        """Memory after the first answer."""
+        """Return the memory after the first answer, in MB."""
         return self.idle_bytes / 1e6
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Seconds that the same array takes here, on one core and on all of the machine, and in SciPy, without a server."""
+    """Seconds of the computation alone: here on one core, here on all cores, and in SciPy."""
 
     quantity: str
     dtype: str
@@ -99,7 +102,10 @@ class Comparison:
 
 @dataclass
 class Results:
-    """A whole run. services: who was to be measured; failures: what kept a service from being measured; versions: packages of each service."""
+    """A whole run.
+
+    services: names of the services to measure. failures: reason why a service was not measured. versions: packages of each service.
+    """
 
     machine: dict[str, str]
     seconds: float
@@ -112,29 +118,29 @@ class Results:
     comparisons: list[Comparison] = field(default_factory=list)
 
     def points(self, part: str) -> list[Point]:
-        """The points of a part, smallest first."""
-        found = {each.point for each in self.measurements if each.point.part == part}
+        """Return the points of a part, smallest first."""
+        found = {measurement.point for measurement in self.measurements if measurement.point.part == part}
         return sorted(found, key=lambda point: (point.rows * point.classes, point.connections))
 
     def median(self, service: str, point: Point, figure: Callable[[Measurement], float]) -> float | None:
-        """The median of a figure over the rounds; None if it was not measured."""
-        found = [figure(each) for each in self.measurements if each.service == service and each.point == point]
-        return median(found) if found else None
+        """Return the median of a figure over the rounds, or None if it was not measured."""
+        figures = [figure(found) for found in self.measurements if found.service == service and found.point == point]
+        return median(figures) if figures else None
 
     def median_start(self, service: str, figure: Callable[[Start], float]) -> float | None:
-        """The median of a figure of the starts; None if there was none."""
-        found = [figure(each) for each in self.starts if each.service == service]
-        return median(found) if found else None
+        """Return the median of a figure of the starts, or None without starts."""
+        figures = [figure(start) for start in self.starts if start.service == service]
+        return median(figures) if figures else None
 
 
 ADAPTER = TypeAdapter(Results)
 
 
 def save(results: Results, path: Path) -> None:
-    """Writes a run as JSON."""
+    """Save a run as JSON."""
     path.write_bytes(ADAPTER.dump_json(results, indent=1) + b"\n")
 
 
 def load(path: Path) -> Results:
-    """Reads a run."""
+    """Load a run."""
     return ADAPTER.validate_json(path.read_bytes())

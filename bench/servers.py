@@ -1,4 +1,4 @@
-"""Starting a server on its own core, and ending it."""
+"""Start and stop a server on its own core."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 START_SECONDS = 30.0
-"""How long a server may take to its first answer."""
+"""Seconds to wait for the first answer."""
 
 POLL_SECONDS = 0.01
 STOP_SECONDS = 20.0
@@ -28,12 +28,12 @@ ANSWER_SECONDS = 60.0
 
 
 class StartError(Exception):
-    """The server did not come up, or answered wrongly."""
+    """The server did not start, or gave a wrong answer."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that runs. seconds: from its start to its first answer."""
+    """A running server. seconds: from its start to its first answer."""
 
     pid: int
     port: int
@@ -42,7 +42,7 @@ class Server:
 
 @contextmanager
 def running(service: Service, core: int) -> Iterator[Server]:
-    """The server of a service on a core of its own, up to its first right answer. Raises StartError."""
+    """Run the server of a service on one core, and yield it after its first right answer. Raises StartError."""
     port = free_port()
     command = ["taskset", "--cpu-list", str(core), *(_filled(part, service, port) for part in service.command.split())]
     variables = {name: _filled(value, service, port) for name, value in service.variables.items()}
@@ -62,14 +62,14 @@ def running(service: Service, core: int) -> Iterator[Server]:
         _wait(process, service, port)
         yield Server(process.pid, port, seconds=perf_counter() - start)
     except StartError as error:
-        last_words = log.read_text(errors="replace").strip().rpartition("\n")[2]
-        raise StartError(f"{error}; {last_words or 'it said nothing'}") from None
+        last_line = log.read_text(errors="replace").strip().rpartition("\n")[2]
+        raise StartError(f"{error}; {last_line or 'it said nothing'}") from None
     finally:
         _stop(process)
 
 
 def free_port() -> int:
-    """A port of loopback that nobody uses."""
+    """Return a free port of loopback."""
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         port: int = listener.getsockname()[1]
@@ -77,7 +77,7 @@ def free_port() -> int:
 
 
 def ask(service: Service, port: int, rows: int, classes: int) -> None:
-    """Sends one request and looks at the answer. Raises ValueError if it is wrong, OSError and HTTPException."""
+    """Send one request and check the answer. Raises ValueError for a wrong answer, OSError, HTTPException."""
     values = payloads.logits(rows, classes)
     message = service.kind.encode(values)
     connection = HTTPConnection(HOST, port, timeout=ANSWER_SECONDS)
@@ -95,23 +95,23 @@ def _filled(template: str, service: Service, port: int) -> str:
 
 
 def _wait(process: subprocess.Popen[bytes], service: Service, port: int) -> None:
-    """Until the first answer, which must be right."""
-    end, obstacle = perf_counter() + START_SECONDS, ""
+    """Wait for the first answer and check it."""
+    end, failure = perf_counter() + START_SECONDS, ""
     while perf_counter() < end:
         if process.poll() is not None:
             raise StartError(f"it ended with {process.returncode}")
         try:
             return ask(service, port, rows=1, classes=10)
         except (OSError, HTTPException) as error:
-            obstacle = repr(error)
+            failure = repr(error)
             sleep(POLL_SECONDS)
         except ValueError as error:
             raise StartError(str(error)) from error
-    raise StartError(f"no answer in {START_SECONDS:.0f} s, {obstacle}")
+    raise StartError(f"no answer in {START_SECONDS:.0f} s, {failure}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Asks the server to end, and ends what it leaves behind."""
+    """Terminate the server, and kill the processes it leaves behind."""
     pids = processes.tree(process.pid)
     process.terminate()
     try:

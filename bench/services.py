@@ -1,4 +1,4 @@
-"""Who is compared: a row of `SERVICES` for each."""
+"""Services to measure, one entry of `SERVICES` for each."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ HERE = Path(__file__).parent
 ENVIRONMENTS = HERE.parent / ".venv-bench"
 
 UVICORN = "{bin}/python -m uvicorn server:app --port {port} --loop uvloop --http httptools --no-access-log --log-level warning"
-# eight bodies of 20 MB at once are more than it takes unless it is told to
-OURS = "{bin}/python -m service --port {port} --log-level warning --max-bytes-in-flight 1000000000"
+OURS = "{bin}/python -m service --port {port} --log-level warning"
 OUR_PACKAGES = ("fastapi", "uvicorn", "numpy", "ssrjson", "pysimdjson")
 
 
@@ -25,9 +24,9 @@ OUR_PACKAGES = ("fastapi", "uvicorn", "numpy", "ssrjson", "pysimdjson")
 class Service:
     """A server to measure.
 
-    command: starts it, from `folder`, with {bin}, the commands of its environment, and {port} filled in.
-    packages: those whose versions are told; peer: its folder below `peers`, None for this project.
-    path: where the requests go; variables: its environment variables, with {port} filled in.
+    command: start command, run in `folder`; {bin} is the folder of the commands of its environment, {port} its port.
+    packages: packages whose versions are reported. peer: its folder below `peers`, or None for this project.
+    path: path of the requests. variables: its environment variables, with {port} filled in.
     """
 
     name: str
@@ -41,17 +40,17 @@ class Service:
 
     @property
     def folder(self) -> Path:
-        """Where it is started."""
+        """Return the working folder of the server."""
         return HERE.parent if self.peer is None else HERE / "peers" / self.peer
 
     @property
     def environment(self) -> Path | None:
-        """Its virtual environment, None for the one that runs this."""
+        """Return the virtual environment of the service, or None for the current one."""
         return None if self.peer is None else ENVIRONMENTS / self.peer
 
     @property
     def commands(self) -> Path:
-        """Where the commands of its environment are."""
+        """Return the folder of the commands of its environment."""
         return Path(sys.executable).parent if self.environment is None else self.environment / "bin"
 
 
@@ -136,4 +135,4 @@ SERVICES: tuple[Service, ...] = (
     ),
 )
 
-TITLES: Mapping[str, str] = {each.name: each.title for each in SERVICES}
+TITLES: Mapping[str, str] = {service.name: service.title for service in SERVICES}

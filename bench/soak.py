@@ -1,4 +1,4 @@
-"""Some minutes of good and bad traffic, and what the server holds meanwhile: `python -m bench.soak [SECONDS]`."""
+"""Send good and bad traffic for some minutes, and report the memory of the server: `python -m bench.soak [SECONDS]`."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ TRAFFIC = {
 }
 CHANCE = random.Random(0)  # noqa: S311  no secret
 LEAVES = 0.2
-"""Share of the requests whose client leaves before it has sent all, or before it is answered."""
+"""Share of the requests whose client leaves before it has sent all, or before it has the reply."""
 
 
 def main() -> None:
-    """Starts a server, and prints a line about it now and then."""
+    """Start a server, and print a line about it at regular intervals."""
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
     with NamedTemporaryFile("r") as log, Path(log.name).open("w") as stderr:
         command = [sys.executable, "-m", "service", "--host", HOST, "--port", "0"]
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def port_of(log: Path) -> int:
-    """The port of a server that is starting. Raises TimeoutError."""
+    """Return the port of a server that is starting. Raises TimeoutError."""
     deadline = monotonic() + START_SECONDS
     while monotonic() < deadline:
         if found := STARTED.search(log.read_text()):
@@ -66,7 +66,7 @@ def port_of(log: Path) -> int:
 
 
 async def soak(pid: int, port: int, seconds: float) -> None:
-    """Traffic for so many seconds; what the server holds is printed at even times, and once more when all is quiet."""
+    """Run the clients for some seconds. Print the resources of the server at regular intervals, and once more at the end."""
     outcomes = Counter[str]()
     write(f"{'seconds':>8} {'MiB':>6} {'peak':>6} {'files':>6} {'threads':>8} {'answers':>9}")
     report(pid, 0, outcomes)
@@ -82,7 +82,7 @@ async def soak(pid: int, port: int, seconds: float) -> None:
 
 
 def report(pid: int, seconds: float, outcomes: Counter[str]) -> None:
-    """Prints memory, descriptors and threads of the server."""
+    """Print memory, descriptors and threads of the server."""
     lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     now, peak = (int(lines[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
     files = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
@@ -90,13 +90,13 @@ def report(pid: int, seconds: float, outcomes: Counter[str]) -> None:
 
 
 def write(line: str) -> None:
-    """Prints a line at once."""
+    """Print a line and flush."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
 async def client(port: int, deadline: float, outcomes: Counter[str]) -> None:
-    """One request after another, each on a connection of its own, until the time is over."""
+    """Send requests one after another, each on a new connection, until the deadline."""
     while monotonic() < deadline:
         path, headers, body = CHANCE.choice(list(TRAFFIC.values()))
         head = (
@@ -106,7 +106,7 @@ async def client(port: int, deadline: float, outcomes: Counter[str]) -> None:
 
 
 async def exchange(port: int, sent: bytes) -> str:
-    """The status of the reply, or what came in its place."""
+    """Return the status of the reply, or the way the connection ended."""
     reader, writer = await asyncio.open_connection(HOST, port)
     try:
         leaves = CHANCE.random() < LEAVES

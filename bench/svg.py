@@ -1,4 +1,4 @@
-"""The little SVG that the pictures need: text, lines, bars, logarithmic scales."""
+"""SVG elements of the pictures: text, lines, bars, logarithmic scales."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ STYLE = """
     .dot.ours { fill: #56b4e9 } .dot.peer { fill: #e69f00 } .dot.limit { fill: #9198a1 }
   }
 """
-"""The colours of Okabe and Ito, which the colour-blind can tell apart, on a card of its own: white, or dark if asked."""
+"""Colours of Okabe and Ito, distinguishable with colour blindness, on a white card, or a dark one in dark mode."""
 
 
 @dataclass(frozen=True)
 class LogScale:
-    """Values to pixels: low at start, high at end, each decade as long as the next."""
+    """A logarithmic scale from values to pixels: low at start, high at end."""
 
     low: float
     high: float
@@ -50,23 +50,23 @@ class LogScale:
     end: float
 
     def __call__(self, value: float) -> float:
-        """The pixel of a value."""
+        """Return the pixel of a value."""
         return self.start + (self.end - self.start) * log10(value / self.low) / log10(self.high / self.low)
 
     def decades(self) -> list[float]:
-        """The powers of ten in range."""
+        """Return the powers of ten in range."""
         return [10.0**power for power in range(ceil(log10(self.low)), floor(log10(self.high)) + 1)]
 
 
 def decades_around(values: Iterable[float], below: float = 0.0) -> tuple[float, float]:
-    """Powers of ten around all values, the lower one at least so much of a decade below them."""
+    """Return the powers of ten around all values, the lower one at least a margin of a decade below them."""
     logarithms = [log10(value) for value in values]
     low = floor(min(logarithms) - below)
     return 10.0**low, 10.0 ** max(ceil(max(logarithms)), low + 1)
 
 
 def document(width: float, height: float, title: str, parts: Iterable[str]) -> str:
-    """A whole picture on its card."""
+    """Return a whole picture on its card."""
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(title)}">',
@@ -79,37 +79,37 @@ def document(width: float, height: float, title: str, parts: Iterable[str]) -> s
 
 
 def text(x: float, y: float, content: str, style: str = "", anchor: str = "start") -> str:
-    """A line of text whose base line is at y."""
+    """Return a line of text whose base line is at y."""
     return f'<text x="{x:.1f}" y="{y:.1f}" class="{style}" text-anchor="{anchor}">{escape(content)}</text>'
 
 
 def line(x1: float, y1: float, x2: float, y2: float) -> str:
-    """A grid line."""
+    """Return a grid line."""
     return f'<path class="grid" d="M{x1:.1f} {y1:.1f}L{x2:.1f} {y2:.1f}"/>'
 
 
 def bar(x: float, y: float, width: float, height: float, style: str) -> str:
-    """A bar."""
+    """Return a bar."""
     return (
         f'<rect class="bar {style}" x="{x:.1f}" y="{y:.1f}" width="{max(width, 1.0):.1f}" height="{height:g}" rx="2"/>'
     )
 
 
 def curve(points: list[tuple[float, float]], style: str) -> str:
-    """A line through points, each with a dot."""
+    """Return a line through points, with a dot at each."""
     path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
     dots = "".join(f'<circle class="dot {style}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in points)
     return f'<path class="line {style}" d="M{path}"/>{dots}'
 
 
 def number(value: float) -> str:
-    """A number as people read it: three digits that count."""
+    """Return a number with three significant digits."""
     places = max(0, 2 - floor(log10(value))) if value > 0 else 0
     return f"{value:,.{places}f}"
 
 
 def power(value: float) -> str:
-    """A power of ten at an axis: 0.1, 10, 1k, 1M."""
+    """Return the label of a power of ten: 0.1, 10, 1k, 1M."""
     for unit, name in ((1e6, "M"), (1e3, "k")):
         if value >= unit:
             return f"{value / unit:g}{name}"

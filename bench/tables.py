@@ -1,4 +1,4 @@
-"""The tables of the report, in Markdown."""
+"""Tables of the report, in Markdown."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 FIGURES: Mapping[str, Callable[[Measurement], float]] = {
-    "requests/s": lambda each: each.requests_per_second,
-    "CPU ms": lambda each: each.cpu_ms,
-    "p50 ms": lambda each: each.p50_ms,
-    "p99 ms": lambda each: each.p99_ms,
-    "MB/s": lambda each: each.megabytes_per_second,
-    "peak MB": lambda each: each.peak_megabytes,
+    "requests/s": lambda measurement: measurement.requests_per_second,
+    "CPU ms": lambda measurement: measurement.cpu_ms,
+    "p50 ms": lambda measurement: measurement.p50_ms,
+    "p99 ms": lambda measurement: measurement.p99_ms,
+    "MB/s": lambda measurement: measurement.megabytes_per_second,
+    "peak MB": lambda measurement: measurement.peak_megabytes,
 }
 RATE, CPU = FIGURES["requests/s"], FIGURES["CPU ms"]
 
@@ -26,7 +26,7 @@ NOTHING = "-"
 
 
 def ratios(results: Results) -> str:
-    """How this service compares with the others: its requests/s over theirs, and in brackets their CPU time over its."""
+    """Return the ratios to the other services: requests/s, and in brackets the inverse of the CPU time."""
     points = results.points(PEERS)
     lines = [
         [f"{TITLES[ours]} / {TITLES[other]}", *(_ratio(results, ours, other, point) for point in points)]
@@ -37,29 +37,29 @@ def ratios(results: Results) -> str:
 
 
 def shape(results: Results, point: Point) -> str:
-    """Every figure of every service at a shape, and the ratio to plain FastAPI."""
+    """Return every figure of every service at a shape, and the ratio to plain FastAPI."""
     lines = []
-    for each in present(results):
-        cells = [_cell(results.median(each.name, point, figure)) for figure in FIGURES.values()]
-        times = _over(results.median(each.name, point, RATE), results.median("fastapi", point, RATE))
-        title = f"{each.title} (failed)" if each.name in results.failures else each.title
+    for service in present(results):
+        cells = [_cell(results.median(service.name, point, figure)) for figure in FIGURES.values()]
+        times = _over(results.median(service.name, point, RATE), results.median("fastapi", point, RATE))
+        title = f"{service.title} (failed)" if service.name in results.failures else service.title
         lines.append([title, *cells, times])
     return markdown(["", *FIGURES, "over plain FastAPI"], lines)
 
 
 def starts(results: Results) -> str:
-    """Start-up, memory after it, versions; and what went wrong."""
+    """Return the start time, the memory after the start, the versions and the failures."""
     lines = []
-    for each in present(results):
-        versions = ", ".join(f"{name} {version}" for name, version in results.versions.get(each.name, {}).items())
-        seconds = _cell(results.median_start(each.name, lambda start: start.seconds))
-        idle = _cell(results.median_start(each.name, lambda start: start.idle_megabytes))
-        lines.append([each.title, seconds, idle, versions or NOTHING, results.failures.get(each.name, "")])
+    for service in present(results):
+        versions = ", ".join(f"{name} {version}" for name, version in results.versions.get(service.name, {}).items())
+        seconds = _cell(results.median_start(service.name, lambda start: start.seconds))
+        idle = _cell(results.median_start(service.name, lambda start: start.idle_megabytes))
+        lines.append([service.title, seconds, idle, versions or NOTHING, results.failures.get(service.name, "")])
     return markdown(["", "first answer after, s", "idle MB", "versions", "failure"], lines)
 
 
 def growth(results: Results) -> str:
-    """What this service needs as its requests grow."""
+    """Return the cost of a request of this service as it grows."""
     lines = [
         [
             point.shape,
@@ -73,13 +73,13 @@ def growth(results: Results) -> str:
 
 
 def compute(comparisons: list[Comparison]) -> str:
-    """The arithmetic alone, beside SciPy's: a line for each shape and dtype."""
+    """Return the time of the computation alone beside that of SciPy, a line for each shape and dtype."""
     lines: dict[tuple[str, str], list[str]] = {}
-    for each in comparisons:
-        cells = lines.setdefault((f"{each.rows:,} x {each.classes:,}", each.dtype), [])
-        ours = (each.one_core_seconds, each.all_cores_seconds)
-        cells += [number(seconds * 1e6) for seconds in (*ours, each.scipy_seconds)]
-        cells += [f"{each.scipy_seconds / seconds:.2f}" for seconds in ours]
+    for comparison in comparisons:
+        cells = lines.setdefault((f"{comparison.rows:,} x {comparison.classes:,}", comparison.dtype), [])
+        ours = (comparison.one_core_seconds, comparison.all_cores_seconds)
+        cells += [number(seconds * 1e6) for seconds in (*ours, comparison.scipy_seconds)]
+        cells += [f"{comparison.scipy_seconds / seconds:.2f}" for seconds in ours]
     header = [f"{name}, one core" for name in ("softmax µs", "log-softmax µs")]
     measured = ["all cores", "SciPy", "times faster", "on all cores"]
     columns = [column for name in header for column in (name, *measured)]
@@ -87,12 +87,12 @@ def compute(comparisons: list[Comparison]) -> str:
 
 
 def present(results: Results) -> list[Service]:
-    """Those who were to be measured, in the order of the table."""
-    return [each for each in SERVICES if each.name in results.services]
+    """Return the services of the run, in the order of the table."""
+    return [service for service in SERVICES if service.name in results.services]
 
 
 def markdown(header: list[str], lines: Iterable[list[str]]) -> str:
-    """A table whose first column is text and whose others are numbers."""
+    """Return a table whose first column is text and whose other columns are numbers."""
     rule = [":--", *("--:" for _ in header[1:])]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *lines]) + "\n"
 

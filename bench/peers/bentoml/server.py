@@ -15,10 +15,10 @@ class Reply(bentoml.IODescriptor):
 
 @bentoml.service(workers=1, logging={"access": {"enabled": False}})
 class Softmax:
-    """The softmax of each row."""
+    """Softmax of each row."""
 
     @bentoml.api
     def softmax(self, logits: npt.NDArray[np.float64]) -> Reply:
-        """The probabilities."""
+        """Return the probabilities."""
         exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return Reply(probabilities=exponentials / exponentials.sum(axis=-1, keepdims=True))

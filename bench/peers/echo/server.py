@@ -1,4 +1,4 @@
-"""The limit of a Python server: uvicorn sends back the bytes it was sent, and nothing is done in between."""
+"""The limit of a Python server: uvicorn sends back the bytes it received."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Event = dict[str, Any]
 
 
 async def app(_: Event, receive: Callable[[], Awaitable[Event]], send: Callable[[Event], Awaitable[None]]) -> None:
-    """Answers a request with its own body."""
+    """Answer a request with its own body."""
     chunks, more = [], True
     while more:
         message = await receive()

@@ -1,4 +1,4 @@
-"""What one writes first: FastAPI with the tensor as nested lists. Once in a thread, once on the event loop."""
+"""Plain FastAPI with the tensor as nested lists: once in a thread, once on the event loop."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ app = FastAPI()
 
 @app.post("/softmax")
 def softmax(request: Request) -> Reply:
-    """The softmax of each row; FastAPI calls it in a thread."""
+    """Return the softmax of each row, in a thread of FastAPI."""
     logits = np.array(request.logits)
     exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
     probabilities = exponentials / exponentials.sum(axis=-1, keepdims=True)
@@ -33,5 +33,5 @@ def softmax(request: Request) -> Reply:
 
 @app.post("/async-softmax")
 async def async_softmax(request: Request) -> Reply:
-    """The same, on the event loop."""
+    """Return the softmax of each row, on the event loop."""
     return softmax(request)

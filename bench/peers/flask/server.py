@@ -1,4 +1,4 @@
-"""Flask, served by gunicorn with threads, which keeps connections open."""
+"""Flask behind gunicorn with threads, which keeps connections open."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ app = Flask(__name__)
 
 @app.post("/softmax")
 def softmax() -> Response:
-    """The softmax of each row."""
+    """Return the softmax of each row."""
     logits = np.array(request.get_json()["logits"])
     exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
     probabilities = exponentials / exponentials.sum(axis=-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""LitServe: one worker computes, one process answers HTTP."""
+"""LitServe with one worker and one HTTP process."""
 
 import sys
 from typing import Any
@@ -9,23 +9,23 @@ import numpy.typing as npt
 
 
 class Softmax(litserve.LitAPI):
-    """The softmax of each row."""
+    """Softmax of each row."""
 
     def setup(self, device: str) -> None:
-        """There is no model to load."""
+        """Load nothing."""
 
-    # without a type the parsed body arrives as it is, which is the fastest way
+    # without a type the parsed body is passed unchanged, the fastest way
     def decode_request(self, request) -> npt.NDArray[np.float64]:  # noqa: ANN001
-        """Nested lists to an array."""
+        """Return an array of the nested lists."""
         return np.array(request["logits"])
 
     def predict(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """The probabilities."""
+        """Return the probabilities."""
         exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
     def encode_response(self, probabilities: npt.NDArray[np.float64]) -> dict[str, Any]:
-        """The array to nested lists."""
+        """Return nested lists of the array."""
         return {"probabilities": probabilities.tolist()}
 
 

@@ -1,4 +1,4 @@
-"""MLServer with a runtime of our own, which it talks to in Open Inference Protocol JSON."""
+"""MLServer with a custom runtime, over Open Inference Protocol JSON."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from mlserver.types import InferenceRequest, InferenceResponse
 
 
 class Softmax(MLModel):
-    """The softmax of each row."""
+    """Softmax of each row."""
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        """The probabilities."""
+        """Return the probabilities."""
         logits = NumpyCodec.decode_input(payload.inputs[0])
         exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
         probabilities = exponentials / exponentials.sum(axis=-1, keepdims=True)

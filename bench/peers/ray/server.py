@@ -1,4 +1,4 @@
-"""Ray Serve with FastAPI as its ingress: one proxy, one replica."""
+"""Ray Serve with FastAPI ingress: one proxy, one replica."""
 
 import sys
 
@@ -27,11 +27,11 @@ class Reply(BaseModel):
 @serve.deployment(num_replicas=1, max_ongoing_requests=100)
 @serve.ingress(app)
 class Softmax:
-    """The softmax of each row."""
+    """Softmax of each row."""
 
     @app.post("/softmax")
     async def softmax(self, request: Request) -> Reply:
-        """The probabilities."""
+        """Return the probabilities."""
         logits = np.array(request.logits)
         exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
         probabilities = exponentials / exponentials.sum(axis=-1, keepdims=True)
