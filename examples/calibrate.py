@@ -1,9 +1,9 @@
-"""A classifier that is too sure of itself, calibrated by POST /gradient: python examples/calibrate.py
+"""Calibrate an overfitted classifier of handwritten digits: .venv/bin/python examples/calibrate.py
 
-You will see a temperature that the service finds on held-out digits, the calibration error before and after it, and find
-calibration.svg: two reliability diagrams, in which the bars of a classifier that knows what it knows end on the diagonal.
+The program fits a temperature to held-out digits and prints the calibration error before and after. It draws two
+reliability diagrams in calibration.svg; the bars of a calibrated classifier end on the diagonal.
 
-The service must be running (`make run`); `make install` brings httpx, matplotlib, NumPy, scikit-learn and SciPy.
+Start the service first (`make run`). `make install` installs httpx, matplotlib, NumPy, scikit-learn and SciPy.
 
 .. [1] Guo, Pleiss, Sun & Weinberger (2017), On calibration of modern neural networks.
 """
@@ -29,7 +29,7 @@ COOLEST, HOTTEST = 0.05, 50.0
 
 
 def overfitted() -> list[tuple[Array, Array]]:
-    """Logits and labels of digits in two halves, by a classifier that learned 150 others by heart."""
+    """Return logits and labels of digits in two halves, from a classifier that has overfitted 150 other digits."""
     images, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(labels))
     learned, held_out = order[:LEARNED], order[LEARNED:]
@@ -39,7 +39,7 @@ def overfitted() -> list[tuple[Array, Array]]:
 
 
 def fit(client: httpx.Client, logits: Array, labels: Array) -> float:
-    """The temperature of the least loss, where the derivative of the loss by it changes its sign."""
+    """Return the temperature with the smallest loss, where the derivative of the loss changes its sign."""
     request = {"logits": logits.tolist(), "targets": labels.tolist(), "outputs": ["temperature_gradient"]}
 
     def slope(temperature: float) -> float:
@@ -50,13 +50,13 @@ def fit(client: httpx.Client, logits: Array, labels: Array) -> float:
 
 
 def probabilities(client: httpx.Client, logits: Array, temperature: float) -> Array:
-    """Softmax at a temperature."""
+    """Return the probabilities at a temperature."""
     request = {"logits": logits.tolist(), "temperature": temperature, "outputs": ["probabilities"]}
     return np.array(client.post("/softmax", json=request).raise_for_status().json()["probabilities"])
 
 
 def reliability(predicted: Array, labels: Array) -> tuple[Array, Array, Array]:
-    """Of the digits in each bin of confidence: how many there are, their mean confidence, the share that is right."""
+    """Return the count, the mean confidence and the accuracy of the digits in each bin of confidence."""
     confidence, right = predicted.max(axis=1), predicted.argmax(axis=1) == labels
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     counts = np.bincount(bins, minlength=BINS)
@@ -65,12 +65,12 @@ def reliability(predicted: Array, labels: Array) -> tuple[Array, Array, Array]:
 
 
 def calibration_error(counts: Array, sure: Array, accurate: Array) -> float:
-    """The expected calibration error: how far confidence is from accuracy, averaged over the digits."""
+    """Return the expected calibration error: the distance of confidence from accuracy, averaged over the digits."""
     return float(np.average(np.abs(sure - accurate), weights=counts))
 
 
 def picture(diagrams: dict[str, tuple[Array, Array, Array]]) -> Figure:
-    """The reliability diagrams by title, side by side."""
+    """Draw the reliability diagrams side by side."""
     figure = Figure(figsize=(10, 5), layout="constrained")
     middles = (np.arange(BINS) + 0.5) / BINS
     for panel, (title, (counts, sure, accurate)) in zip(
@@ -88,9 +88,9 @@ def picture(diagrams: dict[str, tuple[Array, Array, Array]]) -> Figure:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Fits, tells what became better, and draws."""
+    """Fit the temperature, print the errors, and draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", default="http://localhost:8000", help="where the service is")
+    parser.add_argument("--url", default="http://localhost:8000", help="address of the service")
     parser.add_argument("--pictures", type=Path, default=Path("build"), help="folder to draw in")
     options = parser.parse_args(arguments)
     (logits, labels), (unseen, truth) = overfitted()

@@ -1,9 +1,9 @@
-"""What it costs to ask the service for what three lines could compute: python examples/compare.py
+"""Compare the time of a request with that of a library call: .venv/bin/python examples/compare.py
 
-You will see a table of milliseconds for batches of three sizes: softmax by three lines of NumPy and by SciPy in this
-process, and by the service, with the answer back as an array, over .npy files and over JSON.
+The program prints milliseconds for softmax of batches of three sizes: by three lines of NumPy and by SciPy in this
+process, and by the service over .npy files and over JSON, until the answer is an array.
 
-The service must be running (`make run`); `make install` brings httpx, NumPy and SciPy.
+Start the service first (`make run`). `make install` installs httpx, NumPy and SciPy.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ Array = Any
 Way = Callable[[Array], Array]
 
 SIZES = ((1, 10), (64, 1000), (1024, 1000))
-MOST = 2000
-"""Calls that are timed of each way, unless the seconds are over before."""
+MAX_CALLS = 2000
+"""Largest number of calls to time for one way and one size."""
 
 
 def three_lines(logits: Array) -> Array:
-    """Softmax as everybody writes it."""
+    """Return the softmax of three lines of NumPy."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     exponentials = np.exp(shifted)
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
 def over_npy(client: httpx.Client, logits: Array) -> Array:
-    """Softmax of the service, by files of NumPy."""
+    """Return the softmax of the service, over .npy files."""
     body = io.BytesIO()
     np.save(body, logits)
     headers = {"Content-Type": "application/x-npy"}
@@ -45,16 +45,16 @@ def over_npy(client: httpx.Client, logits: Array) -> Array:
 
 
 def over_json(client: httpx.Client, logits: Array) -> Array:
-    """Softmax of the service, by nested lists of numbers."""
+    """Return the softmax of the service, over JSON."""
     reply = client.post("/softmax", json={"logits": logits.tolist(), "outputs": ["probabilities"]})
     return np.array(json.loads(reply.raise_for_status().content)["probabilities"])
 
 
 def milliseconds(way: Way, logits: Array, seconds: float) -> float:
-    """The median time of a call, after one that warms up and shows that the way is right."""
+    """Return the median time of a call, in milliseconds, after one that warms up and is compared with SciPy."""
     np.testing.assert_allclose(way(logits), softmax(logits, axis=1), rtol=1e-12)
     times: list[float] = []
-    while len(times) < MOST and sum(times) < seconds:
+    while len(times) < MAX_CALLS and sum(times) < seconds:
         start = perf_counter()
         way(logits)
         times.append(perf_counter() - start)
@@ -62,10 +62,10 @@ def milliseconds(way: Way, logits: Array, seconds: float) -> float:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measures, and prints the table."""
+    """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", default="http://localhost:8000", help="where the service is")
-    parser.add_argument("--seconds", type=float, default=2.0, help="how long to measure each cell of the table")
+    parser.add_argument("--url", default="http://localhost:8000", help="address of the service")
+    parser.add_argument("--seconds", type=float, default=2.0, help="seconds to measure each cell of the table")
     options = parser.parse_args(arguments)
     random = np.random.default_rng(0)
     with httpx.Client(base_url=options.url, timeout=60) as client:

@@ -1,9 +1,9 @@
-"""Handwritten digits, learned by nothing but POST /gradient: python examples/train_digits.py
+"""Train a classifier of handwritten digits with POST /gradient: .venv/bin/python examples/train_digits.py
 
-You will see a progress bar with the loss as it falls, then how many digits it recognises that it never learned from,
-and find digits.svg: the learning curve, which digits are taken for which, and the weights of each class as an image.
+The program shows the loss while it trains, and prints the accuracy on held-out digits. It draws the learning curve, the
+confusion matrix and the weights of each class in digits.svg.
 
-The service must be running (`make run`); `make install` brings httpx, matplotlib, NumPy, rich and scikit-learn.
+Start the service first (`make run`). `make install` installs httpx, matplotlib, NumPy, rich and scikit-learn.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RATE = 1.0
 
 
 def ask(client: httpx.Client, operation: str, arrays: Arrays, outputs: str, **parameters: float) -> Arrays:
-    """Two outputs or more, by name: the arrays go and come as .npz archives, the parameters in the query string."""
+    """Return two outputs or more by name. Arrays travel as .npz archives, and parameters in the query string."""
     body = io.BytesIO()
     np.savez(body, allow_pickle=False, **arrays)
     query: dict[str, str | float] = {"outputs": outputs, **parameters}
@@ -39,7 +39,7 @@ def ask(client: httpx.Client, operation: str, arrays: Arrays, outputs: str, **pa
 
 
 def digits() -> tuple[Arrays, Arrays]:
-    """Three quarters to learn from and a quarter that is held out: rows of 64 pixels from 0 to 1, and their classes."""
+    """Return three quarters of the digits to train on and a quarter to test: 64 pixels from 0 to 1, and the classes."""
     images, labels = load_digits(return_X_y=True)
     parts = np.split(np.random.default_rng(0).permutation(len(labels)), [3 * len(labels) // 4])
     learned, held_out = ({"inputs": images[rows] / 16, "targets": labels[rows]} for rows in parts)
@@ -47,7 +47,7 @@ def digits() -> tuple[Arrays, Arrays]:
 
 
 def train(client: httpx.Client, learned: Arrays, held_out: Arrays, steps: int) -> tuple[Arrays, Arrays]:
-    """The loss at each step, of the batch it learns from and of what is held out; and the layer after the last."""
+    """Return the loss of the batch and of the held-out digits at each step, and the layer after the last step."""
     layer: Arrays = {"weights": np.zeros((CLASSES, PIXELS)), "bias": np.zeros(CLASSES)}
     losses: Arrays = {"batch": [], "held out": []}
     random = np.random.default_rng(0)
@@ -65,7 +65,7 @@ def train(client: httpx.Client, learned: Arrays, held_out: Arrays, steps: int) -
 
 
 def picture(losses: Arrays, confusion: Array, weights: Array) -> Figure:
-    """The learning curve and the confusion matrix side by side, above the weights."""
+    """Draw the learning curve and the confusion matrix side by side, above the weights."""
     figure = Figure(figsize=(10, 6.6), layout="constrained")
     rows: list[Any] = [["curve"] * 5 + ["confusion"] * 5, list("0123456789")]
     panels = figure.subplot_mosaic(rows, height_ratios=[5, 1])
@@ -96,9 +96,9 @@ def picture(losses: Arrays, confusion: Array, weights: Array) -> Figure:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Trains, tells how well, and draws."""
+    """Train, print the accuracy, and draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", default="http://localhost:8000", help="where the service is")
+    parser.add_argument("--url", default="http://localhost:8000", help="address of the service")
     parser.add_argument("--steps", type=int, default=500, help="steps of gradient descent")
     parser.add_argument("--pictures", type=Path, default=Path("build"), help="folder to draw in")
     options = parser.parse_args(arguments)
