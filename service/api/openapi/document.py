@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 TITLE = "softmax-service"
 
-SUMMARY = "Softmax, cross-entropy loss and its analytic gradient for batches of logits, right to the last digits."
+SUMMARY = "Softmax, cross-entropy loss and its analytic gradient for batches of logits."
 
 DESCRIPTION = """\
 For logits `z` of `K` classes, temperature `T` and targets `t`:
