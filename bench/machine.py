@@ -1,4 +1,4 @@
-"""Where a run took place."""
+"""The machine of a run, and the versions of a service."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def describe() -> dict[str, str]:
 
 
 def versions(service: Service) -> dict[str, str]:
-    """The versions of its packages, as they are installed."""
+    """Return the installed versions of the packages of a service."""
     folder = next(service.commands.parent.glob("lib/python*/site-packages"))
     found = {distribution.name.lower(): distribution.version for distribution in distributions(path=[str(folder)])}
     return {name: found[name] for name in service.packages}
 
 
 def _pairs(path: Path) -> Iterator[tuple[str, str]]:
-    """The lines "name: value" of a file."""
+    """Yield the lines "name: value" of a file."""
     for line in path.read_text().splitlines():
         name, _, value = line.partition(":")
         yield name.strip(), value.strip()

@@ -1,4 +1,4 @@
-"""python -m bench.report: results.json as a page with tables and pictures."""
+"""Write README.md and the pictures from results.json: .venv/bin/python -m bench.report"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ says how the figures were measured and what they mean.
 ![Requests per second of this service and its peers at {count} sizes](throughput.svg)
 
 - {connections} connections, {rounds} rounds with windows of {seconds:g} s
-- The server used {used:.0%} of its core and the load at most {busy:.0%} of the other, in the median window.
+- The server used {used:.0f} % of its core and the load at most {busy:.0f} % of the other, in the median window.
 
 ## Ratios
 
@@ -50,7 +50,7 @@ CPU is user and system time of all processes of the server. MB/s counts bodies b
 
 
 def page(results: Results) -> str:
-    """The report."""
+    """Return the page."""
     points = results.points(PEERS)
     return PAGE.format(
         count=len(points),
@@ -63,13 +63,13 @@ def page(results: Results) -> str:
         growth=tables.growth(results),
         compute=tables.compute(results.comparisons),
         machine="\n".join(f"- {name}: {value}" for name, value in results.machine.items()),
-        used=median(each.cpu_seconds / each.seconds for each in results.measurements),
-        busy=max(each.busy for each in results.measurements),
+        used=100 * median(each.cpu_seconds / each.seconds for each in results.measurements),
+        busy=100 * max(each.busy for each in results.measurements),
     )
 
 
 def main() -> None:
-    """Writes README.md and the pictures into the folder of the results, unless another is named."""
+    """Write the page and the pictures into a folder, by default that of the results."""
     parser = argparse.ArgumentParser("python -m bench.report", description=__doc__)
     parser.add_argument("results", type=Path, nargs="?", default=FILE)
     parser.add_argument("--folder", type=Path, default=FILE.parent)
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def write(path: Path, content: str) -> None:
-    """Writes a file."""
+    """Write a text file."""
     path.write_text(content, encoding="utf-8")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from bench import report, results
 from service.api.problems import INTERNAL, PROBLEM_TYPES
 from service.settings import Settings
 from tests.docs.pages import PAGES, ROOT, blocks, commands, name, read
@@ -134,6 +135,10 @@ def test_readme_links_to_every_page() -> None:
     readme = read(ROOT / "README.md")
     for page in PAGES:
         assert name(page) in {"README.md", "docs/index.md"} or f"({name(page)}" in readme, name(page)
+
+
+def test_benchmarks_are_those_of_the_results() -> None:
+    assert read(ROOT / "bench/README.md") == report.page(results.load(results.FILE))
 
 
 def test_javascript_shown_is_the_example() -> None:
