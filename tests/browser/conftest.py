@@ -1,4 +1,4 @@
-"""A headless Chromium that may talk to the service and to nobody else."""
+"""A headless Chromium that may reach only the service."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FLAGS = [
-    "--no-sandbox",  # it is root in a container, and opens only pages of ours
+    "--no-sandbox",  # a container runs it as root, and it opens only pages of this project
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -28,7 +28,7 @@ SCREENSHOTS = Path(".screenshots")
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Chromium as Debian ships it."""
+    """Chromium as Debian packages it."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         yield browser
@@ -37,7 +37,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page that may only reach loopback. It fails the test if it tried more, or wrote an error to its console."""
+    """A page that reaches only loopback. A request elsewhere or an error in its console fails the test."""
     with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
         page = context.new_page()
         page.set_default_timeout(20_000)
@@ -51,12 +51,12 @@ def page(browser: Browser) -> Iterator[Page]:
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
         yield page
-        # Chromium reports every refusal of the API as an error, which the tests provoke on purpose
+        # Chromium reports error responses of the API in the console; tests cause them on purpose.
         assert [said for said in complaints if not said.startswith("Failed to load resource")] == []
 
 
 @pytest.fixture(scope="session")
 def screenshots() -> Path:
-    """Where pictures are kept, to be looked at."""
+    """Folder for pictures of the pages, to be looked at."""
     SCREENSHOTS.mkdir(exist_ok=True)
     return SCREENSHOTS

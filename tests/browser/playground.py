@@ -1,4 +1,4 @@
-"""What the tests of the playground do with the page."""
+"""Helpers of the playground tests: opening views, typing, and reading what the page shows."""
 
 from __future__ import annotations
 
@@ -6,70 +6,120 @@ import base64
 import io
 import json
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
+    import httpx
     import numpy.typing as npt
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
-DROP = """([selector, name, content]) => {
-  const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
+expect.set_options(timeout=20_000)  # a busy machine is slow, and a passing test never waits that long
+
+DROP = """([selector, files]) => {
   const dataTransfer = new DataTransfer();
-  dataTransfer.items.add(new File([bytes], name));
-  document.querySelector(selector).dispatchEvent(new DragEvent("drop", { dataTransfer, cancelable: true }));
+  for (const [name, content] of files) {
+    const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
+    dataTransfer.items.add(new File([bytes], name));
+  }
+  const options = { dataTransfer, cancelable: true, bubbles: true };
+  document.querySelector(selector).dispatchEvent(new DragEvent("drop", options));
 }"""
-"""Drops a file on an element, as a hand would."""
 
-SHOWN = """() => Array.from(document.querySelectorAll("[data-output]"), (element) => [
+SHOWN = """() => Array.from(document.querySelectorAll("#network-view [data-output]"), (element) => [
   element.dataset.output, element.dataset.value, element.textContent
 ])"""
-"""Every number of a reply that is on the page: which, with all its digits, and as it is written."""
+"""Return each number of a reply on the page: its field, all its digits, and its text."""
 
-DIGITS = re.compile(r"−?\d+\.\d{4}|−?\d\.\d\de[+−]\d+|∞|–")
+SECONDS_TO_SETTLE = 20
 
 
-def open_page(page: Page, server: str, view: str = "network") -> None:
-    """The page, once it shows the answer to its first request."""
-    page.goto(f"{server}/playground#{view}")
+def open_page(page: Page, server: str, address: str = "") -> None:
+    """Open the playground at a fragment, and wait for the answer to its first request."""
+    page.goto(f"{server}/playground{address}")
     expect(page.locator("#loss")).not_to_have_text("–")
 
 
-def drop(page: Page, field: str, name: str, content: bytes) -> None:
-    """A file dropped on the field for logits or labels."""
-    page.evaluate(DROP, [f"#{field}-drop", name, base64.b64encode(content).decode()])
+def type_into(field: Locator, text: str) -> None:
+    """Replace the text of a field with the keyboard, as a person does."""
+    field.click()
+    field.press("Control+A")
+    field.press("Delete")
+    field.press_sequentially(text)
+
+
+def number_field(page: Page, name: str) -> Locator:
+    """Find the field for a number of the network."""
+    return page.get_by_role("spinbutton", name=name, exact=True)
+
+
+def drop(page: Page, selector: str, files: dict[str, bytes]) -> None:
+    """Drop files on an element."""
+    encoded = [[name, base64.b64encode(content).decode()] for name, content in files.items()]
+    page.evaluate(DROP, [selector, encoded])
 
 
 def show(page: Page) -> None:
-    """Shows the data that was given, and waits until it is on the page."""
+    """Show the data that was given, and wait for the result."""
     page.get_by_role("button", name="Show", exact=True).click()
     page.locator("#results:not([hidden])").wait_for()
 
 
 def npy(array: npt.NDArray[Any]) -> bytes:
-    """An array as a .npy file."""
+    """Return an array as a .npy file."""
     stream = io.BytesIO()
     np.save(stream, array)
     return stream.getvalue()
 
 
+def npz(*, compressed: bool = False, **arrays: npt.NDArray[Any]) -> bytes:
+    """Return named arrays as a .npz file."""
+    stream = io.BytesIO()
+    (np.savez_compressed if compressed else np.savez)(stream, **arrays)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
 def request(page: Page) -> dict[str, Any]:
-    """The request that the page shows."""
+    """Return the request that the network view shows."""
     command = page.locator("#network-exchange-request").inner_text()
     found: dict[str, Any] = json.loads(command.split("-d '")[1].removesuffix("'"))
     return found
 
 
 def reply(page: Page) -> dict[str, Any]:
-    """The reply that the page shows."""
-    found: dict[str, Any] = json.loads(page.locator("#network-exchange-reply").inner_text())
+    """Return the reply that the network view shows."""
+    found: dict[str, Any] = json.loads(page.locator("#network-exchange-reply").inner_text() or "{}")
     return found
 
 
+def settle(page: Page, http: httpx.Client, **fields: Any) -> dict[str, Any]:
+    """Wait until the page shows the service's reply to a request with these fields, and return the reply."""
+    deadline = time.monotonic() + SECONDS_TO_SETTLE
+    while time.monotonic() < deadline:
+        sent = request(page)
+        answer: dict[str, Any] = http.post("/gradient", json=sent).json()
+        shown = reply(page)
+        if fields.items() <= sent.items() and same(shown, answer):
+            return shown
+        page.wait_for_timeout(50)
+    raise AssertionError(f"the page did not settle: {request(page)}, {reply(page)}")
+
+
+def same(shown: dict[str, Any], answer: dict[str, Any]) -> bool:
+    """Return whether two answers are equal, apart from the request id of an error."""
+    return {**shown, "instance": None} == {**answer, "instance": None}
+
+
+def values(page: Page, *names: str) -> list[str]:
+    """Return the numbers in nodes of the picture."""
+    return [page.locator(f"[data-name={name}] .value").text_content() or "" for name in names]
+
+
 def at(answer: dict[str, Any], path: str) -> Any:
-    """A number of an answer: weights_gradient.0.2, say."""
+    """Return a number of an answer by its path, such as weights_gradient.0.2."""
     found: Any = answer
     for part in path.split("."):
         found = found[int(part)] if isinstance(found, list) else found[part]
@@ -77,7 +127,18 @@ def at(answer: dict[str, Any], path: str) -> Any:
 
 
 def written(value: Any) -> str:
-    """A number as the page writes it."""
+    """Return a number as the page writes it."""
     number = float(value)
-    text = f"{number:.2e}" if number and (abs(number) < 1e-4 or abs(number) >= 1e5) else f"{number:.4f}"
-    return re.sub(r"e([+-])0*(\d)", r"e\1\2", text).replace("-", "−")
+    size = abs(number)
+    if np.isinf(number):
+        text = "∞" if number > 0 else "-∞"
+    elif number and (size < 1e-4 or size >= 1e5):
+        text = re.sub(r"e([+-])0*(\d)", r"e\1\2", f"{number:.2e}")
+    else:
+        text = f"{number:.4f}" if size < 100 else f"{number:#.6g}"
+    return text.replace("-", "−")
+
+
+def as_number(text: str) -> float:
+    """Return the number that the page wrote."""
+    return float(text.replace("−", "-").replace("∞", "inf"))

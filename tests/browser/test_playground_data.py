@@ -42,13 +42,13 @@ def output(page: Page, name: str) -> float:
 @pytest.fixture
 def data(page: Page, server: str) -> Page:
     """The page at its second view."""
-    open_page(page, server, "data")
+    open_page(page, server, "#data")
     return page
 
 
 def test_a_dropped_npy_of_2000_rows_is_shown_with_its_labels(data: Page, http: httpx.Client, screenshots: Path) -> None:
-    drop(data, "logits", "logits.npy", npy(LOGITS))
-    drop(data, "labels", "labels.npy", npy(LABELS))
+    drop(data, "#logits-drop", {"logits.npy": npy(LOGITS)})
+    drop(data, "#labels-drop", {"labels.npy": npy(LABELS)})
     expect(data.locator("#logits-name")).to_have_text("logits.npy, 160.1 kB")
     show(data)
     answer = evaluate(http, LOGITS, LABELS)
@@ -74,13 +74,13 @@ def test_a_npy_of_any_numbers_goes_to_the_service_as_it_is(data: Page, http: htt
     data.locator("#labels-text").fill(" ".join(map(str, LABELS[:50])))
     for kind, dtype in (("float32", "float32"), ("float16", "float32"), ("int32", "float64"), (">f8", "float64")):
         logits = (LOGITS[:50] * 4).astype(kind)
-        drop(data, "logits", f"{kind}.npy", npy(np.asfortranarray(logits)))
+        drop(data, "#logits-drop", {f"{kind}.npy": npy(np.asfortranarray(logits))})
         show(data)
         assert output(data, "loss") == evaluate(http, logits, LABELS[:50], dtype=dtype)["loss"], kind
 
 
 def test_rows_without_labels_are_shown_by_their_entropy(data: Page, http: httpx.Client) -> None:
-    drop(data, "logits", "logits.npy", npy(LOGITS[:30]))
+    drop(data, "#logits-drop", {"logits.npy": npy(LOGITS[:30])})
     show(data)
     request = {"logits": LOGITS[:30].tolist(), "outputs": ["entropy"]}
     entropy = max(http.post("/softmax", json=request).json()["entropy"])
@@ -131,7 +131,7 @@ def test_a_bad_file_shows_its_problem_beside_its_field(data: Page) -> None:
     for name, content, field, problem in BAD:
         if field == "labels":
             data.locator("#logits-text").fill("1 2\n3 4")
-        drop(data, field, name, content)
+        drop(data, f"#{field}-drop", {name: content})
         data.get_by_role("button", name="Show", exact=True).click()
         expect(data.locator(f"#problem-data-{field}")).to_contain_text(problem)
         expect(data.locator("#results")).to_be_hidden()
@@ -144,7 +144,7 @@ def test_nothing_to_show_is_said_so(data: Page) -> None:
 
 def test_the_fitted_temperature_is_where_the_services_derivative_is_0(data: Page, http: httpx.Client) -> None:
     logits, labels = LOGITS[:500], LABELS[:500]
-    drop(data, "logits", "logits.npy", npy(logits))
+    drop(data, "#logits-drop", {"logits.npy": npy(logits)})
     data.locator("#labels-text").fill("\n".join(map(str, labels)))
     show(data)
     data.get_by_role("button", name="Fit the temperature").click()
@@ -166,8 +166,8 @@ def test_the_fitted_temperature_is_where_the_services_derivative_is_0(data: Page
 def test_the_results_can_be_taken_along_with_all_their_digits(
     data: Page, http: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drop(data, "logits", "logits.npy", npy(LOGITS[:20]))
-    drop(data, "labels", "labels.npy", npy(LABELS[:20]))
+    drop(data, "#logits-drop", {"logits.npy": npy(LOGITS[:20])})
+    drop(data, "#labels-drop", {"labels.npy": npy(LABELS[:20])})
     show(data)
     answer = evaluate(http, LOGITS[:20], LABELS[:20])
 
@@ -199,8 +199,8 @@ def test_the_results_can_be_taken_along_with_all_their_digits(
 
 
 def test_many_rows_do_not_freeze_the_page(data: Page) -> None:
-    drop(data, "logits", "logits.npy", npy(np.tile(LOGITS, (10, 1))))
-    drop(data, "labels", "labels.npy", npy(np.tile(LABELS, 10)))
+    drop(data, "#logits-drop", {"logits.npy": npy(np.tile(LOGITS, (10, 1)))})
+    drop(data, "#labels-drop", {"labels.npy": npy(np.tile(LABELS, 10))})
     data.evaluate("""() => {
       window.longest = 0;
       const start = (window.last = performance.now());
@@ -240,7 +240,7 @@ def test_a_cancelled_fit_can_be_started_again(data: Page) -> None:
 
 
 def test_a_click_on_the_heat_map_shows_the_row_under_it(data: Page) -> None:
-    drop(data, "logits", "logits.npy", npy(LOGITS[:4]))
+    drop(data, "#logits-drop", {"logits.npy": npy(LOGITS[:4])})
     show(data)
     data.get_by_label("Order").select_option("as sent")
     data.locator("canvas").click(position={"x": 20, "y": 300})

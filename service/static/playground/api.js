@@ -1,8 +1,8 @@
-// The service behind this page. Works in the page and in its worker.
+// Requests to the service, from the page and from its worker.
 
 import { authorization } from "./key.js";
 
-/** A refusal: the sentence of the service, and the places it speaks of. */
+/** An error response of the service: its sentence, and the places in the request that it names. */
 export class Refusal extends Error {
   constructor(problem) {
     super(problem.detail);
@@ -11,36 +11,34 @@ export class Refusal extends Error {
     this.problem = problem;
   }
 
-  /** The first field that is to blame, if the service says so. */
+  /** The first field that the error names, if there is one. */
   get field() {
     return this.places[0]?.loc[0];
   }
 }
 
 /**
- * Sends a body and reads the JSON of the answer: { reply, timing, size }. `received(done, total)` hears of every part,
- * `signal` ends it.
+ * Send a body and return { content, timing }, with the content of the response as a Blob. `received(done, total)` is
+ * called with the number of bytes after each part of the response, and `signal` cancels the request.
  *
- * Throws Refusal, or an Error if there is no answer at all.
+ * Throws Refusal for an error response, and Error if no response came.
  */
-export async function post(url, body, contentType, { received, signal } = {}) {
+export async function post(url, body, contentType, { accept = "application/json", received, signal } = {}) {
   let response;
   try {
-    const headers = { "Content-Type": contentType, Accept: "application/json", ...authorization() };
+    const headers = { "Content-Type": contentType, Accept: accept, ...authorization() };
     response = await fetch(url, { method: "POST", headers, body, signal });
   } catch {
-    throw new Error("The service does not answer. Is it still running?");
+    throw new Error("The service does not answer. Check that it is running.");
   }
-  if (!response.ok) throw new Refusal(await problem(response));
-  const content = await download(response, received);
+  if (!response.ok) throw new Refusal(await readProblem(response));
   return {
-    reply: JSON.parse(await content.text()),
+    content: await readContent(response, received),
     timing: response.headers.get("Server-Timing") ?? "",
-    size: content.size,
   };
 }
 
-async function download(response, received) {
+async function readContent(response, received) {
   if (!received) return response.blob();
   const total = Number(response.headers.get("Content-Length"));
   const reader = response.body.getReader();
@@ -54,30 +52,31 @@ async function download(response, received) {
   return new Blob(parts);
 }
 
-async function problem(response) {
+async function readProblem(response) {
   try {
     return await response.json();
   } catch {
-    return {
-      detail: `The service answered ${response.status} ${response.statusText}.`,
-    };
+    return { detail: `The service answered ${response.status} ${response.statusText}.` };
   }
 }
 
-/** Sends a JSON request to an operation. */
-export const ask = (url, request, signal) => post(url, JSON.stringify(request), "application/json", { signal });
+/** Send a JSON request and return { reply, timing }. */
+export async function ask(url, request, signal) {
+  const { content, timing } = await post(url, JSON.stringify(request), "application/json", { signal });
+  return { reply: JSON.parse(await content.text()), timing };
+}
 
 /**
- * A door for one at a time: `work` runs with the newest argument; those that came while it was busy are passed over,
- * so that a slider never waits for where it was a moment ago.
+ * Return a function that runs `work` with its argument, one call at a time. Of the calls made while it is busy only the
+ * newest runs, so the page never works through a queue of old positions of a slider.
  */
 export function latest(work) {
-  let busy = false;
+  let isBusy = false;
   let next;
   return async function enter(argument) {
     next = { argument };
-    if (busy) return;
-    busy = true;
+    if (isBusy) return;
+    isBusy = true;
     try {
       while (next) {
         const { argument: newest } = next;
@@ -85,7 +84,7 @@ export function latest(work) {
         await work(newest);
       }
     } finally {
-      busy = false;
+      isBusy = false;
     }
   };
 }

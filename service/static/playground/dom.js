@@ -1,4 +1,4 @@
-// Elements made of their parts: a text stays a text, and the content security policy has nothing to refuse.
+// Elements built from their parts. Text stays text: the page never parses HTML from a string.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -12,17 +12,17 @@ function fill(element, attributes, children) {
   return element;
 }
 
-/** An HTML element; an attribute that is a function listens to the event of its name. */
+/** Create an HTML element. An attribute that is a function listens to the event of its name. */
 export const html = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
 
-/** An SVG element. */
+/** Create an SVG element. */
 export const svg = (tag, attributes = {}, ...children) =>
   fill(document.createElementNS(SVG, tag), attributes, children);
 
-/** The element of the page with that id. */
+/** Return the element of the page with an id. */
 export const byId = (id) => document.getElementById(id);
 
-/** A table: its caption if it has one, heads of the columns, rows of cells; the first cell of a row is its head. */
+/** Create a table from a caption ("" for none), column heads and rows of cells. The first cell of a row is its head. */
 export function table(caption, heads, rows) {
   return html(
     "table",
@@ -39,11 +39,11 @@ export function table(caption, heads, rows) {
   );
 }
 
-/** A box that scrolls sideways, by keyboard too. */
+/** Create a box that scrolls sideways, by keyboard too. */
 export const scroller = (name, child) =>
   html("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": name }, child);
 
-/** Gives a file to the person who looks at the page. */
+/** Save a blob as a file of the person who uses the page. */
 export function download(name, blob) {
   const link = html("a", { href: URL.createObjectURL(blob), download: name });
   link.click();

@@ -1,37 +1,33 @@
-// The panel that shows a request as code, and its reply.
+// The panel that shows a request as code, and the reply to it.
 
+import { copyText } from "./clipboard.js";
 import { html } from "./dom.js";
 
 const LANGUAGES = { curl: "curl", python: "Python", javascript: "JavaScript" };
 
-/** Fills a panel; returns { request, reply } which show the samples of a request and the text of a reply. */
+/** Fill a panel. Return { request, reply }, which show the code of a request and the text of a reply. */
 export function exchangePanel(root) {
   let samples = {};
   let language = "curl";
-  const code = block(`${root.id}-request`);
-  const answer = block(`${root.id}-reply`);
-  const said = html("span", { role: "status", class: "quiet" });
+  const code = html("code", { id: `${root.id}-request` });
+  const answer = html("code", { id: `${root.id}-reply` });
+  const report = html("span", { role: "status", class: "quiet" });
   const note = html("span", { class: "quiet" });
 
-  const choices = Object.entries(LANGUAGES).map(([name, label]) =>
-    html(
-      "label",
-      {},
-      html("input", {
-        type: "radio",
-        name: `${root.id}-language`,
-        value: name,
-        checked: name === language,
-        change: () => {
-          language = name;
-          showSample();
-        },
-      }),
-      html("span", {}, label),
-    ),
-  );
   const showSample = () => {
     code.textContent = samples[language] ?? "";
+  };
+  const choices = Object.entries(LANGUAGES).map(([value, label]) => {
+    const change = () => {
+      language = value;
+      showSample();
+    };
+    const attributes = { type: "radio", name: `${root.id}-language`, value, checked: value === language, change };
+    return html("label", {}, html("input", attributes), html("span", {}, label));
+  });
+  const copyButton = (label, block) => {
+    const click = () => copyText(block.textContent, report, () => getSelection().selectAllChildren(block));
+    return html("button", { type: "button", class: "small", click }, label);
   };
 
   root.append(
@@ -39,26 +35,12 @@ export function exchangePanel(root) {
       "div",
       { class: "bar" },
       html("h3", {}, "Request"),
-      html(
-        "div",
-        {
-          class: "segments",
-          role: "radiogroup",
-          "aria-label": "Language of the request",
-        },
-        ...choices,
-      ),
-      html("button", { type: "button", class: "small", click: () => copy(code, said) }, "Copy request"),
-      said,
+      html("div", { class: "segments", role: "radiogroup", "aria-label": "Language of the request" }, ...choices),
+      copyButton("Copy request", code),
+      report,
     ),
     html("pre", { tabindex: 0, role: "region", "aria-label": "Request as code" }, code),
-    html(
-      "div",
-      { class: "bar" },
-      html("h3", {}, "Reply"),
-      html("button", { type: "button", class: "small", click: () => copy(answer, said) }, "Copy reply"),
-      note,
-    ),
+    html("div", { class: "bar" }, html("h3", {}, "Reply"), copyButton("Copy reply", answer), note),
     html("pre", { tabindex: 0, role: "region", "aria-label": "Reply" }, answer),
   );
   return {
@@ -68,27 +50,13 @@ export function exchangePanel(root) {
     },
     reply(text, timing) {
       answer.textContent = text;
-      note.textContent = spent(timing);
+      note.textContent = describe(timing);
     },
   };
 }
 
-const block = (id) => html("code", { id });
-
-/** "decode;dur=0.1, compute;dur=0.2" as words. */
-function spent(timing) {
+/** Return the Server-Timing header "decode;dur=0.1, compute;dur=0.2" as words. */
+function describe(timing) {
   const stages = [...timing.matchAll(/(\w+);dur=([\d.]+)/g)].map(([, stage, duration]) => `${stage} ${duration} ms`);
   return stages.length ? `Server: ${stages.join(", ")}` : "";
-}
-
-async function copy(code, said) {
-  try {
-    await navigator.clipboard.writeText(code.textContent);
-    said.textContent = "Copied.";
-  } catch {
-    // without TLS a browser lends the clipboard to this machine only
-    getSelection().selectAllChildren(code);
-    said.textContent = "Selected; copy with the keyboard.";
-  }
-  setTimeout(() => (said.textContent = ""), 2000);
 }

@@ -1,12 +1,14 @@
-// The key that a service may ask for. It stays in the memory of this page.
+// The API key of the service. Only the memory of this page holds it.
 
 let key = "";
 
+/** Remember a key. */
 export const setKey = (next) => {
   key = next;
 };
 
+/** Return the key, "" if there is none. */
 export const getKey = () => key;
 
-/** The header that shows the key, if there is one. */
+/** Return the request header that carries the key, if there is one. */
 export const authorization = () => (key ? { Authorization: `Bearer ${key}` } : {});

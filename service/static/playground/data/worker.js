@@ -48,10 +48,11 @@ async function evaluate(next, temperature, tell, signal) {
   const [operation, outputs] = next.labels ? ["loss", EVALUATION] : ["softmax", PREDICTION];
   const request = requestFor(next, operation, parameters(next, temperature, outputs), next.base);
   tell({ text: "Waiting for the service" });
-  const { reply, timing, size } = await post(request.url, request.body, request.contentType, {
+  const { content, timing } = await post(request.url, request.body, request.contentType, {
     received: (done, total) => tell({ text: "Receiving", done, total }),
     signal,
   });
+  const reply = JSON.parse(await content.text());
   tell({ text: "Drawing" });
   const { url, contentType, file } = request;
   const names = Object.fromEntries(Object.entries(reply).map(([name, value]) => [name, shape(value)]));
@@ -59,7 +60,7 @@ async function evaluate(next, temperature, tell, signal) {
     ...flatten(reply, next),
     temperature,
     timing,
-    size,
+    size: content.size,
     names,
     request: { url, contentType, file },
   };
@@ -88,7 +89,8 @@ async function fit(_, tell, signal) {
       total: 20,
     });
     const request = requestFor(data, "gradient", parameters(data, at, "temperature_gradient"), data.base);
-    return Number((await post(request.url, request.body, request.contentType, { signal })).reply.temperature_gradient);
+    const { content } = await post(request.url, request.body, request.contentType, { signal });
+    return Number(JSON.parse(await content.text()).temperature_gradient);
   });
   return evaluate(data, temperature, tell, signal);
 }

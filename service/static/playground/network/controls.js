@@ -1,102 +1,48 @@
-// Fields for the numbers of the network: each a number that can be typed, with a slider below it.
+// The controls of the network: its numbers, the right class and the mask.
 
 import { html } from "../dom.js";
 import { pretty } from "../format.js";
+import { numberField } from "./fields.js";
 import { CLASSES, INPUTS, bias, input, logit, probability, weight } from "./model.js";
 
+const LAYER_RANGE = { min: -3, max: 3, step: 0.1 };
 const RANGES = {
-  inputs: { min: -3, max: 3, step: 0.1 },
-  weights: { min: -3, max: 3, step: 0.1 },
-  bias: { min: -3, max: 3, step: 0.1 },
+  inputs: LAYER_RANGE,
+  weights: LAYER_RANGE,
+  bias: LAYER_RANGE,
   logits: { min: -6, max: 6, step: 0.1 },
   temperature: { min: 0.1, max: 5, step: 0.1 },
   smoothing: { min: 0, max: 0.9, step: 0.05 },
   rate: { min: 0, max: 2, step: 0.05 },
 };
+const LABELS = { temperature: "temperature T", smoothing: "label smoothing ε", rate: "learning rate η" };
 
-/** A number with its slider; what cannot be read as a number goes to the service as null, which says so. */
-function field(name, range, label, changed) {
-  const typed = html("input", {
-    type: "number",
-    step: "any",
-    id: `field-${name}`,
-    "aria-label": label,
-    inputmode: "decimal",
-  });
-  const slider = html("input", {
-    type: "range",
-    ...range,
-    tabindex: -1,
-    "aria-hidden": "true",
-  });
-  typed.addEventListener("input", () => {
-    slider.value = typed.value;
-    changed(typed.value === "" ? null : typed.valueAsNumber);
-  });
-  slider.addEventListener("input", () => {
-    typed.value = slider.value;
-    changed(slider.valueAsNumber);
-  });
-  const set = (value) => {
-    if (document.activeElement !== typed || typed.valueAsNumber !== value)
-      typed.value = value === null ? "" : round(value);
-    slider.value = value;
-  };
-  return { root: html("div", { class: "number" }, typed, slider), typed, set };
-}
-
-/** As many digits as fit; the number that is sent stays whole. */
-const round = (value) => String(Number(value.toPrecision(4)));
-
-/** The grids of numbers and the other knobs. `change(patch)` is called with what is new of the state. */
+/** Fill the roots with controls. `change(state)` is called with every new state. Return a function that shows a state. */
 export function networkControls(roots, getState, change) {
   const setters = [];
-  const cell = (name, range, label, read, write) => {
-    const made = field(name, range, label, (value) => change(write(structuredClone(getState()), value)));
-    setters.push((state) => made.set(read(state)));
-    return made.root;
+  const entry = (key, path, name, label = name) => {
+    const changed = (value) => change(put(structuredClone(getState()), [key, ...path], value));
+    const { root, set } = numberField({ name, label, range: RANGES[key], changed });
+    setters.push((state) => set(at(state, [key, ...path])));
+    return root;
   };
-  const entry = (key, path, name) =>
-    cell(
-      name,
-      RANGES[key],
-      name,
-      (state) => at(state[key], path),
-      (state, value) => put(state, key, path, value),
+  const scoreRow = (i) =>
+    html(
+      "div",
+      { class: "row" },
+      html("span", { "aria-hidden": "true" }, pretty(logit(i))),
+      entry("logits", [i], logit(i)),
     );
 
   roots.layer.append(layerGrid(entry));
-  roots.logits.append(
-    ...CLASSES.map((i) =>
-      html(
-        "div",
-        { class: "row" },
-        html("span", { "aria-hidden": "true" }, pretty(logit(i))),
-        entry("logits", [i], logit(i)),
-      ),
-    ),
-  );
-  for (const key of ["temperature", "smoothing", "rate"]) {
-    const label = {
-      temperature: "temperature T",
-      smoothing: "label smoothing ε",
-      rate: "learning rate η",
-    }[key];
-    roots[key].append(
-      cell(
-        key,
-        RANGES[key],
-        label,
-        (state) => state[key],
-        (state, value) => ({ ...state, [key]: value }),
-      ),
-    );
-  }
+  roots.logits.append(...CLASSES.map(scoreRow));
+  for (const [key, label] of Object.entries(LABELS)) roots[key].append(entry(key, [], key, label));
   const targets = classChoices(roots.targets, "radio", "is right", (i) => change({ ...getState(), target: i }));
-  const masks = classChoices(roots.masks, "checkbox", "is masked", (i, on) => {
-    const masked = getState().masked.map((was, j) => (i === j ? on : was));
+  const masks = classChoices(roots.masks, "checkbox", "is masked", (i, isOn) => {
+    const masked = getState().masked.map((was, j) => (i === j ? isOn : was));
     change({ ...getState(), masked });
   });
+
   return function set(state) {
     for (const setter of setters) setter(state);
     roots.layer.hidden = state.source !== "layer";
@@ -111,15 +57,14 @@ export function networkControls(roots, getState, change) {
   };
 }
 
-const at = (values, path) => path.reduce((inside, index) => inside[index], values);
+const at = (values, path) => path.reduce((inside, key) => inside[key], values);
 
-function put(state, key, path, value) {
-  const last = path.at(-1);
-  at(state[key], path.slice(0, -1))[last] = value;
+function put(state, path, value) {
+  at(state, path.slice(0, -1))[path.at(-1)] = value;
   return state;
 }
 
-/** The layer as a table: a row for the outputs in front, then one for each score. */
+/** Return the layer as a grid: a row for the outputs in front, then a row for each score. */
 function layerGrid(entry) {
   const head = (text) => html("span", { class: "head", "aria-hidden": "true" }, text);
   const inputs = INPUTS.map((k) => entry("inputs", [k], input(k)));
@@ -130,11 +75,7 @@ function layerGrid(entry) {
   ]);
   return html(
     "div",
-    {
-      class: "grid",
-      role: "group",
-      "aria-label": "The layer: its inputs, weights and biases",
-    },
+    { class: "grid", role: "group", "aria-label": "The layer: its inputs, weights and biases" },
     head(""),
     ...INPUTS.map((k) => head(pretty(input(k)))),
     head("bias"),
@@ -150,10 +91,11 @@ function classChoices(root, type, label, chosen) {
     html("input", {
       type,
       name: root.id,
-      "aria-label": `class ${i + 4} ${label}`,
+      "aria-label": `class ${i} ${label}`,
       change: (event) => chosen(i, event.target.checked),
     }),
   );
-  root.append(...boxes.map((box, i) => html("label", {}, box, html("span", {}, pretty(probability(i))))));
+  const caption = (i) => html("span", {}, pretty(probability(i)), html("small", {}, `class ${i}`));
+  root.append(...boxes.map((box, i) => html("label", {}, box, caption(i))));
   return boxes;
 }

@@ -1,22 +1,29 @@
-// The picture once more as tables, for those who would rather read it.
+// The numbers of the picture as tables.
 
 import { html, table } from "../dom.js";
 import { pretty, short, show } from "../format.js";
+import { lossSlopes } from "./chain.js";
 import { CLASSES, INPUTS, input, logit, probability, weight } from "./model.js";
 
-/** Fills an element with the numbers of a view. */
+/** Fill an element with the numbers of a view. */
 export function drawNumbers(root, { state, result }) {
-  const value = (output, found) => show(html("data", { value: found ?? "" }), output, found);
+  const value = (output, found) => {
+    const cell = html("data", { value: found });
+    if (output.includes("-1")) cell.textContent = short(found);
+    else show(cell, output, found);
+    return cell;
+  };
   const classes = CLASSES.map((i) => {
     const at = result.at[i];
     return [
-      `${pretty(logit(i))}, ${pretty(probability(i))}`,
+      `${pretty(logit(i))}, ${pretty(probability(i))} (class ${i})`,
       value(`logits.${at}`, result.logits[i]),
       value(`probabilities.${at}`, result.probabilities[i]),
+      short(lossSlopes(state, result)[i]),
       value(`logits_gradient.${at}`, result.logits_gradient[i]),
     ];
   });
-  const tables = [table("Classes", ["class", "logit z", "probability a", "∂L/∂z"], classes)];
+  const tables = [table("Classes", ["class", "score z", "probability a", "∂L/∂a", "∂L/∂z"], classes)];
   if (state.source === "layer") {
     const rows = CLASSES.flatMap((i) =>
       INPUTS.map((k) => [
@@ -34,5 +41,9 @@ export function drawNumbers(root, { state, result }) {
     ]);
     tables.push(table("Outputs of the layer in front", ["output", "now", "∂L/∂o"], inputs));
   }
-  root.replaceChildren(...tables);
+  root.replaceChildren(
+    ...tables.map((each, at) =>
+      html("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": `Table ${at + 1}` }, each),
+    ),
+  );
 }

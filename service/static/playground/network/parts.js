@@ -1,10 +1,10 @@
-// The nodes and edges that the picture of the network is made of, still without numbers.
+// The nodes and edges of the picture, without numbers.
 
 import { svg } from "../dom.js";
 import { along, curve, toLoss } from "./layout.js";
 import { CLASSES, INPUTS, input, logit, probability, weight } from "./model.js";
 
-/** All parts in a layout: `edges` and `nodes` by name, each with its `group`, which `select(name)` hears of. */
+/** Create all parts in a layout. `edges` and `nodes` are by name; a click on one calls `select(name)`. */
 export function assemble(layout, select) {
   const button = (name, kind, ...children) => {
     const click = () => select(name);
@@ -23,11 +23,11 @@ export function assemble(layout, select) {
     ...CLASSES.map((i) => [probability(i), bar(layout, i, button)]),
     ["L", circle(layout, loss.x, loss.y, "L", button)],
   ]);
-  return { layout, edges, nodes, links, lossLinks, root: root(layout, { edges, nodes, links, lossLinks }) };
+  return { layout, edges, nodes, links, lossLinks, root: drawing(layout, { edges, nodes, links, lossLinks }) };
 }
 
-/** The parts in the order in which they cover each other. */
-function root(layout, { edges, nodes, links, lossLinks }) {
+/** Return the parts from the lowest layer to the highest. */
+function drawing(layout, { edges, nodes, links, lossLinks }) {
   return svg(
     "svg",
     {
@@ -66,17 +66,16 @@ function circle({ radius }, x, y, name, button) {
   return { group: button(name, "node", shape, title, value), title, value };
 }
 
-function bar({ bar: { x, width, height }, rows }, i, button) {
+function bar({ bar: { x, width, height }, note, rows }, i, button) {
   const box = { x, y: rows[i] - height / 2, width, height, rx: 10 };
   const text = (kind, left, below) => svg("text", { class: kind, x: left, y: rows[i] + below });
   const filled = svg("rect", { class: "filled", ...box });
-  const title = text("name start", x + 12, -6);
-  const value = text("value start", x + 12, 15);
-  const badge = text("badge", x + width - 10, -6);
-  const share = text("badge", x + width - 10, 15);
+  const title = text("name start", x + 12, -8);
+  const value = text("value start", x + 12, 16);
+  const notes = note.offsets.map((offset) => text(note.class, note.x, offset));
   const shape = svg("rect", { class: "shape", ...box });
-  const group = button(probability(i), "node bar", shape, filled, title, value, badge, share);
-  return { group, title, value, filled, badge, share };
+  const group = button(probability(i), "node bar", shape, filled, title, value, ...notes);
+  return { group, title, value, filled, notes };
 }
 
 function press(event, action) {

@@ -1,17 +1,19 @@
-// The network as a picture. Built once for a layout, then every number, width and colour is only set anew.
+// The picture of the network. It is built once for a layout; later only numbers, widths and colours change.
 
 import { number, pretty, short, show } from "../format.js";
+import { lossSlopes } from "./chain.js";
 import { layoutFor } from "./layout.js";
-import { CLASSES, INPUTS, input, logit, probability, targets, weight } from "./model.js";
+import { CLASSES, INPUTS, input, logit, probability, target, targets, weight } from "./model.js";
 import { assemble } from "./parts.js";
 import { makeStop, walkable } from "./walk.js";
 
 const WIDEST = 6;
+const LONG_TEXT = 7;
 
-/** The size that has the full width and colour, or the smallest one that may have. */
+/** The smallest number that may get the full width and colour. */
 const SCALE = { input: 3, logit: 4, gradient: 1, weight: 1, weightGradient: 0.25, jacobian: 0.25 };
 
-/** The picture in an element; `select(name)` is called for what is chosen. Returns draw(view) and pulse(). */
+/** Draw the picture in an element. `select(name)` is called for a click. Return { draw, pulse }. */
 export function networkPicture(root, select) {
   let parts;
   let view;
@@ -37,27 +39,28 @@ export function networkPicture(root, select) {
   build();
   walkable(root, groups);
   new ResizeObserver(build).observe(root);
-  return { draw, pulse: () => pulse(parts.root, view.flow) };
+  return { draw, pulse: () => view && pulse(parts.root, view.flow) };
 }
 
 function drawWeights({ edges }, { state, result, flow }) {
-  const back = flow === "backward";
-  const absent = state.source === "logits";
-  const values = back ? result.weights_gradient : state.weights;
-  const most = Math.max(SCALE[back ? "weightGradient" : "weight"], ...(values ?? []).flat().map(Math.abs));
+  const isBackward = flow === "backward";
+  const isAbsent = state.source === "logits";
+  const values = isBackward ? result.weights_gradient : state.weights;
+  const most = Math.max(SCALE[isBackward ? "weightGradient" : "weight"], ...(values ?? []).flat().map(Math.abs));
   for (const i of CLASSES) {
     for (const k of INPUTS) {
       const { group, line, value } = edges.get(weight(i, k));
-      const found = absent || state.masked[i] ? null : values[i][k];
-      const text = write(value, back && found !== null && `weights_gradient.${result.at[i]}.${k}`, found);
-      group.classList.toggle("absent", found === null);
-      group.setAttribute("aria-label", `${back ? "gradient of weight" : "weight"} ${weight(i, k)}: ${text}`);
-      sign(line, found ?? 0, most);
+      const found = isAbsent ? null : values[i][k];
+      const output = isBackward && !isAbsent && result.at[i] >= 0 && `weights_gradient.${result.at[i]}.${k}`;
+      const text = write(value, output, found);
+      group.classList.toggle("absent", isAbsent || state.masked[i]);
+      group.setAttribute("aria-label", `${isBackward ? "gradient of weight" : "weight"} ${weight(i, k)}: ${text}`);
+      setSign(line, found ?? 0, most);
     }
   }
 }
 
-/** The links of softmax show derivatives: those of what is selected, or those that the loss chains back through. */
+/** Colour the derivatives of softmax: those of the selected node, else those of the right class in the backward pass. */
 function drawLinks({ links, lossLinks }, { state, result, flow, selected }) {
   const [kind, digit] = selected;
   const isShown = (i, j) => {
@@ -66,9 +69,8 @@ function drawLinks({ links, lossLinks }, { state, result, flow, selected }) {
     return flow === "backward" && j === state.target;
   };
   for (const { i, j, line } of links) {
-    const derivative = isShown(i, j) ? result.jacobian[j][i] : null;
-    line.classList.toggle("lit", derivative !== null);
-    sign(line, derivative ?? 0, SCALE.jacobian);
+    line.classList.toggle("lit", isShown(i, j));
+    setSign(line, isShown(i, j) ? result.jacobian[j][i] : 0, SCALE.jacobian);
   }
   lossLinks.forEach((line, i) => line.classList.toggle("right", i === state.target));
   const right = lossLinks[state.target];
@@ -76,21 +78,22 @@ function drawLinks({ links, lossLinks }, { state, result, flow, selected }) {
 }
 
 function drawCircles({ nodes }, { state, result, flow }) {
-  const back = flow === "backward";
-  const layer = state.source === "layer";
+  const isBackward = flow === "backward";
+  const hasLayer = state.source === "layer";
   for (const k of INPUTS) {
     const node = nodes.get(input(k));
-    node.group.classList.toggle("absent", !layer);
-    if (back && layer)
+    node.group.classList.toggle("absent", !hasLayer);
+    if (isBackward && hasLayer)
       drawCircle(node, `∂L/∂${input(k)}`, `inputs_gradient.${k}`, result.inputs_gradient[k], SCALE.gradient);
     else drawCircle(node, input(k), undefined, state.inputs[k], SCALE.input);
   }
   for (const i of CLASSES) {
     const node = nodes.get(logit(i));
-    const at = result.at[i];
+    const output = (name) => (result.at[i] < 0 ? undefined : `${name}.${result.at[i]}`);
     node.group.classList.toggle("absent", state.masked[i]);
-    if (back) drawCircle(node, `∂L/∂${logit(i)}`, `logits_gradient.${at}`, result.logits_gradient[i], SCALE.gradient);
-    else drawCircle(node, logit(i), `logits.${at}`, result.logits[i], SCALE.logit);
+    if (isBackward)
+      drawCircle(node, `∂L/∂${logit(i)}`, output("logits_gradient"), result.logits_gradient[i], SCALE.gradient);
+    else drawCircle(node, logit(i), output("logits"), result.logits[i], SCALE.logit);
   }
   drawCircle(nodes.get("L"), "loss L", "loss", result.loss, Infinity);
 }
@@ -98,38 +101,42 @@ function drawCircles({ nodes }, { state, result, flow }) {
 function drawCircle({ group, title, value }, name, output, found, scale) {
   title.textContent = pretty(name);
   write(value, output, found);
-  sign(group, Number(found), scale);
+  setSign(group, Number(found), scale);
 }
 
-function drawBar({ nodes, layout }, i, { state, result }) {
-  const { group, title, value, filled, badge, share } = nodes.get(probability(i));
+function drawBar({ nodes }, i, { state, result, flow }) {
+  const { group, title, value, filled, notes } = nodes.get(probability(i));
+  const isBackward = flow === "backward";
+  const [a, y] = [pretty(probability(i)), pretty(target(i))];
   const found = result.probabilities[i];
-  const target = targets(state)[i];
-  const chosen = result.prediction === i;
-  const words = { chosen, right: state.target === i, masked: state.masked[i] };
-  title.textContent = pretty(probability(i));
-  write(value, `probabilities.${result.at[i]}`, found);
-  filled.style.setProperty("transform", `scaleX(${found ?? 0})`);
-  group.classList.toggle("chosen", chosen);
+  const isChosen = result.prediction === i;
+  const words = { chosen: isChosen, right: state.target === i, masked: state.masked[i] };
+  title.textContent = isBackward ? `∂L/∂${a}` : a;
+  if (isBackward) write(value, undefined, lossSlopes(state, result)[i]);
+  else write(value, result.at[i] < 0 ? undefined : `probabilities.${result.at[i]}`, found, number);
+  filled.style.setProperty("transform", `scaleX(${found})`);
+  group.classList.toggle("chosen", isChosen);
   group.classList.toggle("absent", state.masked[i]);
-  badge.textContent = Object.keys(words)
-    .filter((word) => words[word])
-    .join(", ");
-  share.textContent = layout.withLabels && target > 0 ? `target ${short(target)}` : "";
+  const said = Object.keys(words).filter((word) => words[word]);
+  const wanted = targets(state)[i];
+  const lines = [`class ${i}${wanted > 0 ? `, ${y} = ${short(wanted)}` : ""}`, said.join(", ")];
+  if (isBackward) lines.push(`${a} = ${number(found)}`);
+  notes.forEach((note, line) => (note.textContent = lines.filter(Boolean)[line] ?? ""));
 }
 
-/** Writes a number of the reply, or without an output one that was sent; the text of it. */
-function write(element, output, value) {
+/** Write a number of the reply, or without an output a number that is not in it. Return its text. */
+function write(element, output, value, form = short) {
   if (output) show(element, output, value);
   else {
     delete element.dataset.output;
-    element.textContent = value === null ? "" : short(value);
+    element.textContent = value === null ? "" : form(value);
   }
-  return output ? number(value) : element.textContent || "none";
+  element.classList.toggle("long", element.textContent.length > LONG_TEXT);
+  return element.textContent || "none";
 }
 
-/** Colour and width follow the sign and the size of a value. */
-function sign(element, value, scale) {
+/** Set colour and width from the sign and the size of a value. */
+function setSign(element, value, scale) {
   const share = Math.min(1, Math.abs(value) / scale) || 0;
   element.classList.toggle("positive", share > 0 && value > 0);
   element.classList.toggle("negative", share > 0 && value < 0);
@@ -144,9 +151,9 @@ function mark({ edges, nodes }, selected) {
   }
 }
 
-/** Lets a pulse run along the edges once, forward or backward. */
+/** Run a pulse along the edges once, forward or backward. */
 function pulse(root, flow) {
   root.classList.remove("forward", "backward");
-  root.getBoundingClientRect(); // lets the animation start anew
+  root.getBoundingClientRect(); // restarts the animation
   root.classList.add(flow);
 }

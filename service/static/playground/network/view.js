@@ -1,39 +1,40 @@
-// The first view: a change goes to the service, its reply goes to the picture. Nothing is computed here.
+// The network view: a change goes to the service, and its reply goes to the picture.
 
 import { ask, latest } from "../api.js";
+import { copyText } from "../clipboard.js";
 import { jsonSamples } from "../code.js";
 import { byId, html } from "../dom.js";
 import { exchangePanel } from "../exchange.js";
-import { askForKey, onKey } from "../key-field.js";
-import { message, number, pretty, show } from "../format.js";
+import { onKey } from "../key-field.js";
+import { message } from "../format.js";
 import { networkControls } from "./controls.js";
 import { drawCurve } from "./curve.js";
-import { explain } from "./formulas.js";
-import { byClass, preset, PRESETS, probability, request, stepped } from "./model.js";
+import { explain } from "./explain.js";
+import { readLink, START, writeLink } from "./link.js";
+import { byClass, request, stepped } from "./model.js";
 import { drawNumbers } from "./numbers.js";
 import { networkPicture } from "./picture.js";
+import { preset, PRESETS, presetOf } from "./presets.js";
+import { showProblem } from "./problems.js";
+import { speak, summarize, summarizeRefusal } from "./summary.js";
+import { startTour } from "./tour.js";
 
 const STEPS = 50;
-const URL_OF_GRADIENT = new URL("gradient", document.baseURI).href;
-const SETTLED = 700;
+const REST_MS = 500;
+const GRADIENT_URL = new URL("gradient", document.baseURI).href;
 
-/** Where a field of the request is on the page. */
-const PLACES = {
-  label_smoothing: "smoothing",
-  learning_rate: "rate",
-  bias: "weights",
-  logits: "weights",
-  inputs: "weights",
-};
-
-/** Wires the view up and asks the service for the first time. */
-export function startNetwork() {
-  let state = preset("article");
+/**
+ * Wire the view up and send its first request. `query` is the state in the address. `onRest(query)` is called with the
+ * state of the page when its numbers have not changed for half a second. Return { load }, which shows the state of a
+ * query.
+ */
+export function startNetwork(query, onRest) {
+  let { flow, selected, ...state } = structuredClone(START);
+  let startedFrom = "article";
   let result;
-  let selected = "z5";
-  let flow = "forward";
   let losses = [];
   let running;
+  let resting;
 
   const panel = exchangePanel(byId("network-exchange"));
   const picture = networkPicture(byId("picture"), (name) => {
@@ -41,22 +42,25 @@ export function startNetwork() {
     render();
   });
 
-  /** Asks the service about a state and shows what it says; false if it refused. A signal belongs to a step of descent. */
-  async function update(asked, signal) {
+  /** Send a state to the service and show the reply. Return false if the service refused it. */
+  async function update(asked, descent) {
     const sent = request(asked);
-    panel.request(jsonSamples(URL_OF_GRADIENT, sent));
+    panel.request(jsonSamples(GRADIENT_URL, sent));
     try {
-      const { reply, timing } = await ask(URL_OF_GRADIENT, sent, signal);
+      const { reply, timing } = await ask(GRADIENT_URL, sent, descent?.controller.signal);
       result = { state: asked, ...byClass(asked, reply) };
+      losses = descent ? [...losses, Number(reply.loss)] : [Number(reply.loss)];
       panel.reply(message(reply), timing);
-      complain();
-      losses = signal ? [...losses, Number(reply.loss)] : [Number(reply.loss)];
+      showProblem();
+      byId("stage").classList.remove("stale");
       render();
       return true;
     } catch (error) {
-      if (signal?.aborted) return false;
+      if (descent?.controller.signal.aborted) return false;
       panel.reply(error.problem ? message(error.problem) : "", "");
-      complain(error);
+      showProblem(error);
+      byId("stage").classList.add("stale");
+      summarizeRefusal();
       return false;
     }
   }
@@ -64,53 +68,90 @@ export function startNetwork() {
 
   function change(next) {
     halt();
+    byId("problem-link").textContent = "";
     state = next;
-    setControls(state);
+    setControls();
     refresh(state);
+  }
+
+  /** Show a view; what it leaves out stays as it is. */
+  function open(view) {
+    if (view.flow) flow = view.flow;
+    if (view.selected) selected = view.selected;
+    for (const radio of document.getElementsByName("flow")) radio.checked = radio.value === flow;
+    change(structuredClone(view.state));
+    picture.pulse();
+  }
+
+  function load(text) {
+    try {
+      const { flow: direction, selected: name, ...numbers } = readLink(text);
+      open({ state: numbers, flow: direction, selected: name });
+    } catch (error) {
+      open({ state: preset("article") });
+      byId("problem-link").textContent = error.message;
+    }
   }
 
   function render() {
     if (!result) return;
     const view = { state: result.state, result, selected, flow };
     picture.draw(view);
+    byId("network-view").dataset.flow = flow;
     byId("explanation").replaceChildren(...explain(view));
     drawNumbers(byId("numbers"), view);
     drawCurve(byId("curve"), losses);
     summarize(view);
+    clearTimeout(resting);
+    resting = setTimeout(() => {
+      speak(view);
+      onRest(writeLink({ ...state, flow, selected }));
+    }, REST_MS);
   }
 
   async function descend(steps) {
     halt();
     if (!result) return;
-    const own = new AbortController();
-    running = own;
+    const descent = { controller: new AbortController(), isStopping: false };
+    running = descent;
     byId("stop").disabled = false;
-    for (let step = 0; step < steps && running === own; step++) {
+    for (let step = 0; step < steps && running === descent && !descent.isStopping; step++) {
       state = stepped(result.state, result);
-      setControls(state);
-      if (!(await update(state, own.signal))) break;
+      setControls();
+      if (!(await update(state, descent))) break;
       await new Promise(requestAnimationFrame);
     }
-    if (running === own) halt();
+    if (running === descent) halt();
     picture.pulse();
   }
 
+  /** Cancel a descent at once, because other numbers follow. */
   function halt() {
-    running?.abort();
+    running?.controller.abort();
     running = undefined;
     byId("stop").disabled = true;
   }
 
+  /** End a descent after the step that is under way, so that the picture and the numbers stay together. */
+  function stop() {
+    if (running) running.isStopping = true;
+    byId("stop").disabled = true;
+  }
+
   const setFields = networkControls(controlRoots(), () => state, change);
-  const setControls = (next) => {
-    setFields(next);
-    const byHand = next.source === "logits";
-    byId("no-layer").hidden = !byHand;
-    for (const id of ["step", "run"]) byId(id).disabled = byHand;
-  };
-  setControls(state);
+  function setControls() {
+    setFields(state);
+    const isByHand = state.source === "logits";
+    byId("no-layer").hidden = !isByHand;
+    byId("preset").value = presetOf(state) ?? "own";
+    for (const id of ["step", "run"]) byId(id).disabled = isByHand;
+  }
+
   wire({
-    preset: (name) => change(preset(name)),
+    preset(name) {
+      startedFrom = name;
+      change(preset(name));
+    },
     source: (source) => change({ ...state, source }),
     flow(direction) {
       flow = direction;
@@ -119,10 +160,24 @@ export function startNetwork() {
     },
     step: () => descend(1),
     run: () => descend(STEPS),
-    stop: halt,
+    stop,
+    reset: () => change(preset(startedFrom)),
+    "copy-link": () => copyLink(writeLink({ ...state, flow, selected }), onRest),
   });
+  startTour({ open, descend });
   onKey(() => refresh(state));
-  refresh(state);
+  load(query);
+  return { load };
+}
+
+function copyLink(query, onRest) {
+  onRest(query);
+  const field = byId("link");
+  field.value = location.href;
+  copyText(location.href, byId("link-report"), () => {
+    field.hidden = false;
+    field.select();
+  });
 }
 
 function controlRoots() {
@@ -133,48 +188,15 @@ function controlRoots() {
 
 function wire(actions) {
   const presets = byId("preset");
-  presets.append(...Object.entries(PRESETS).map(([name, { title }]) => html("option", { value: name }, title)));
+  presets.append(
+    ...Object.entries(PRESETS).map(([name, { title }]) => html("option", { value: name }, title)),
+    html("option", { value: "own", hidden: true }, "Your own numbers"),
+  );
   presets.addEventListener("change", () => actions.preset(presets.value));
   for (const name of ["source", "flow"]) {
     for (const radio of document.getElementsByName(name)) {
       radio.addEventListener("change", () => actions[name](radio.value));
     }
   }
-  for (const name of ["step", "run", "stop"]) byId(name).addEventListener("click", actions[name]);
-  byId("reset").addEventListener("click", () => actions.preset(presets.value));
-}
-
-let resting;
-
-/** The large figures, and the same as one sentence that is read out once the numbers rest. */
-function summarize({ state, result }) {
-  const { prediction, loss, probabilities, at } = result;
-  const sure = show(html("strong"), `probabilities.${at[prediction]}`, probabilities[prediction]);
-  show(byId("loss"), "loss", loss);
-  const right = prediction === state.target;
-  byId("verdict").classList.toggle("right", right);
-  byId("verdict").replaceChildren(
-    "The network chooses ",
-    html("strong", {}, pretty(probability(prediction))),
-    " with a probability of ",
-    sure,
-    right ? ", and that is right." : ", but ",
-    ...(right ? [] : [html("strong", {}, pretty(probability(state.target))), " is right."]),
-  );
-  clearTimeout(resting);
-  resting = setTimeout(() => {
-    byId("spoken").textContent = `${byId("verdict").textContent} The loss is ${number(loss)}.`;
-  }, SETTLED);
-}
-
-/** Shows a refusal beside the field that it speaks of; without an error, none. */
-function complain(error) {
-  for (const place of document.querySelectorAll("#network-view .problem")) {
-    place.textContent = "";
-  }
-  if (!error) return;
-  askForKey(error);
-  const field = PLACES[error.field] ?? error.field;
-  const place = byId(`problem-${field}`) ?? byId("problem-network");
-  place.textContent = error.message;
+  for (const id of ["step", "run", "stop", "reset", "copy-link"]) byId(id).addEventListener("click", actions[id]);
 }

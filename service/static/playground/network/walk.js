@@ -1,10 +1,10 @@
-// The picture is one stop of the tab key; the arrow keys move inside it.
+// Keyboard access to the picture: Tab reaches it once, and the arrow keys move inside it.
 
 import { CLASSES, INPUTS, input, logit, probability, weight } from "./model.js";
 
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-// a column for each move to the side, its items for those up and down
+// Left and right move between the columns, up and down inside one.
 const COLUMNS = [
   INPUTS.map(input),
   CLASSES.flatMap((i) => INPUTS.map((k) => weight(i, k))),
@@ -15,7 +15,7 @@ const COLUMNS = [
 
 const within = (list, place) => list[Math.max(0, Math.min(list.length - 1, place))];
 
-/** The name that an arrow key leads to from another; undefined for any other key. */
+/** Return the name that a key leads to from another name, undefined if it is not an arrow key. */
 function next(name, key) {
   const [aside, down] = MOVES[key] ?? [];
   if (aside === undefined) return undefined;
@@ -25,7 +25,7 @@ function next(name, key) {
   return within(column, aside ? Math.floor((row / COLUMNS[at].length) * column.length) : row + down);
 }
 
-/** Lets the arrow keys move among the groups below an element; `groups()` gives them by name. */
+/** Let the arrow keys move between groups inside an element. `groups()` returns them by name. */
 export function walkable(root, groups) {
   root.addEventListener("keydown", (event) => {
     const name = next(event.target.dataset.name, event.key);
@@ -36,7 +36,7 @@ export function walkable(root, groups) {
   root.addEventListener("focusin", (event) => makeStop(groups(), event.target));
 }
 
-/** Makes one of the groups the stop of the tab key. */
+/** Make one of the groups the one that Tab reaches. */
 export function makeStop(groups, stop) {
   for (const group of groups.values()) group.setAttribute("tabindex", group === stop ? 0 : -1);
 }
