@@ -11,6 +11,7 @@ import yaml
 
 from bench import report, results
 from service.api.problems import INTERNAL, PROBLEM_TYPES
+from service.operations import OPERATIONS
 from service.settings import Settings
 from tests.docs.pages import PAGES, ROOT, blocks, commands, name, read
 from tests.docs.reader import Reader
@@ -113,6 +114,18 @@ def test_every_flag_of_the_service_exists() -> None:
     ]
     assert started
     assert {flag for command in started for flag in re.findall(r"--[a-z-]+", command)} <= flags
+
+
+def test_every_flag_of_the_other_programs_exists() -> None:
+    parameters = {"--" + each.name.replace("_", "-") for operation in OPERATIONS for each in operation.parameters}
+    found = re.compile(r"python (?:-m )?((?:bench|deploy|examples)[\w./]*)( [^`\n]*)")
+    named = [program for page in PAGES for program in found.findall(read(page))]
+    assert named
+    for program, rest in named:
+        path = ROOT / program.removesuffix(".py").replace(".", "/")
+        source = (path.with_suffix(".py") if path.with_suffix(".py").is_file() else path / "__main__.py").read_text()
+        for flag in re.findall(r"--[a-z-]+", rest):
+            assert f'"{flag}"' in source or flag in parameters, f"{program} {flag}"
 
 
 def test_every_problem_type_has_an_entry() -> None:
