@@ -1,4 +1,4 @@
-"""What tests of several folders share."""
+"""Fixtures shared by several folders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.integration.serving import running
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-# how long an example takes says more of the machine than of the code; some environments of the tests do without examples
+# the time of an example depends on the machine; some test environments have no Hypothesis
 with suppress(ImportError):
     from hypothesis import settings
 
@@ -25,13 +25,13 @@ with suppress(ImportError):
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """The event loop that the service runs on."""
+    """Return the event loop that the service runs on."""
     return "asyncio"
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    """The application in this process, without a socket."""
+    """Yield a client of the application in this process, without a socket."""
     transport = httpx.ASGITransport(create_app(Settings()))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
@@ -39,13 +39,13 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
-    """Address of a real server process on a free port of loopback. It ends with the session."""
+    """Yield the address of a real server process, which ends with the session."""
     with running() as (address, _):
         yield address
 
 
 @pytest.fixture(scope="session")
 def http(server: str) -> Iterator[httpx.Client]:
-    """A client of the real server."""
+    """Yield a client of the real server process."""
     with httpx.Client(base_url=server, timeout=60) as client:
         yield client

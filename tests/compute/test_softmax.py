@@ -27,7 +27,7 @@ def test_a_difference_beyond_double_range_is_scaled_back_into_it() -> None:
     np.testing.assert_allclose(scaled, [[-LARGEST / 2.0, 0.0, -LARGEST / 4.0, -LARGEST / 6.0]], rtol=2.0**-52)
 
 
-def test_one_difference_beyond_double_range_leaves_the_others_their_digits() -> None:
+def test_overflowing_difference_leaves_the_others_exact() -> None:
     values, references = np.array([[-LARGEST, LARGEST], [0.0, -3 * SMALLEST]]), np.array([LARGEST, 0.0])
     with np.errstate(over="ignore"):
         scaled = scaled_difference(values, references, 1.5)

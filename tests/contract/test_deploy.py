@@ -88,7 +88,7 @@ def test_a_word_is_taken_for_what_it_is() -> None:
     assert labels(query) == {"le", "job", "route"}
 
 
-def test_the_routes_that_are_asked_for_are_those_of_the_operations() -> None:
+def test_routes_in_queries_are_those_of_the_operations() -> None:
     paths = set(application().endpoints)
     for expression in expressions():
         for pattern in re.findall(r'route=~"([^"]*)"', expression):

@@ -1,4 +1,4 @@
-"""The service as a process of its own, with flags and variables."""
+"""Start the service as a process, with flags and variables."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
 STARTED = re.compile(r"Uvicorn running on (https?://[^\s\"]+)")
 PATIENCE = 20
-"""Seconds that a process has to start, and to end."""
+"""Seconds to wait for a process to start or to end."""
 
 NO_WAIT = {"SOFTMAX_DRAIN_SECONDS": "0"}
-"""There is no balancer here that must first read at /readyz that the process leaves."""
+"""Drain at once: no load balancer polls /readyz here."""
 
 
 def command(*flags: str) -> list[str]:
-    """Starts the service with those flags, on a free port unless they name one."""
+    """Return the command that starts the service, on a free port unless the flags name one."""
     return [sys.executable, "-m", "service", "--port", "0", *flags]
 
 
 def environment(variables: dict[str, str]) -> dict[str, str]:
-    """The variables of this process, but for settings of the service, and those given."""
+    """Return the variables of this process without settings of the service, and the given ones."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SOFTMAX_")}
     return {**kept, **NO_WAIT, **variables}
 
 
 @contextmanager
 def running(*flags: str, **variables: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """The address of a server, and its process, which ends with the block."""
-    # a file is never full, as a pipe that nobody reads would be
+    """Yield the address and the process of a server, which ends with the block."""
+    # a pipe that nobody reads fills up and blocks the server; a file does not
     with (
         NamedTemporaryFile("r+") as log,
         subprocess.Popen(
@@ -56,7 +56,7 @@ def running(*flags: str, **variables: str) -> Iterator[tuple[str, subprocess.Pop
 
 
 def _address(process: subprocess.Popen[str], log: IO[str]) -> str:
-    """Where a server that is starting says that it listens."""
+    """Return the address that a starting server logs."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         log.seek(0)
@@ -68,7 +68,7 @@ def _address(process: subprocess.Popen[str], log: IO[str]) -> str:
 
 
 def _listens(address: str) -> bool:
-    """Does somebody listen there? A supervisor has an address before its workers do."""
+    """Return whether the address accepts connections. A supervisor has an address before its workers listen."""
     url = urlsplit(address)
     try:
         socket.create_connection((url.hostname, url.port)).close()
@@ -78,7 +78,7 @@ def _listens(address: str) -> bool:
 
 
 def refused(*flags: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """What a start that is expected to fail leaves behind."""
+    """Run a start that must fail, and return the ended process."""
     return subprocess.run(
         command(*flags), capture_output=True, text=True, env=environment(variables), timeout=PATIENCE, check=False
     )

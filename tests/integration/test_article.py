@@ -18,7 +18,7 @@ RATE = 0.1
 
 
 def ask(http: httpx.Client, operation: str, **request: Any) -> dict[str, Any]:
-    """The answer of the service."""
+    """Return the answer of the service."""
     reply = http.post(f"/{operation}", json=request)
     assert reply.status_code == 200, reply.text
     answer: dict[str, Any] = reply.json()
@@ -26,22 +26,22 @@ def ask(http: httpx.Client, operation: str, **request: Any) -> dict[str, Any]:
 
 
 def exact(expected: Any) -> Any:
-    """The same but for the last digits."""
+    """Return an approximate comparison to the last digits."""
     return pytest.approx(expected, rel=1e-14)
 
 
 def softmax(logits: list[float]) -> list[float]:
-    """As it is written: e^z_i over their sum."""
+    """Return the softmax as its formula says: e^z_i over their sum."""
     exponentials = [exp(logit) for logit in logits]
     return [exponential / sum(exponentials) for exponential in exponentials]
 
 
 def layer() -> list[float]:
-    """z4, z5 and z6: each node weighs every output of the layer before."""
+    """Return z4, z5 and z6 of a layer of three nodes."""
     return [sum(weight * output for weight, output in zip(row, OUTPUTS_BEFORE, strict=True)) for row in WEIGHTS]
 
 
-def test_three_logits_become_three_numbers_between_0_and_1_that_sum_to_1(http: httpx.Client) -> None:
+def test_three_logits_become_probabilities_that_sum_to_1(http: httpx.Client) -> None:
     probabilities = ask(http, "softmax", logits=LOGITS)["probabilities"]
     assert probabilities == exact(softmax(LOGITS))
     assert all(0 < probability < 1 for probability in probabilities)
@@ -61,7 +61,7 @@ def test_each_node_of_the_layer_weighs_every_output_before_it(http: httpx.Client
 
 
 @pytest.mark.parametrize("right", NODES)
-def test_the_loss_is_minus_the_logarithm_of_the_probability_of_the_right_class(http: httpx.Client, right: int) -> None:
+def test_loss_is_minus_the_log_probability_of_the_right_class(http: httpx.Client, right: int) -> None:
     expected = -log(softmax(LOGITS)[right])
     one_hot = [float(node == right) for node in NODES]
     assert ask(http, "loss", logits=LOGITS, targets=right)["loss"] == exact(expected)
@@ -83,14 +83,14 @@ def test_the_derivative_of_softmax_has_two_cases(http: httpx.Client, i: int, j: 
 
 
 @pytest.mark.parametrize("right", NODES)
-def test_the_gradient_is_the_probability_less_1_for_the_right_class(http: httpx.Client, right: int) -> None:
+def test_gradient_of_the_right_class_is_its_probability_less_1(http: httpx.Client, right: int) -> None:
     a = softmax(layer())
     gradient = ask(http, "gradient", logits=layer(), targets=right)["logits_gradient"]
     assert gradient == exact([a[i] - 1 if i == right else a[i] for i in NODES])
 
 
 @pytest.mark.parametrize("right", NODES)
-def test_the_gradient_is_that_of_the_loss_chained_to_that_of_softmax(http: httpx.Client, right: int) -> None:
+def test_gradient_equals_the_chain_rule_of_loss_and_softmax(http: httpx.Client, right: int) -> None:
     by_probability = -1 / softmax(LOGITS)[right]
     jacobian = ask(http, "softmax", logits=LOGITS, outputs=["jacobian"])["jacobian"]
     gradient = ask(http, "gradient", logits=LOGITS, targets=right)["logits_gradient"]
@@ -106,22 +106,20 @@ def test_a_loss_of_ones_own_is_chained_to_softmax_the_same_way(http: httpx.Clien
 
 @pytest.mark.parametrize("node", NODES)
 @pytest.mark.parametrize("k", NODES)
-def test_the_gradient_of_a_weight_is_that_of_its_node_times_the_output_it_weighs(
-    http: httpx.Client, node: int, k: int
-) -> None:
+def test_weights_gradient_is_node_gradient_times_input(http: httpx.Client, node: int, k: int) -> None:
     answer = ask(http, "gradient", inputs=OUTPUTS_BEFORE, weights=WEIGHTS, targets=0)
     expected = answer["logits_gradient"][node] * OUTPUTS_BEFORE[k]
     assert answer["weights_gradient"][node][k] == exact(expected)
 
 
 @pytest.mark.parametrize("k", NODES)
-def test_the_gradient_of_an_output_before_sums_over_the_nodes_that_weigh_it(http: httpx.Client, k: int) -> None:
+def test_inputs_gradient_sums_over_the_nodes(http: httpx.Client, k: int) -> None:
     answer = ask(http, "gradient", inputs=OUTPUTS_BEFORE, weights=WEIGHTS, targets=0)
     expected = sum(answer["logits_gradient"][node] * WEIGHTS[node][k] for node in NODES)
     assert answer["inputs_gradient"][k] == exact(expected)
 
 
-def test_a_step_of_gradient_descent_moves_the_weights_against_their_gradient(http: httpx.Client) -> None:
+def test_descent_moves_the_weights_against_their_gradient(http: httpx.Client) -> None:
     answer = ask(http, "gradient", inputs=OUTPUTS_BEFORE, weights=WEIGHTS, targets=0, learning_rate=RATE)
     for node in NODES:
         gradient = answer["weights_gradient"][node]
@@ -139,6 +137,6 @@ def test_scores_2_3_and_4_have_the_digits_that_are_printed(http: httpx.Client) -
     assert [round(probability, 4) for probability in answer["probabilities"]] == [0.0900, 0.2447, 0.6652]
 
 
-def test_scores_2_3_and_4_have_the_gradient_that_is_printed_if_the_second_class_is_right(http: httpx.Client) -> None:
+def test_scores_2_3_4_have_the_printed_gradient(http: httpx.Client) -> None:
     gradient = ask(http, "gradient", logits=[2, 3, 4], targets=1)["logits_gradient"]
     assert [round(derivative, 4) for derivative in gradient] == [0.0900, -0.7553, 0.6652]

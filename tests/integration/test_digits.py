@@ -1,4 +1,4 @@
-"""Handwritten digits, learned by nothing but calls to the service."""
+"""Learn handwritten digits by calls to the service alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CLASSES = 10
 
 @dataclass(frozen=True)
 class Digits:
-    """Images as rows of 64 features from 0 to 1, and what they show."""
+    """Images as rows of 64 features from 0 to 1, and their labels."""
 
     images: Floats
     labels: Integers
@@ -41,7 +41,7 @@ class Training:
 
 @pytest.fixture(scope="module")
 def split() -> tuple[Digits, Digits]:
-    """Three quarters to learn from, and a quarter that is held out."""
+    """Return three quarters for training, and a quarter held out."""
     images, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(images))
     learned, held_out = np.split(order, [3 * len(order) // 4])
@@ -50,7 +50,7 @@ def split() -> tuple[Digits, Digits]:
 
 @pytest.fixture(scope="module")
 def training(http: httpx.Client, split: tuple[Digits, Digits]) -> Training:
-    """Gradient descent in which the service takes every step."""
+    """Run gradient descent in which the service takes every step."""
     learned, _ = split
     request = {
         "inputs": learned.images.tolist(),
@@ -71,7 +71,7 @@ def training(http: httpx.Client, split: tuple[Digits, Digits]) -> Training:
 
 
 def descend(digits: Digits, steps: int) -> tuple[Floats, Floats]:
-    """The same in plain NumPy: weights and bias after so many steps."""
+    """Run the same descent in plain NumPy, and return weights and bias."""
     weights, bias = np.zeros((CLASSES, 64)), np.zeros(CLASSES)
     one_hot = np.eye(CLASSES)[digits.labels]
     for _ in range(steps):

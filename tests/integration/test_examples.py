@@ -1,4 +1,4 @@
-"""The programs in examples/ do what they say they do."""
+"""Run the programs in examples/ and check their results."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ STEPS = 60
 
 @pytest.fixture(scope="module")
 def losses(http: httpx.Client) -> Any:
-    """What a short training loses at each step."""
+    """Return the losses of a short training."""
     losses, _ = train_digits.train(http, *train_digits.digits(), STEPS)
     return losses
 
 
 @pytest.fixture(scope="module")
 def temperature(http: httpx.Client) -> float:
-    """The temperature that is found through the service."""
+    """Return the temperature that the service finds."""
     fitted, _ = calibrate.overfitted()
     return calibrate.fit(http, *fitted)
 
 
 def drawn(folder: Path) -> Iterator[str]:
-    """The names of the pictures in a folder, each of which is SVG."""
+    """Return the names of the SVG pictures in a folder."""
     for picture in folder.iterdir():
         assert ET.parse(picture).getroot().tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314 - it is ours
         yield picture.name
@@ -51,7 +51,7 @@ def test_training_starts_from_no_knowledge(losses: Any) -> None:
     assert losses["held out"][0] == pytest.approx(np.log(10), rel=1e-14)
 
 
-def test_training_lowers_the_loss_of_what_it_sees_and_of_what_it_does_not(losses: Any) -> None:
+def test_training_lowers_the_loss_of_seen_and_unseen_digits(losses: Any) -> None:
     for values in losses.values():
         tenths = np.mean(np.reshape(values, (10, -1)), axis=1)
         assert all(np.diff(tenths[:5]) < 0)
@@ -67,7 +67,7 @@ def test_training_recognises_nine_digits_of_ten_and_draws(
     assert list(drawn(tmp_path)) == ["digits.svg"]
 
 
-def test_the_temperature_is_the_one_that_an_optimiser_finds_without_the_service(temperature: float) -> None:
+def test_temperature_equals_that_of_a_local_optimiser(temperature: float) -> None:
     (logits, labels), _ = calibrate.overfitted()
 
     def loss(temperature: float) -> float:
@@ -78,9 +78,7 @@ def test_the_temperature_is_the_one_that_an_optimiser_finds_without_the_service(
     assert temperature == pytest.approx(found.x, abs=1e-3)
 
 
-def test_the_temperature_halves_the_calibration_error_of_digits_it_was_not_fitted_to(
-    http: httpx.Client, temperature: float
-) -> None:
+def test_temperature_halves_the_error_of_held_out_digits(http: httpx.Client, temperature: float) -> None:
     _, (unseen, labels) = calibrate.overfitted()
     before, after = (
         calibrate.calibration_error(*calibrate.reliability(calibrate.probabilities(http, unseen, each), labels))
@@ -89,7 +87,7 @@ def test_the_temperature_halves_the_calibration_error_of_digits_it_was_not_fitte
     assert after < before / 2
 
 
-def test_the_calibration_error_is_how_far_confidence_is_from_accuracy_on_average() -> None:
+def test_calibration_error_is_the_mean_gap_to_accuracy() -> None:
     predicted = np.array([[0.95, 0.05], [0.91, 0.09], [0.35, 0.65], [0.26, 0.74]])
     error = calibrate.calibration_error(*calibrate.reliability(predicted, np.array([0, 1, 1, 0])))
     # two are 0.93 sure and half right, one is 0.65 sure and right, one is 0.74 sure and wrong

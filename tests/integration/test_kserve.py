@@ -1,4 +1,4 @@
-"""The client of KServe works as it is; it has so many dependencies that it gets an environment of its own."""
+"""Test the client of KServe, in an environment of its own: it has many dependencies."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     import httpx
 
 ENVIRONMENT = Path(__file__).parents[2] / ".venv-kserve"
-"""Made by the first run, which takes a minute and 450 MB; kept for the next ones."""
+"""Environment made by the first run (a minute, 450 MB) and kept."""
 
 PYTHON = ENVIRONMENT / "bin" / "python"
 REQUIREMENT = "kserve==0.21.0"
 PATIENCE = 90
-"""Seconds that the installation may take."""
+"""Seconds to wait for the installation."""
 
 LOGITS = [[2.0, 3.0, 4.0], [3.0, 1.0, -3.0]]
 TARGETS = [1, 0]
@@ -66,7 +66,7 @@ asyncio.run(main())
 
 
 def install() -> None:
-    """Makes the environment unless a run before has."""
+    """Create the environment unless it is there."""
     complete = ENVIRONMENT / REQUIREMENT
     if complete.exists():
         return
@@ -78,7 +78,7 @@ def install() -> None:
 
 @pytest.fixture(scope="module")
 def answers(server: str) -> dict[str, Any]:
-    """What the client got from the server."""
+    """Return the answer that the client received."""
     try:
         install()
     except (subprocess.SubprocessError, OSError) as error:
@@ -92,7 +92,7 @@ def answers(server: str) -> dict[str, Any]:
 
 
 def plain(http: httpx.Client, **parameters: Any) -> dict[str, Any]:
-    """What the plain endpoint answers."""
+    """Return the answer of the plain endpoint."""
     answer: dict[str, Any] = http.post("/gradient", json={"logits": LOGITS, "targets": TARGETS, **parameters}).json()
     return answer
 

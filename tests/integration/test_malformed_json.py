@@ -135,7 +135,7 @@ ENCODED = [
 VALUES = [*LITERALS, *OBJECTS, *ARRAYS, *NUMBERS, *STRINGS, *ENCODED]
 
 PLACES = [b"%b", b'{"logits":%b}', b'{"logits":[1,%b,2]}', b'{"inputs":[{"data":[%b]}]}', b'{"id":%b,"inputs":[]}']
-"""Where a value may stand."""
+"""Places of a value in a body."""
 
 TEXT = '{"logits":[1,2]}'
 
@@ -159,16 +159,16 @@ DUPLICATES = [
     *(b'{"id":"1","id":"1","inputs":[]}', b'{"inputs":[],"inputs":[]}'),
     b'{"inputs":[{"name":"logits","name":"logits","shape":[1],"datatype":"FP64","data":[1]}]}',
 ]
-"""Section 4: names should be unique; what a reader makes of those that are not cannot be foretold."""
+"""Bodies with repeated names (RFC 8259, section 4)."""
 
 
 def bodies() -> list[bytes]:
-    """The whole corpus, each body once."""
+    """Return the whole corpus, each body once."""
     return list(dict.fromkeys([*(place % value for value in VALUES for place in PLACES), *DOCUMENTS]))
 
 
 def strictly(body: bytes) -> Any:
-    """What a reader without any leniency makes of a body. Raises ValueError, RecursionError."""
+    """Parse a body strictly. Raises ValueError, RecursionError."""
     read = json.loads(body.decode(), parse_constant=refuse)
     json.dumps(read, ensure_ascii=False).encode()  # half a surrogate pair has no UTF-8
     return read

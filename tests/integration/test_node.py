@@ -1,4 +1,4 @@
-"""The JavaScript examples run as they stand, and get the numbers of the plain endpoint."""
+"""Run the JavaScript examples unchanged, and compare them with the plain endpoint."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed")
 
 
 def run(script: str, url: str) -> subprocess.CompletedProcess[str]:
-    """An example, run to its end."""
+    """Run an example to its end."""
     assert NODE is not None
     return subprocess.run([NODE, SCRIPTS / script, url], capture_output=True, text=True, timeout=30, check=False)
 

@@ -1,4 +1,4 @@
-"""The process: how it starts, what it refuses to start with, how it ends, and many requests at once."""
+"""Test the server process: start, refused starts, end, concurrent requests."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ WRONG = [
 ]
 
 ANY_TEXT = {"host", "cors_origins", "api_keys"}
-"""Settings of which no value is wrong by itself."""
+"""Settings that accept any text."""
 
 
 def start(monkeypatch: pytest.MonkeyPatch, *flags: str, **variables: str) -> str:
-    """The line with which a start that is expected to fail ends; in this process, where it takes no time."""
+    """Return the last line of a start that must fail, run in this process."""
     for name in [name for name in os.environ if name.startswith("SOFTMAX_")]:
         monkeypatch.delenv(name)
     for name, value in variables.items():
@@ -65,13 +65,13 @@ def start(monkeypatch: pytest.MonkeyPatch, *flags: str, **variables: str) -> str
 
 
 def limits(address: str) -> dict[str, int]:
-    """The limits that a server says are in force."""
+    """Return the limits that a server reports."""
     published: dict[str, int] = httpx.get(f"{address}/info").json()["limits"]
     return published
 
 
 def variable(setting: str) -> str:
-    """The name of the variable of a setting."""
+    """Return the environment variable of a setting."""
     return f"SOFTMAX_{setting.replace('-', '_').upper()}"
 
 
@@ -106,13 +106,11 @@ def test_a_wrong_flag_ends_the_start_with_one_line_that_names_it(
 
 
 @pytest.mark.parametrize(("setting", "value"), WRONG)
-def test_a_wrong_variable_ends_the_start_with_one_line_that_names_it(
-    monkeypatch: pytest.MonkeyPatch, setting: str, value: str
-) -> None:
+def test_wrong_variable_ends_the_start_with_one_line(monkeypatch: pytest.MonkeyPatch, setting: str, value: str) -> None:
     assert setting.replace("-", "_") in start(monkeypatch, **{variable(setting): value})
 
 
-def test_a_certificate_without_its_key_ends_the_start_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_certificate_without_key_ends_the_start_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "tls_key_file" in start(monkeypatch, "--tls-certificate-file", __file__)
 
 
@@ -145,11 +143,11 @@ def test_a_flag_that_does_not_exist_ends_the_start_and_is_named() -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_every_setting_has_a_wrong_value_in_these_tests_unless_any_text_is_right() -> None:
+def test_every_setting_is_tried_with_a_wrong_value() -> None:
     assert {setting.replace("-", "_") for setting, _ in WRONG} == set(Settings.model_fields) - ANY_TEXT
 
 
-def test_a_termination_signal_ends_the_process_soon_and_in_good_order() -> None:
+def test_sigterm_ends_the_process_in_good_order() -> None:
     with running() as (address, process), httpx.Client(base_url=address) as client:
         client.get("/livez")
         process.terminate()
@@ -158,7 +156,7 @@ def test_a_termination_signal_ends_the_process_soon_and_in_good_order() -> None:
         assert time.monotonic() - start < 5
 
 
-async def test_requests_of_very_different_sizes_at_once_all_get_their_own_answers(server: str) -> None:
+async def test_concurrent_requests_get_their_own_answers(server: str) -> None:
     shapes = [(1 + 7 * n % 200, 2 + 13 * n % 200) for n in range(50)]
     assert min(rows * classes for rows, classes in shapes) < 100
     # shortest digits of about 19 bytes: the larger ones are beyond what is answered on the event loop
@@ -197,7 +195,7 @@ def test_a_body_handed_to_a_thread_gives_the_same_bits(http: httpx.Client, opera
 
 @pytest.fixture(scope="module")
 def below_a_root_path() -> Any:
-    """The address of a server that a proxy serves under /api."""
+    """Yield the address of a server that a proxy serves under /api."""
     with running("--root-path", "/api") as (address, _):
         yield address
 

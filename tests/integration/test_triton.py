@@ -1,4 +1,4 @@
-"""The common client of inference servers works as it is, and gets what the plain endpoints answer."""
+"""Compare the answers to tritonclient with those of the plain endpoints."""
 
 from __future__ import annotations
 
@@ -44,29 +44,29 @@ LOGITS = {"logits": np.array([[2.0, 3.0, 4.0], [0.5, -np.inf, 0.25]])}
 
 @pytest.fixture(scope="module")
 def triton(server: str) -> Iterator[Any]:
-    """The client, connected to the server."""
+    """Yield a client of the server."""
     with triton_http.InferenceServerClient(server.removeprefix("http://")) as client:
         yield client
 
 
 def tensor(name: str, values: Array, *, binary: bool = True) -> Any:
-    """An input of a request."""
+    """Return an input of a request."""
     made = triton_http.InferInput(name, list(values.shape), np_to_triton_dtype(values.dtype))
     return made.set_data_from_numpy(values, binary_data=binary)
 
 
 def tensors(arrays: dict[str, Array], *, binary: bool = True) -> list[Any]:
-    """The inputs of a request."""
+    """Return the inputs of a request."""
     return [tensor(name, values, binary=binary) for name, values in arrays.items()]
 
 
 def outputs(**binary: bool) -> list[Any]:
-    """The outputs of a request, and whether each is to come as raw bytes."""
+    """Return the requested outputs, as raw bytes or JSON."""
     return [triton_http.InferRequestedOutput(name, binary_data=flag) for name, flag in binary.items()]
 
 
 def plain(http: httpx.Client, operation: str, arrays: dict[str, Array], **parameters: Any) -> dict[str, Any]:
-    """What the plain endpoint answers."""
+    """Return the answer of the plain endpoint."""
     spelled = {
         name: np.where(np.isneginf(values), "-Infinity", values.astype(object)) for name, values in arrays.items()
     }
@@ -76,7 +76,7 @@ def plain(http: httpx.Client, operation: str, arrays: dict[str, Array], **parame
 
 
 def assert_same(result: Any, answer: dict[str, Any]) -> None:
-    """The same outputs, in the same order, to the last bit."""
+    """Compare outputs, their order and every bit."""
     assert [output["name"] for output in result.get_response()["outputs"]] == list(answer)
     for name, expected in answer.items():
         np.testing.assert_array_equal(result.as_numpy(name), np.array(expected))
@@ -196,7 +196,7 @@ def test_the_id_of_a_request_comes_back(triton: Any) -> None:
     assert "id" not in triton.infer("softmax", tensors(LOGITS)).get_response()
 
 
-def test_a_request_may_name_the_version_and_what_concerns_schedulers(triton: Any, http: httpx.Client) -> None:
+def test_version_and_scheduler_parameters_are_accepted(triton: Any, http: httpx.Client) -> None:
     result = triton.infer(
         "softmax", tensors(LOGITS), model_version="1", sequence_id=7, sequence_start=True, priority=1, timeout=10**6
     )
