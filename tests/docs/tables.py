@@ -187,10 +187,14 @@ def metrics() -> str:
 
 
 def layers() -> str:
-    """Return the import rule, upper layers first."""
+    """Return the import rules; in a list of layers, each imports only those behind it."""
     config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = config["tool"]["importlinter"]["contracts"]
-    return "".join(f"- {contract['name']}\n" for contract in contracts)
+    return "".join(
+        f"- {contract['name']}{': ' if 'layers' in contract else ''}"
+        f"{' > '.join(code(layer.replace('service.', '')) for layer in contract.get('layers', []))}\n"
+        for contract in contracts
+    )
 
 
 TABLES: dict[str, Callable[[], str]] = {

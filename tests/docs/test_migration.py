@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from math import exp, isclose, isnan
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,25 @@ def test_every_scipy_function_has_its_output(http: httpx.Client) -> None:
         assert f"output `{name}`" in PAGE
 
 
+FUNCTIONS = {
+    "log_loss": log_loss,
+    "accuracy_score": accuracy_score,
+    "scipy.special.softmax": scipy.special.softmax,
+    "scipy.special.log_softmax": scipy.special.log_softmax,
+    "scipy.special.logsumexp": scipy.special.logsumexp,
+    "scipy.stats.entropy": scipy.stats.entropy,
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_function_has_the_arguments_of_the_page(name: str) -> None:
+    calls = re.findall(rf"`{re.escape(name)}\(([^)]+)\)`", PAGE)
+    assert calls
+    for call in calls:
+        arguments = {argument.partition("=")[0] for argument in call.split(", ")}
+        assert arguments <= set(inspect.signature(FUNCTIONS[name]).parameters)
+
+
 def test_sklearn_log_loss_has_its_parameters(http: httpx.Client) -> None:
     probabilities = scipy.special.softmax(LOGITS, axis=-1)
     logs = np.log(probabilities).tolist()
@@ -98,6 +118,13 @@ def test_pytorch_mean_divides_by_the_weights_of_the_labels(http: httpx.Client) -
     weights = np.array(WEIGHTS)[LABELS]
     answer = ask(http, "loss", logits=LOGITS, targets=LABELS, class_weights=WEIGHTS)
     assert answer["loss"] == close((rows * weights).sum() / weights.sum())
+
+
+def test_pytorch_smoothing_spreads_over_weighted_classes(http: httpx.Client) -> None:
+    losses = -np.log(softmax(np.array(LOGITS))) * WEIGHTS
+    rows = 0.9 * losses[range(3), LABELS] + 0.1 / 3 * losses.sum(axis=1)
+    request = {"logits": LOGITS, "targets": LABELS, "class_weights": WEIGHTS, "label_smoothing": 0.1}
+    assert ask(http, "loss", **request)["loss"] == close(rows.sum() / np.array(WEIGHTS)[LABELS].sum())
 
 
 def test_pytorch_mean_of_soft_targets_divides_by_the_rows(http: httpx.Client) -> None:
