@@ -127,8 +127,8 @@ test-production: .venv/checks ## test real processes under load, signals and hos
 	@touch $@
 
 .PHONY: test-ray
-test-ray: .venv-ray/ray ## test Ray on two nodes of this machine, in .venv-ray
-	.venv-ray/bin/python -m pytest tests/ray
+test-ray: .venv-ray/ray ## test the batch command, and Ray on two nodes of this machine, in .venv-ray
+	.venv-ray/bin/python -m pytest tests/batch tests/ray
 
 .venv-deploy/done: requirements/deploy.txt
 	@$(call venv,.venv-deploy)
@@ -200,7 +200,7 @@ lock: .venv/run ## pin the dependencies anew, with hashes
 	$(BIN)/uv pip compile pyproject.toml --extra dev $(LOCK) -o requirements/dev.txt
 	$(BIN)/uv pip compile pyproject.toml --extra deploy -c requirements/run.txt $(LOCK) -o requirements/deploy.txt
 	$(BIN)/uv pip compile --group browser -c requirements/dev.txt $(LOCK) -o requirements/browser.txt
-	$(BIN)/uv pip compile pyproject.toml --extra ray --group ray-tests -c requirements/dev.txt $(LOCK) -o requirements/ray.txt
+	$(BIN)/uv pip compile pyproject.toml --extra ray --group ray-tests -c requirements/run.txt $(LOCK) -o requirements/ray.txt
 	$(BIN)/uv pip compile requirements/clients.in $(LOCK) -o requirements/clients.txt
 	$(BIN)/uv pip compile --group docs $(LOCK) -o requirements/docs.txt
 	$(BIN)/uv pip compile --group checks -c requirements/dev.txt $(LOCK) -o requirements/checks.txt

@@ -1,1 +1,1 @@
-"""The service on more than one machine."""
+"""Run the service in containers, on Kubernetes and on Ray, and score folders of files."""

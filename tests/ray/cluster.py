@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MARK = "SOFTMAX_RAY_TEST"
-"""A variable that every process of a cluster inherits, by which those that are left over are found."""
+"""Variable that every process of a cluster inherits, which tells those that are left over."""
 
 VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -37,14 +37,14 @@ SYSTEM = {
     "health_check_period_ms": 500,
     "health_check_failure_threshold": 4,
 }
-"""A dead node is noticed in two seconds."""
+"""Ray notices a dead node within two seconds."""
 
 PATIENCE = 20
 """Seconds that the processes of a cluster have to end."""
 
 
 class TwoNodes:
-    """A cluster, to which nodes are added and in which they are killed."""
+    """A cluster to which nodes are added, and of which nodes are killed."""
 
     def __init__(self, folder: str) -> None:
         self._cluster = Cluster()
@@ -54,30 +54,33 @@ class TwoNodes:
 
     @property
     def address(self) -> str:
-        """Where a driver finds it."""
+        """Address of the cluster, for drivers."""
         return str(self._cluster.address)
 
     def add(self, host: str) -> Any:
-        """Another node, of which Ray believes that it is another machine."""
+        """Add a node, which Ray takes for another machine."""
         return self._cluster.add_node(**NODE, node_ip_address=host)
 
     def kill(self, node: Any) -> None:
-        """Ends all processes of a node at once."""
+        """Kill all processes of a node at once."""
         self._cluster.remove_node(node, allow_graceful=False)
 
     def shutdown(self) -> None:
-        """Ends the cluster."""
+        """End the cluster."""
         self._cluster.shutdown()
 
 
 @contextmanager
 def two_nodes() -> Iterator[TwoNodes]:
-    """A cluster of two nodes with one core each; no process of it outlives the block."""
+    """Run a cluster of two nodes with one core each. None of its processes outlives the block."""
+    # the path of a Unix socket below it may have 107 characters
     mark, folder = uuid4().hex, tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     # Ray writes there until this process ends
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**VARIABLES, MARK: mark}.items():
+        # RAY_TMPDIR: where Ray notes the address of a cluster, in a folder that it expects to be there
+        (Path(folder) / "ray").mkdir()
+        for name, value in {**VARIABLES, "RAY_TMPDIR": folder, MARK: mark}.items():
             patch.setenv(name, value)
         cluster = TwoNodes(folder)
         try:
@@ -91,7 +94,7 @@ def two_nodes() -> Iterator[TwoNodes]:
 
 
 def processes(mark: str) -> list[str]:
-    """The processes of a cluster, this one not among them."""
+    """Return the processes of a cluster, except this one."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:

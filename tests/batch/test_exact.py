@@ -6,11 +6,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from deploy.ray.exact import ExactSum
+from deploy.batch.exact import ExactSum
 
 
 def total(values: np.ndarray) -> np.ndarray:
-    """The sum over the first axis."""
+    """Return the sum over the first axis, term by term."""
     sums = ExactSum()
     for each in values:
         sums.add(each)
@@ -18,7 +18,7 @@ def total(values: np.ndarray) -> np.ndarray:
 
 
 def terms(seed: int) -> np.ndarray:
-    """(200, 3) Numbers of very different sizes, most of which cancel."""
+    """Return (200, 3) numbers of very different sizes, most of which cancel."""
     generator = np.random.default_rng(seed)
     values = generator.normal(size=(100, 3)) * 10.0 ** generator.integers(-30, 30, size=(100, 3))
     return np.concatenate([values, -values * (1 + 2.0**-50)])
@@ -39,11 +39,21 @@ def test_the_order_changes_no_bit(seed: int) -> None:
     assert total(values).tobytes() == total(shuffled).tobytes()
 
 
+@pytest.mark.parametrize("cut", [0, 1, 7, 199, 200])
+def test_terms_may_be_added_in_groups(cut: int) -> None:
+    values = terms(3)
+    sums = ExactSum()
+    for group in (values[:cut], values[cut:]):
+        if len(group):
+            sums.add_all(group)
+    assert sums.total().tobytes() == total(values).tobytes()
+
+
 def test_a_single_number_keeps_its_shape() -> None:
     assert total(np.array([0.1] * 10)).shape == ()
     assert total(np.array([0.1] * 10)) == math.fsum([0.1] * 10)
 
 
-def test_an_infinite_term_makes_its_own_element_infinite_and_no_other() -> None:
+def test_an_infinite_term_makes_its_own_element_infinite() -> None:
     values = np.array([[1.0, 1.0], [math.inf, 2.0], [3.0, 3.0], [math.inf, 4.0]])
     assert total(values).tolist() == [math.inf, 10.0]

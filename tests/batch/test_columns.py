@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deploy.ray import columns
-from service.errors import NotANumber, RaggedTensor
+from deploy.batch import columns
+from deploy.batch.errors import BatchError
 from service.operations import OPERATIONS
 
 ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
@@ -38,21 +38,44 @@ def test_a_number_for_each_row_is_a_column_of_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "refusal"),
+    ("column", "message"),
     [
-        (pa.array([[1.0, 2.0], [3.0]]), RaggedTensor),
-        (pa.array([[1.0], None]), NotANumber),
-        (pa.array([[1.0, None]]), NotANumber),
-        (pa.array([["a"]]), NotANumber),
-        (pa.array([True]), NotANumber),
+        (pa.array([[1.0, 2.0], [3.0]]), "Row 8: logits holds 1 numbers, and row 7 holds 2"),
+        (pa.array([[1.0], None]), "Row 8: logits is null"),
+        (pa.array([[1.0], [None]]), "Row 8: logits has a null"),
     ],
 )
-def test_what_is_no_tensor_is_refused(column: pa.Array, refusal: type[Exception]) -> None:
-    with pytest.raises(refusal):
-        columns.tensor("logits", column)
+def test_a_bad_row_is_named(column: pa.Array, message: str) -> None:
+    with pytest.raises(BatchError, match=message):
+        columns.tensor("logits", column, 7)
 
 
-@pytest.mark.parametrize("shape", [(4,), (4, 3), (4, 3, 2), (4, 0)])
+@pytest.mark.parametrize(
+    ("kind", "lists", "valid"),
+    [
+        (pa.list_(pa.float32()), True, True),
+        (pa.list_(pa.int8(), 3), True, True),
+        (pa.large_list(pa.float64()), False, True),
+        (pa.int64(), False, True),
+        (pa.float64(), True, False),
+        (pa.list_(pa.list_(pa.float64())), True, False),
+        (pa.struct({"a": pa.float64()}), True, False),
+        (pa.list_(pa.string()), True, False),
+        (pa.bool_(), False, False),
+        (pa.decimal128(5, 2), False, False),
+        (pa.dictionary(pa.int8(), pa.string()), False, False),
+    ],
+    ids=str,
+)
+def test_only_numbers_and_lists_of_numbers_pass(kind: pa.DataType, *, lists: bool, valid: bool) -> None:
+    if valid:
+        columns.check("targets", kind, lists=lists)
+    else:
+        with pytest.raises(BatchError, match="Column targets has the type"):
+            columns.check("targets", kind, lists=lists)
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 3), (4, 0)])
 def test_a_tensor_comes_back_from_its_column(shape: tuple[int, ...]) -> None:
     values = np.random.default_rng(0).normal(size=shape)
     column = columns.column(values)
@@ -82,4 +105,4 @@ def test_the_widest_column_counts_and_others_do_not(tmp_path: str) -> None:
     ids=str,
 )
 def test_floats_of_less_than_64_bits_are_narrow(kind: pa.DataType, *, narrow: bool) -> None:
-    assert columns.narrow(kind) is narrow
+    assert columns.is_narrow(kind) is narrow

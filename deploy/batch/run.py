@@ -1,0 +1,218 @@
+"""One run: find the files that are not finished, score them, and sum up."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from deploy.batch import claim as claims
+from deploy.batch import receipts, summary
+from deploy.batch.errors import BatchError
+from deploy.batch.job import is_hidden, is_parquet
+from deploy.batch.scoring import MARK
+from deploy.batch.storage import UNFINISHED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from deploy.batch.claim import Claim
+    from deploy.batch.executor import Chunk, Executor
+    from deploy.batch.job import Job
+    from deploy.batch.storage import Entry
+
+CHUNK_FILES = 256
+"""Most files of a chunk, which share one receipt and are scored again together when a worker dies."""
+
+CHUNK_BYTES = 32 * 2**20
+"""Size from which on a chunk takes no further file."""
+
+CHUNKS_PER_CORE = 4
+"""Fewest chunks for each core, so that the cores end at about the same time."""
+
+DEATHS = 5
+"""Workers that a file may take with it before it is given up."""
+
+SHOWN = 20
+"""Failures that are shown; the summary names all."""
+
+
+@dataclass
+class Result:
+    """The end of a run: how many files were finished in all, and the sentences of those that failed, by name."""
+
+    finished: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class State:
+    """The destination as a run finds it.
+
+    outputs: sizes of the output files by name. receipts: names of the files with receipts.
+    unfinished: names of files that a dead process was still writing.
+    """
+
+    outputs: dict[str, int]
+    receipts: list[str]
+    unfinished: list[str]
+
+
+def run(job: Job, start: Callable[[Job, Claim], Executor], result: Result) -> None:
+    """Score every file that is not finished, remove outputs without a source, and write the summary.
+
+    result: filled in as the run goes on. Raises BatchError if the run as a whole cannot go on.
+    """
+    if not job.source.exists():
+        raise BatchError(f"The source {job.source} does not exist.")
+    files, skipped = job.files()
+    if not files:
+        raise BatchError(f"The source {job.source} has no Parquet file{told(skipped, '; skipped: ')}.")
+    report(told(skipped, "Skipped: "))
+    with claims.claimed(job.destination, job.digest) as claim:
+        state = look(job)
+        pending = prepare(job, files, state)
+        result.finished = len(files) - len(pending)
+        if pending:
+            with start(job, claim) as executor:
+                died = score(executor, pending, result, len(files))
+            if died:
+                for name in look(job).unfinished:
+                    job.destination.remove(name)
+        claim.check(job.destination)
+        finish(job, files, skipped, result)
+
+
+def look(job: Job) -> State:
+    """Return what the destination holds."""
+    state = State({}, [], [])
+    for entry in job.destination.entries():
+        if entry.name.startswith(f"{receipts.FOLDER}/") and is_parquet(entry.name):
+            state.receipts.append(entry.name)
+        elif entry.name.endswith(UNFINISHED):
+            state.unfinished.append(entry.name)
+        elif is_parquet(entry.name) and not is_hidden(entry.name):
+            state.outputs[entry.name] = entry.size
+    return state
+
+
+def prepare(job: Job, files: dict[str, Entry], state: State) -> list[Entry]:
+    """Return the files to score, after removing everything in the destination that is not a finished output.
+
+    Raises BatchError for a Parquet file there that no run of this command wrote.
+    """
+    superseded = receipts.stale(state.receipts, job)
+    done = receipts.finished(job, [name for name in state.receipts if name not in superseded])
+    finished = {
+        name
+        for name, (version, size) in done.items()
+        if name in files and receipts.fingerprint(files[name]) == version and state.outputs.get(name) == size
+    }
+    outdated = state.outputs.keys() - finished
+    for name in sorted(outdated - done.keys()):
+        check_own(job, name)
+    if len(finished) < len(files) or outdated:
+        summary.remove(job)
+    for name in (*outdated, *superseded, *state.unfinished):
+        job.destination.remove(name)
+    gone = len(outdated - files.keys())
+    if gone:
+        report(f"Removed {counted(gone, 'output')} whose source does not exist any more.")
+    return [entry for name, entry in files.items() if name not in finished]
+
+
+def check_own(job: Job, name: str) -> None:
+    """Raise BatchError for an output that another program wrote."""
+    try:
+        with job.destination.open(name) as file:
+            if MARK in (pq.read_schema(file).metadata or {}):
+                return
+    except pa.ArrowInvalid:
+        pass
+    raise BatchError(
+        f"{job.destination} holds {name}, which this command did not write; choose another destination, or remove the file."
+    )
+
+
+def chunks(pending: Iterable[Entry], cores: int) -> Iterator[Chunk]:
+    """Yield the files in groups: large ones alone and first, small ones together."""
+    ordered = sorted(pending, key=lambda entry: entry.size, reverse=True)
+    most = max(1, min(CHUNK_FILES, len(ordered) // (CHUNKS_PER_CORE * cores)))
+    chunk: list[Entry] = []
+    size = 0
+    for entry in ordered:
+        chunk.append(entry)
+        size += entry.size
+        if len(chunk) == most or size >= CHUNK_BYTES:
+            yield tuple(chunk)
+            chunk, size = [], 0
+    if chunk:
+        yield tuple(chunk)
+
+
+def score(executor: Executor, pending: list[Entry], result: Result, count: int) -> bool:
+    """Run all chunks. Return whether any worker died.
+
+    A lost chunk is run again file by file, and a file that takes too many workers with it is given up.
+    """
+    waiting = deque(chunks(pending, executor.cores))
+    running = 0
+    deaths = Counter[str]()
+    # disable=None: no bar unless a person watches
+    with tqdm(total=count, initial=count - len(pending), unit="file", disable=None) as bar:
+        while waiting or running:
+            while waiting and running < executor.capacity:
+                executor.submit(waiting.popleft())
+                running += 1
+            chunk, failures = executor.collect()
+            running -= 1
+            if failures is None:
+                deaths.update(entry.name for entry in chunk)
+                failures = {name: f"{DEATHS} workers died." for name in deaths if deaths[name] >= DEATHS}
+                again = [entry for entry in chunk if entry.name not in failures]
+                waiting.extend((entry,) for entry in again)
+                chunk = tuple(entry for entry in chunk if entry.name in failures)
+            bar.update(len(chunk))
+            for name in sorted(failures):
+                fail(result, name, failures[name], bar)
+            result.finished += len(chunk) - len(failures)
+    return bool(deaths)
+
+
+def fail(result: Result, name: str, reason: str, bar: tqdm[None]) -> None:
+    """Note a failure, and show it if not too many were shown."""
+    result.failures[name] = reason
+    if len(result.failures) <= SHOWN:
+        bar.write(f"{name}: {reason}", file=sys.stderr)
+
+
+def finish(job: Job, files: dict[str, Entry], skipped: Counter[str], result: Result) -> None:
+    """Write the summary of the finished files, and remove receipts that none of them needs."""
+    wanted = {name: receipts.fingerprint(entry) or "" for name, entry in files.items() if name not in result.failures}
+    names = [entry.name for entry in job.destination.entries(receipts.folder(job))]
+    sums, superfluous = receipts.total(job, names, wanted)
+    summary.write(job, sums, len(wanted), result.failures, skipped)
+    for name in superfluous:
+        job.destination.remove(name)
+
+
+def told(skipped: Counter[str], prefix: str) -> str:
+    """Return how many files were skipped and why, or nothing if none was."""
+    parts = [f"{counted(count, 'file')} {reason}" for reason, count in skipped.items()]
+    return prefix + ", ".join(parts) if parts else ""
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def report(line: str) -> None:
+    """Show a line on stderr, unless it is empty."""
+    if line:
+        sys.stderr.write(f"{line}\n")
