@@ -1,44 +1,47 @@
-"""Refusals a caller can cause, in the words of the domain; which HTTP status each becomes is `service.api.problems`.
+"""Errors that a client can cause, in the words of the domain; `service.api.problems` gives each an HTTP status.
 
 * ServiceError
-  - MalformedHeader           the bytes are not HTTP, or its head is too long
-  - MalformedBody             the bytes are not the format they are said to be
-  - NotAnObject               the body is JSON, but no object
-  - UnknownField              a name that the operation does not have
-  - DuplicateField            a name given twice
-  - MissingField              an input that the request cannot do without
-  - ConflictingFields         inputs or parameters that exclude each other
-  - InvalidParameter          a parameter outside its type, its range or its choices
-  - InvalidOutputs            outputs that are unknown, repeated, empty, or not to be had from this request
-  - InvalidTensor             the payload cannot become a tensor
-    - RaggedTensor            rows of different length, or numbers beside rows
-    - NotANumber              null, a boolean, a string or an object where a number must stand
-    - NumberOutOfRange        a number that the datatype cannot hold
-    - InvalidDatatype         a datatype that the tensor cannot have
-    - ShapeMismatch           a rank or a size that does not fit the other tensors
-    - EmptyAxis               no class, or no feature
-    - InvalidValue            a value outside the domain of its tensor: negative, or not finite
-      - NonFiniteLogit        a NaN or +inf among the logits
-    - ExcludedRow             a row of which every class is excluded, where a loss is asked for
-    - InvalidLabel            a label that is no class index
-  - TooLarge                  more than the limits allow
-    - BodyTooLarge            more bytes
-    - TensorTooLarge          more elements, in an input or an output
-    - TooMuchWork             more bytes, in body and outputs together
-  - UnknownPath               nothing lives there
-  - UnknownMethod             something lives there, but does not answer to that verb
-  - UnreadableMediaType       the body comes in a format that is not understood
-  - UnwritableMediaType       the answer is wanted in a format that is not spoken
-  - Unavailable               not now
-    - Overloaded              more is being worked on than the limits allow
-    - Draining                the process is about to leave
-  - SlowBody                  the body takes longer to arrive than the limits allow
-  - Unauthenticated           no key, or none of those that are known
-  - UntrustedHost             the header Host names someone else
+  - MalformedHeader
+  - InvalidHost
+  - MalformedBody
+  - NotAnObject
+  - UnknownField
+  - DuplicateField
+  - MissingField
+  - ConflictingFields
+  - InvalidParameter
+  - InvalidOutputs
+  - InvalidTensor
+    - RaggedTensor
+    - NotANumber
+    - NumberOutOfRange
+    - InvalidDatatype
+    - ShapeMismatch
+    - EmptyAxis
+    - InvalidValue
+      - NonFiniteLogit
+    - ExcludedRow
+    - InvalidLabel
+  - TooLarge
+    - BodyTooLarge
+    - TensorTooLarge
+    - TooMuchWork
+  - UnknownPath
+  - UnknownModel
+  - UnknownMethod
+  - UnreadableMediaType
+  - UnwritableMediaType
+  - Unavailable
+    - Overloaded
+    - Draining
+  - SlowBody
+  - Unauthenticated
+  - UntrustedHost
 """
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -46,13 +49,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 Location = tuple[str | int, ...]
+"""A field name and indices: ("logits", 3, 17)."""
+
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""Names that an error may repeat."""
+
+
+def quoted(name: str) -> str:
+    """Return a name from a request in quotes behind a space, or nothing if it is long or has unusual characters."""
+    return f' "{name}"' if PLAIN_NAME.fullmatch(name) else ""
 
 
 class ServiceError(Exception):
-    """A refusal: one sentence that says what to change, and where.
+    """An error of a request, with one sentence that says what to change.
 
-    detail: the sentence; it never repeats a payload.
-    locations: the places it speaks of, each a field name followed by indices, with what is wrong there.
+    detail: the sentence; it never repeats a value of the request.
+    locations: the places in the request, each a field name followed by indices, with what is wrong there.
     """
 
     def __init__(self, detail: str, *locations: tuple[Location, str]) -> None:
@@ -62,24 +74,31 @@ class ServiceError(Exception):
 
 
 class MalformedHeader(ServiceError):
-    """The bytes are not HTTP, or its head is too long."""
+    """The request is not HTTP/1.1, or its head is too long."""
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(f"Send HTTP/1.1, with a first line and headers of at most {max_bytes} bytes.")
 
 
+class InvalidHost(ServiceError):
+    """The Host header is missing, repeated or invalid."""
+
+    def __init__(self) -> None:
+        super().__init__("Send one header Host, with the host name and the port of this service.")
+
+
 class MalformedBody(ServiceError):
-    """The bytes are not the format they are said to be."""
+    """The body is not in the format that its headers name."""
 
 
 class NotAnObject(ServiceError):
-    """The body is JSON, but no object."""
+    """The body is JSON, but not an object."""
 
 
 class UnknownField(ServiceError):
-    """A name that the operation does not have.
+    """The operation has no field of this name.
 
-    name: as sent; it is compared with the known ones, and not repeated.
+    name: the name in the request.
     """
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
@@ -90,7 +109,7 @@ class UnknownField(ServiceError):
 
 
 class DuplicateField(ServiceError):
-    """A name given twice."""
+    """A field is given twice."""
 
     def __init__(self, name: str | None = None) -> None:
         locations = [] if name is None else [((name,), "is given twice")]
@@ -98,27 +117,27 @@ class DuplicateField(ServiceError):
 
 
 class MissingField(ServiceError):
-    """An input that the request cannot do without."""
+    """A field is missing that the request needs."""
 
 
 class ConflictingFields(ServiceError):
-    """Inputs or parameters that exclude each other."""
+    """Two fields exclude each other."""
 
 
 class InvalidParameter(ServiceError):
-    """A parameter outside its type, its range or its choices."""
+    """A parameter has the wrong type, or is out of range."""
 
 
 class InvalidOutputs(ServiceError):
-    """Outputs that are unknown, repeated, empty, or not to be had from this request."""
+    """An output is unknown, repeated, or not available for this request."""
 
 
 class InvalidTensor(ServiceError):
-    """The payload cannot become a tensor."""
+    """A tensor is invalid."""
 
 
 class RaggedTensor(InvalidTensor):
-    """Rows of different length, or numbers beside rows."""
+    """The rows of a tensor differ in length or depth."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
@@ -127,7 +146,7 @@ class RaggedTensor(InvalidTensor):
 
 
 class NotANumber(InvalidTensor):
-    """Null, a boolean, a string or an object where a number must stand."""
+    """A tensor contains a value that is not a number."""
 
     def __init__(self, name: str) -> None:
         exception = ', or "-Infinity" for an excluded class' if name == "logits" else ""
@@ -138,7 +157,7 @@ class NotANumber(InvalidTensor):
 
 
 class NumberOutOfRange(InvalidTensor):
-    """A number that the datatype cannot hold."""
+    """A number is beyond the range of its datatype."""
 
     def __init__(self, name: str | None, dtype: str) -> None:
         locations = [] if name is None else [((name,), f"is beyond the range of {dtype}")]
@@ -146,46 +165,46 @@ class NumberOutOfRange(InvalidTensor):
 
 
 class InvalidDatatype(InvalidTensor):
-    """A datatype that the tensor cannot have."""
+    """The tensor cannot have this datatype."""
 
 
 class ShapeMismatch(InvalidTensor):
-    """A rank or a size that does not fit the other tensors."""
+    """The shape of a tensor does not fit the other tensors."""
 
 
 class EmptyAxis(InvalidTensor):
-    """No class, or no feature."""
+    """A tensor has no classes or no features."""
 
 
 class InvalidValue(InvalidTensor):
-    """A value outside the domain of its tensor: negative, or not finite."""
+    """A value is negative or not finite where its tensor does not allow it."""
 
 
 class NonFiniteLogit(InvalidValue):
-    """A NaN or +inf among the logits."""
+    """A logit is NaN or +Infinity."""
 
 
 class ExcludedRow(InvalidTensor):
-    """A row of which every class is excluded, where a loss is asked for."""
+    """Every class of a row with a loss is excluded."""
 
 
 class InvalidLabel(InvalidTensor):
-    """A label that is no class index."""
+    """A label is not a class index."""
 
 
 class TooLarge(ServiceError):
-    """More than the limits allow."""
+    """The request exceeds a limit."""
 
 
 class BodyTooLarge(TooLarge):
-    """More bytes than the limit."""
+    """The body is longer than the limit."""
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(f"The body is longer than {max_bytes} bytes; send fewer rows.")
 
 
 class TensorTooLarge(TooLarge):
-    """More elements than the limit, in an input or an output."""
+    """An input or an output has more elements than the limit."""
 
     def __init__(self, name: str, size: int, max_elements: float) -> None:
         super().__init__(
@@ -195,7 +214,7 @@ class TensorTooLarge(TooLarge):
 
 
 class TooMuchWork(TooLarge):
-    """More bytes than the limit, in the outputs and what they are made of."""
+    """The body and the outputs together take more memory than the limit."""
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(
@@ -204,49 +223,61 @@ class TooMuchWork(TooLarge):
 
 
 class UnknownPath(ServiceError):
-    """Nothing lives there."""
+    """The path does not exist."""
+
+
+class UnknownModel(ServiceError):
+    """The Open Inference model or its version does not exist."""
+
+    def __init__(self, name: str, version: str, known: Iterable[str]) -> None:
+        known = list(known)
+        unknown = f"version{quoted(version)} of model{quoted(name)}" if name in known else f"model{quoted(name)}"
+        super().__init__(f"Unknown {unknown}; the models are {', '.join(known)}, each in version 1.")
 
 
 class UnknownMethod(ServiceError):
-    """Something lives there, but does not answer to that verb."""
+    """The path does not accept this method."""
 
 
 class UnreadableMediaType(ServiceError):
-    """The body comes in a format that is not understood."""
+    """The format or the compression of the body is not supported."""
 
 
 class UnwritableMediaType(ServiceError):
-    """The answer is wanted in a format that is not spoken."""
+    """The response is not available in an accepted format."""
 
 
 class Unavailable(ServiceError):
-    """Not now."""
+    """The service cannot answer now."""
 
 
 class Overloaded(Unavailable):
-    """More is being worked on than the limits allow."""
+    """The service had no room for the request within `max_wait_seconds`."""
 
     def __init__(self) -> None:
-        super().__init__("More is being worked on than the limits allow; ask again after the seconds in Retry-After.")
+        super().__init__("The service is busy; retry after the seconds in Retry-After.")
 
 
 class Draining(Unavailable):
-    """The process is about to leave."""
+    """The process is shutting down."""
 
     def __init__(self) -> None:
-        super().__init__("This process is about to leave; ask again after the seconds in Retry-After.")
+        super().__init__("This process is shutting down; retry after the seconds in Retry-After.")
 
 
 class SlowBody(ServiceError):
-    """The body takes longer to arrive than the limits allow."""
+    """The body did not arrive within `body_timeout_seconds`."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"The body did not arrive within {seconds:g} seconds; send it faster, or in smaller requests.")
 
 
 class Unauthenticated(ServiceError):
-    """No key, or none of those that are known."""
+    """The API key is missing or unknown."""
 
 
 class UntrustedHost(ServiceError):
-    """The header Host names someone else."""
+    """The Host header names a host that is not served here."""
+
+    def __init__(self) -> None:
+        super().__init__("The header Host names a host that is not served here; send a name of this service.")

@@ -1,4 +1,4 @@
-"""The one place that sees every layer."""
+"""The ASGI application: the one module that knows every layer."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from service.api import problems
-from service.api.observability.metrics import metrics_router
-from service.api.observability.middleware import RequestIdMiddleware
+from service.api.middleware import RequestIdMiddleware
 from service.api.openapi.document import document
 from service.api.routes.health import health_router
-from service.api.routes.open_inference import open_inference_routes
+from service.api.routes.metrics import metrics_router
 from service.api.routes.open_inference import router as open_inference_router
 from service.api.routes.operations import operation_routes
-from service.api.routes.pages import add_docs, add_playground
+from service.api.routes.pages import add_pages
 from service.api.runtime import Runtime
-from service.api.security import TrustedHosts
+from service.errors import ServiceError
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,13 +27,13 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 EXPOSED = ("X-Request-ID", "Server-Timing", "Retry-After", "Inference-Header-Content-Length")
-"""Headers of a reply that a page of another origin may read."""
+"""Response headers that a page of another origin may read."""
 
 
 class Service(FastAPI):
-    """FastAPI, but an operation is served without asking its middleware and its router first.
+    """FastAPI, except that a request for an operation skips its middleware and its router.
 
-    With them a row of ten classes takes twice as long. Traced, it takes the long way: FastAPI makes the spans.
+    They would double the time of a row of ten classes. With tracing no request skips them: FastAPI makes the spans.
     """
 
     def __init__(self, runtime: Runtime, lifespan: Lifespan[Service] | None = None) -> None:
@@ -54,49 +53,48 @@ class Service(FastAPI):
         )
         self.runtime = runtime
         self.root = settings.root_path
-        routes = [*operation_routes(runtime), *open_inference_routes(runtime)]
+        routes = operation_routes(runtime)
         self.router.routes.extend(routes)
         framework = super().__call__
-        self.endpoints = {route.path: self._shared(framework if settings.tracing else route.app) for route in routes}
-        self.others = RequestIdMiddleware(self._shared(framework), runtime)
-        self.front: ASGIApp = self.serve
-        if "*" not in settings.trusted_hosts:
-            self.front = TrustedHosts(self.front, settings.trusted_hosts, runtime)
+        self.operations = {
+            route.path: self._with_cors(framework if settings.tracing else route.app) for route in routes
+        }
+        self.others = RequestIdMiddleware(self._with_cors(framework), runtime)
 
-    def _shared(self, app: ASGIApp) -> ASGIApp:
-        """The application, open to pages of the origins that are named."""
+    def _with_cors(self, app: ASGIApp) -> ASGIApp:
+        """Return the application, open to the pages of `cors_origins`."""
         origins = self.runtime.settings.cors_origins
         return CORSMiddleware(app, origins, ("GET", "POST"), ("*",), expose_headers=EXPOSED) if origins else app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves a request, and the start and end of the application."""
+        """Serve a request, or the start and the end of the application."""
         if scope["type"] == "http":
-            await self.front(scope, receive, send)
+            await self.serve(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
     def serve(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Serves an operation directly, anything else as FastAPI does."""
+        """Serve an operation directly, and any other path as FastAPI does."""
         path, root = scope["path"], self.root
         if root:
             # a proxy may strip the root path or leave it
             path = path.removeprefix(root)
             scope = {**scope, "root_path": root, "path": root + path}
-        endpoint = self.endpoints.get(path) if scope["method"] == "POST" else None
-        return (endpoint or self.others)(scope, receive, send)
+        app = self.operations.get(path) if scope["method"] == "POST" else None
+        return (app or self.others)(scope, receive, send)
 
 
 def create_app(settings: Settings | None = None, lifespan: Lifespan[Service] | None = None) -> Service:
-    """The application, with settings from the environment unless they are given."""
+    """Return the application. Settings come from the environment unless they are given."""
     runtime = Runtime(settings or Settings())
     app = Service(runtime, lifespan)
     app.state.lifecycle = runtime.lifecycle
     app.openapi = partial(document, app, runtime.settings)  # type: ignore[method-assign]
     app.include_router(health_router(runtime.settings))
-    app.include_router(metrics_router(runtime.metrics, runtime.publish))
+    app.include_router(metrics_router(runtime))
     app.include_router(open_inference_router)
-    add_docs(app)
-    add_playground(app)
+    add_pages(app)
     app.add_exception_handler(HTTPException, problems.handle_http_exception)  # type: ignore[arg-type]
-    app.add_exception_handler(Exception, problems.handle_unexpected)
+    app.add_exception_handler(ServiceError, problems.handle_error)
+    app.add_exception_handler(Exception, problems.handle_error)
     return app

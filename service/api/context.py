@@ -1,4 +1,4 @@
-"""One request and its reply as ASGI has them, and what every reply carries: the request id, and the time of each stage."""
+"""One request and its response: headers, body, request id, and the time of each stage."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from service.formats import Piece
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
-"""Ids that are taken over as they come; in place of any other, one is made."""
+"""Request ids that are accepted from a client; any other is replaced."""
 
 TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 
-FLUSHED_BYTES = 2**16
+SHORT_REPLY_BYTES = 2**16
+"""Longest response that is written in one step; a longer one waits until the client has read most of it."""
 
 STAGES = ("decode", "compute", "encode")
-"""What an operation consists of, in order."""
+"""The stages of an operation, in order."""
 
 TIMINGS = [", ".join(f"{stage};dur=%.3f" for stage in STAGES[:count]).encode() for count in range(len(STAGES) + 1)]
-"""Server-Timing after so many stages."""
+"""The header Server-Timing after so many stages."""
 
 RawHeader = tuple[bytes, bytes]
-
 
 EXTENSION = "softmax.connection"
 """Name of the Connection among the extensions of an ASGI scope."""
@@ -45,7 +45,7 @@ class Connection(Protocol):
     def whole(self, receive: Receive) -> bytearray | None:
         """Return the body that `receive` would give, if all of it has arrived; None otherwise."""
 
-    def answer(self, send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], content: Sequence[Piece]) -> bool:
+    def answer(self, send: Send, status: int, headers: Iterable[RawHeader], content: Sequence[Piece]) -> bool:
         """Send a whole reply. Return False, and send nothing, where only `send` can do it."""
 
     def allocate(self, size: int) -> bytearray:
@@ -56,18 +56,16 @@ class Connection(Protocol):
 
 
 class Disconnected(Exception):
-    """The client left before its body was read."""
+    """The client left before it had a response."""
 
 
 class RequestContext:
-    """A request, as yet unread, and the way to answer it.
+    """A request whose body is not read yet, and the way to answer it.
 
-    headers: by name in lower case, those that came in several lines as one list.
-    route: the template of its path.
-    lifecycle: says whether the connection is to be closed after the reply.
-    gone: has the client left?
-    stages: milliseconds of each of STAGES so far, filled in by whoever works on the request; as are operation, rows and
-        elements.
+    headers: by name in lower case; the values of a repeated header are joined with commas.
+    route, operation, rows, elements, stages: set by the endpoint, for metrics and the log.
+    stages: milliseconds of each of STAGES so far.
+    gone: whether the client has left.
     """
 
     route = ""
@@ -93,10 +91,11 @@ class RequestContext:
         sent = self.headers.get(b"x-request-id", b"")
         self.request_id = sent.decode() if sent and REQUEST_ID.fullmatch(sent) else new_request_id()
         self.method: str = scope["method"]
+        self.http_version: str = scope.get("http_version", "1.1")
         self.stages: list[float] = []
 
     def header(self, name: bytes) -> str | None:
-        """The value of a header, None if it is not there."""
+        """Return the value of a header, None if it is missing."""
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
 
@@ -108,14 +107,14 @@ class RequestContext:
 
     @property
     def trace_id(self) -> str | None:
-        """The trace that the request is part of, https://www.w3.org/TR/trace-context; None if it does not say."""
+        """The trace id that the client sent (https://www.w3.org/TR/trace-context), None without one."""
         match = TRACEPARENT.fullmatch(self.headers.get(b"traceparent", b""))
         return match[1].decode() if match else None
 
     def read_at_once(self, reservation: ByteReservation) -> bool:
-        """Reads a body of which all has come, for whoever takes it: to set a clock for it takes as long as to decode it.
+        """Read a body that has arrived as a whole, and return whether it has. Raise BodyTooLarge and Overloaded.
 
-        False if more is to come, or the server does not know. Raises BodyTooLarge and Overloaded.
+        A timer, as `read` needs one, costs as much as decoding a small body.
         """
         whole = None if self._connection is None else self._connection.whole(self._receive)
         if whole is None:
@@ -126,35 +125,37 @@ class RequestContext:
         return True
 
     async def read(self, reservation: ByteReservation, seconds: float) -> None:
-        """Reads the whole body, for whoever takes it.
+        """Read the whole body.
 
-        Raises BodyTooLarge and Overloaded before a byte is read that would be too many, SlowBody if it takes longer than
-        that to arrive, Disconnected if the client leaves.
+        Raise BodyTooLarge and Overloaded before reading a byte too many, SlowBody if the body takes longer than
+        `seconds`, Disconnected if the client leaves.
         """
-        # leading zeros: Python reads at most 4300 digits, HTTP any number of them
+        # Python parses at most 4,300 digits, and HTTP allows any number of leading zeros
         length = int(self.headers.get(b"content-length", b"").lstrip(b"0") or 0)
         reservation.check_length(length)
         try:
             async with timeout(seconds):
-                await self._read(reservation, length)
+                first, more = await self._piece()
+                if more or len(first) > reservation.small_bytes:
+                    reservation.add_body(len(first))
+                if more and length and self._connection is not None:
+                    await self._receive_rest(self._connection, first, length, reservation)
+                elif more:
+                    await self._join_rest(first, reservation)
+                else:
+                    self._content = first
         except TimeoutError:
             raise SlowBody(seconds) from None
 
-    async def _read(self, reservation: ByteReservation, length: int) -> None:
-        """Reads the body as it comes; length: what was announced, 0 if nothing was."""
-        self._content, more = await self._piece()
-        if more or self.bytes_in > reservation.small_bytes:
-            reservation.add_body(self.bytes_in)
-        if not more:
-            return
-        if self._connection is None or not length:
-            await self._read_pieces(reservation)
-            return
+    async def _receive_rest(
+        self, connection: Connection, first: bytes, length: int, reservation: ByteReservation
+    ) -> None:
+        """Read the rest of a body of known length into one buffer."""
         try:
-            body, start = self._connection.allocate(length), self.bytes_in
+            body = connection.allocate(length)
         except MemoryError:
             raise Overloaded from None
-        body[:start] = self._content
+        body[: len(first)] = first
         self._content = body
 
         def count(size: int) -> None:
@@ -162,29 +163,24 @@ class RequestContext:
             try:
                 reservation.add_body(size)
             except ServiceError:
-                # not only when the refusal is sent: what else came in this turn of the loop would be refused as well
+                # at once, because other connections are served before the error is sent
                 reservation.release()
                 raise
 
-        await self._connection.receive(memoryview(body)[start:], count)
+        await connection.receive(memoryview(body)[len(first) :], count)
         if self.bytes_in < length:
             raise Disconnected
 
-    async def _read_pieces(self, reservation: ByteReservation) -> None:
-        """Reads the rest of a body whose length or whose server is not known."""
-        self._content, more = bytearray(self._content), True
+    async def _join_rest(self, first: bytes, reservation: ByteReservation) -> None:
+        """Read the rest of a body piece by piece."""
+        self._content, more = bytearray(first), True
         while more:
             piece, more = await self._piece()
             reservation.add_body(len(piece))
             self._content += piece
 
-    def take(self) -> bytes | bytearray:
-        """The body, which is forgotten here: so its memory is free as soon as the caller is done with it."""
-        content, self._content = self._content, b""
-        return content
-
     async def _piece(self) -> tuple[bytes, bool]:
-        """The next piece of the body, and whether more follow."""
+        """Return the next piece of the body, and whether more follow. Raise Disconnected."""
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
@@ -192,58 +188,63 @@ class RequestContext:
         self.bytes_in += len(piece)
         return piece, message.get("more_body", False)
 
+    def take(self) -> bytes | bytearray:
+        """Return the body, and forget it, so that the caller decides how long it stays in memory."""
+        content, self._content = self._content, b""
+        return content
+
     async def disconnected(self) -> None:
-        """Returns when the client has left. To be asked only once the body is read."""
+        """Return when the client has left. The body must have been read."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self.gone = True
 
-    async def reply(
-        self, status: int, media_type: str, content: Sequence[Piece], headers: Iterable[RawHeader] = ()
-    ) -> None:
-        """Sends the reply, its content in order."""
+    async def reply(self, status: int, headers: Iterable[RawHeader], content: Sequence[Piece]) -> None:
+        """Send a response with these headers, and those of every response. Its content is sent in order."""
         self.status = status
         self.bytes_out = sum(map(len, content))
-        headers = [
-            *headers,
-            (b"content-type", media_type.encode()),
-            (b"content-length", b"%d" % self.bytes_out),
-            *self.reply_headers(),
-        ]
-        is_short = self.bytes_out <= FLUSHED_BYTES
-        direct = self._connection if is_short and not self._lifecycle.leaving else None
-        if direct is not None and direct.answer(self._send, status, headers, content):
-            return
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
-        if len(content) > 1 and (is_short or self._connection is None):
-            # other servers may want bytes, and the reply as one piece
+        headers = [*headers, (b"content-length", b"%d" % self.bytes_out), *self.reply_headers()]
+        if self.bytes_out > SHORT_REPLY_BYTES:
+            await self._send_long(status, headers, content)
+        elif not self._answered_directly(status, headers, content):
+            await self._send({"type": "http.response.start", "status": status, "headers": headers})
+            await self._send({"type": "http.response.body", "body": b"".join(content)})
+
+    def _answered_directly(self, status: int, headers: Iterable[RawHeader], content: Sequence[Piece]) -> bool:
+        """Send a short response past ASGI if the server offers it, and return whether it was sent."""
+        if self._connection is None or self._lifecycle.leaving:
+            return False
+        return self._connection.answer(self._send, status, headers, content)
+
+    async def _send_long(self, status: int, headers: Iterable[RawHeader], content: Sequence[Piece]) -> None:
+        """Send a long response, and return when the client has read most of it: until then it is in flight."""
+        if self._connection is None:
+            # other servers may accept bytes only
             content = (b"".join(content),)
-        if not is_short:
-            # the next message waits until the client has taken most of this one: until then it is in flight
-            for piece in content:
-                await self._send({"type": "http.response.body", "body": piece, "more_body": True})
-            content = (b"",)
-        await self._send({"type": "http.response.body", "body": content[0]})
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        for piece in content:
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
 
     def reply_headers(self) -> list[RawHeader]:
-        """What every reply carries: X-Request-ID, Server-Timing in milliseconds if there are stages."""
+        """Return the headers of every response: X-Request-ID, and Server-Timing in milliseconds after a stage."""
         headers = [(b"x-request-id", self.request_id.encode())]
         if self.stages:
             headers.append((b"server-timing", TIMINGS[len(self.stages)] % tuple(self.stages)))
-        # as it is now: a client that is not told sends its next request into a connection about to close
+        # read now: without the header a client sends its next request into a connection that is about to close
         if self._lifecycle.leaving:
             headers.append((b"connection", b"close"))
         return headers
 
 
 def new_request_id() -> str:
-    """An id that no other request has. It is no secret, so it needs no system call."""
+    """Return an id that no other request has. It is not a secret, so it needs no system call."""
     return getrandbits(128).to_bytes(16, "big").hex()
 
 
 def _joined(headers: Iterable[RawHeader]) -> dict[bytes, bytes]:
-    """The headers with the lines of each as one list, RFC 9110, 5.3."""
-    joined: dict[bytes, bytes] = {}
+    """Return the headers by name, with the values of a repeated one as one list (RFC 9110, 5.3)."""
+    values: dict[bytes, list[bytes]] = {}
     for name, value in headers:
-        joined[name] = joined[name] + b", " + value if name in joined else value
-    return joined
+        values.setdefault(name, []).append(value)
+    return {name: b", ".join(each) for name, each in values.items()}

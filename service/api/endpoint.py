@@ -1,122 +1,79 @@
-"""Where a request becomes a reply, whatever the format of either."""
+"""The endpoint of an operation: it turns a request into a response, in any wire format."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.api import problems
 from service.api.admission import ByteReservation
 from service.api.context import Disconnected, RequestContext
 from service.api.negotiation import content_encoding
-from service.errors import ServiceError
+from service.api.problems import problem_response
 from service.formats.compression import inflate
 from service.operations import execute, request_size
+from service.schemas.requests import request_model
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from starlette.types import Receive, Scope, Send
 
-    from service.api.problems import ProblemType
     from service.api.runtime import Runtime
-    from service.formats import Piece
+    from service.api.wire_formats import Body, Fields, Reply, WireFormat, Write
     from service.operations.spec import Operation
-    from service.schemas.requests import Request, ValidatedRequest
-
-log = logging.getLogger("service")
+    from service.schemas.requests import ValidatedRequest
 
 ITEM_BYTES = 8
-"""Bytes of an element, whatever the dtype of the reply: nearly all is computed in double precision."""
+"""Bytes of an element; most results are computed in double precision, whatever the dtype of the response."""
 
 OK = HTTPStatus.OK.value
-"""Kept, since to look up a member of an enumeration is a call."""
 
 CLIENT_CLOSED_REQUEST = 499
-"""What the log says in place of a status where nobody was left to read one."""
-
-
-@dataclass(slots=True)
-class Reply:
-    """The body of a reply, piece by piece, and the headers that say how to read it."""
-
-    content: Sequence[Piece]
-    media_type: str
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-
-Write = Callable[..., Reply]
-"""Makes the reply of the outputs by name. Raises ServiceError."""
-
-Fields = dict[str, Any]
-
-Body = bytes | bytearray
-
-
-class WireFormat(Protocol):
-    """One way of saying what an operation is asked, and what it answers."""
-
-    def check_headers(self, context: RequestContext) -> None:
-        """Raises ServiceError for a request that its headers alone rule out."""
-
-    def decode(self, context: RequestContext, body: Body, operation: Operation) -> tuple[Fields, Write]:
-        """The fields in a body, and the function that writes the outputs. Raises ServiceError."""
-
-    def status(self, kind: ProblemType) -> int:
-        """The status of a refusal."""
+"""Status in the log where the client left before a response."""
 
 
 class OperationEndpoint:
-    """ASGI application: the body becomes a message, the message goes to the operation, its outputs become the reply.
+    """ASGI application that decodes a request, executes its operation and encodes the outputs.
 
-    Work above a size is handed to a thread, so that it does not hold up the event loop.
+    Large requests are worked on in a thread, so that they do not block the event loop.
     """
 
-    def __init__(
-        self, route: str, operation: Operation, message: type[Request], wire_format: WireFormat, runtime: Runtime
-    ) -> None:
+    def __init__(self, route: str, operation: Operation, wire_format: WireFormat, runtime: Runtime) -> None:
         self.route = route
         self.operation = operation
-        self.understand = message.read
+        self.validate = request_model(operation).read
         self.wire_format = wire_format
         self.runtime = runtime
-        # kept here: an attribute of a Pydantic model takes five times as long as one of ours
+        # an attribute of a Pydantic model is slow to read
         settings = runtime.settings
         self.body_seconds = settings.body_timeout_seconds
         self.inline_bytes = settings.inline_body_bytes
         self.max_elements = settings.max_elements
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request, whatever happens."""
+        """Answer a request."""
         context = RequestContext(scope, receive, send, self.runtime.lifecycle)
         context.route, context.operation = self.route, self.operation.name
         reservation = ByteReservation(self.runtime.admission)
         self.runtime.begin()
         try:
             reply = await self._serve(context, reservation)
-            await context.reply(OK, reply.media_type, reply.content, reply.headers)
-        except ServiceError as error:
-            await problems.refuse(context, error, self.wire_format.status)
+            await context.reply(OK, reply.headers, reply.content)
         except Disconnected:
             context.status = CLIENT_CLOSED_REQUEST
-        except Exception:
-            log.exception("request %s failed", context.request_id)
-            content = problems.internal_error_body(context.request_id)
-            await context.reply(problems.INTERNAL.status, problems.MEDIA_TYPE, (content,))
+        except Exception as error:  # noqa: BLE001  the response says what a client may know, and the log has the rest
+            problem = problem_response(error, context.request_id, self.wire_format.invalid_status)
+            await context.reply(problem.status, problem.headers, (problem.body,))
         finally:
             context.take()
             reservation.release()
             self.runtime.end(context)
 
     async def _serve(self, context: RequestContext, reservation: ByteReservation) -> Reply:
-        """The reply. Raises ServiceError, Disconnected."""
+        """Return the response. Raise ServiceError or Disconnected."""
+        self.runtime.hosts.check(context.headers.get(b"host"), context.http_version, self.route)
         self.runtime.lifecycle.check()
         self.runtime.keys.check(context.header(b"authorization"))
         self.wire_format.check_headers(context)
@@ -125,28 +82,29 @@ class OperationEndpoint:
             await context.read(reservation, self.body_seconds)
         if encoding is not None or context.bytes_in > self.inline_bytes:
             return await self.runtime.in_thread(context, partial(self._work, context, reservation, encoding))
-        message, write, work_bytes = self._understand(context, reservation, None)
+        request, write, work_bytes = self._decode(context, reservation, None)
         if work_bytes > self.inline_bytes:
-            return await self.runtime.in_thread(context, partial(self._answer, context, message, write))
-        return self._answer(context, message, write)
+            return await self.runtime.in_thread(context, partial(self._answer, context, request, write))
+        return self._answer(context, request, write)
 
     def _work(self, context: RequestContext, reservation: ByteReservation, encoding: str | None) -> Reply:
-        message, write, _ = self._understand(context, reservation, encoding)
+        """Return the response to a request whose body is read. Raise ServiceError or Disconnected."""
+        request, write, _ = self._decode(context, reservation, encoding)
         if context.gone:
             raise Disconnected
-        return self._answer(context, message, write)
+        return self._answer(context, request, write)
 
-    def _understand(
+    def _decode(
         self, context: RequestContext, reservation: ByteReservation, encoding: str | None
     ) -> tuple[ValidatedRequest, Write, int]:
-        """What to compute, how to write it down, and how many bytes the arrays of that take. Raises ServiceError."""
+        """Return the request, the function that encodes its outputs, and the bytes of its arrays. Raise ServiceError."""
         start = perf_counter()
         body = context.take()
         if encoding is not None:
             body = inflate(body, encoding, reservation.add_inflated)
         fields, write = self.wire_format.decode(context, body, self.operation)
-        message = self.understand(fields)
-        size = request_size(self.operation, message.signature, message.output_names)
+        request = self.validate(fields)
+        size = request_size(self.operation, request.signature, request.output_names)
         size.check(self.max_elements)
         # a small layer may have many logits, and a single row a large Jacobian
         work_bytes = ITEM_BYTES * max(size.logits, size.outputs)
@@ -154,14 +112,14 @@ class OperationEndpoint:
             reservation.add_decoded(work_bytes, body_is_kept=has_views(body, fields))
         context.rows, context.elements = size.rows, size.logits
         context.stages.append((perf_counter() - start) * 1e3)
-        return message, write, work_bytes
+        return request, write, work_bytes
 
-    def _answer(self, context: RequestContext, message: ValidatedRequest, write: Write) -> Reply:
-        """The reply. Raises ServiceError."""
+    def _answer(self, context: RequestContext, request: ValidatedRequest, write: Write) -> Reply:
+        """Execute the operation, and return the response. Raise ServiceError."""
         start = perf_counter()
-        outputs = execute(self.operation, message.fields, message.output_names)
-        # what was sent is not needed any more, and is as long as the outputs
-        message.fields.clear()
+        outputs = execute(self.operation, request.fields, request.output_names)
+        # the inputs are not needed any more, and may be as large as the outputs
+        request.fields.clear()
         computed = perf_counter()
         context.stages.append((computed - start) * 1e3)
         reply = write(outputs)
@@ -170,6 +128,6 @@ class OperationEndpoint:
 
 
 def has_views(body: Body, fields: Fields) -> bool:
-    """Is a tensor a view of the body?"""
+    """Return whether a tensor is a view of the body."""
     memory = np.frombuffer(body, np.uint8)
-    return any(np.may_share_memory(memory, each) for each in fields.values() if isinstance(each, np.ndarray))
+    return any(np.may_share_memory(memory, value) for value in fields.values() if isinstance(value, np.ndarray))

@@ -1,4 +1,4 @@
-"""Which formats a request brings, and which it takes."""
+"""Content negotiation: the formats of a request body and of its response."""
 
 from __future__ import annotations
 
@@ -6,56 +6,66 @@ from functools import lru_cache
 
 from service.errors import UnreadableMediaType, UnwritableMediaType
 
-ENCODINGS = ("gzip", "deflate")
-"""Compressions of a body that are understood."""
+ENCODINGS = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
+"""Supported compressions, by the names that a request may use (RFC 9110, 8.4.1)."""
+
+CACHE_SIZE = 64
+
+MAX_RANGES = 64
+"""Number of media ranges of a header Accept that are read."""
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=CACHE_SIZE)
 def content_type(header: bytes | None, readable: tuple[str, ...]) -> str:
-    """The media type of a body. Raises UnreadableMediaType unless it is one of the readable ones, text in UTF-8."""
-    media_type, _, parameters = (header or b"").decode("latin-1").partition(";")
-    media_type = media_type.strip().lower()
-    charset = parameters.replace(" ", "").replace('"', "").lower()
-    if media_type not in readable or charset not in ("", "charset=utf-8"):
-        raise UnreadableMediaType(f"Say what the body is with the header Content-Type: {' or '.join(readable)}.")
+    """Return the media type of a body. Raise UnreadableMediaType unless it is readable.
+
+    Parameters are ignored, charset included: the decoder rejects bytes that are not UTF-8.
+    """
+    media_type = (header or b"").partition(b";")[0].strip().lower().decode("latin-1")
+    if media_type not in readable:
+        raise UnreadableMediaType(f"Set the header Content-Type to {' or '.join(readable)}.")
     return media_type
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=CACHE_SIZE)
 def content_encoding(header: bytes | None) -> str | None:
-    """How a body is compressed, None if it is not. Raises UnreadableMediaType for a way that is not understood."""
-    encoding = (header or b"identity").decode("latin-1").strip().lower()
-    if encoding == "identity":
+    """Return the compression of a body, None for none. Raise UnreadableMediaType if it is not supported.
+
+    `identity` may stand beside a compression.
+    """
+    names = [name.strip().lower() for name in (header or b"").decode("latin-1").split(",", MAX_RANGES)]
+    applied = [name for name in names if name not in ("", "identity")]
+    if not applied:
         return None
-    if encoding not in ENCODINGS:
-        raise UnreadableMediaType(f"Compress the body with {' or '.join(ENCODINGS)}, or not at all.")
-    return encoding
+    if len(applied) > 1 or applied[0] not in ENCODINGS:
+        raise UnreadableMediaType("Compress the body once, with gzip or deflate, or not at all.")
+    return ENCODINGS[applied[0]]
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=CACHE_SIZE)
 def first_accepted(accept: bytes | None, writable: tuple[str, ...]) -> str:
-    """The first of the writable media types that is welcome (RFC 9110, 12.5.1). Raises UnwritableMediaType."""
+    """Return the first of the writable media types that Accept allows (RFC 9110, 12.5.1). Raise UnwritableMediaType."""
     for media_type in writable:
         if _is_accepted(accept, media_type):
             return media_type
-    raise UnwritableMediaType(f"The answer can be {' or '.join(writable)}; name one, or */*, in the header Accept.")
+    raise UnwritableMediaType(f"Set the header Accept to {' or '.join(writable)}, or to */*.")
 
 
 def _is_accepted(accept: bytes | None, media_type: str) -> bool:
-    """Is the most specific range that a media type is in one with a quality above 0?"""
+    """Return whether the most specific range that contains a media type has a quality above 0."""
     if accept is None or not accept.strip():
         return True
     ranks = {media_type: 3, f"{media_type.partition('/')[0]}/*": 2, "*/*": 1}
-    best, welcome = 0, False
-    for item in accept.decode("latin-1").lower().split(","):
+    best, accepted = 0, False
+    for item in accept.decode("latin-1").lower().split(",", MAX_RANGES)[:MAX_RANGES]:
         media_range, *parameters = (part.strip() for part in item.split(";"))
         rank = ranks.get(media_range, 0)
         if rank > best:
-            best, welcome = rank, not any(_is_zero(parameter) for parameter in parameters)
-    return welcome
+            best, accepted = rank, not any(_is_zero(parameter) for parameter in parameters)
+    return accepted
 
 
 def _is_zero(parameter: str) -> bool:
-    """Is it q=0, q=0.0, ...: not welcome?"""
+    """Return whether a parameter is a quality of 0: q=0, q=0.0, ..."""
     name, _, value = parameter.partition("=")
     return name.strip() == "q" and not value.strip().strip("0.")

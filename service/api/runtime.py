@@ -1,4 +1,4 @@
-"""What all requests of a process share."""
+"""State that all requests of a process share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service.api.context import Disconnected
 from service.api.lifecycle import Lifecycle
 from service.api.observability import logs
 from service.api.observability.metrics import Metrics
-from service.api.security import Keys
+from service.api.security import Hosts, Keys
 from service.errors import Overloaded, ServiceError
 
 if TYPE_CHECKING:
@@ -28,35 +28,36 @@ T = TypeVar("T")
 class Runtime:
     """The limits, counters and threads of a process.
 
-    threads: as many as there are cores; more would not be faster, but hold more memory.
+    threads: one for each core; more would use more memory, and not be faster.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self.admission = Admission(settings, self.metrics.bytes_in_flight)
+        self.hosts = Hosts(settings.trusted_hosts)
         self.keys = Keys(settings.keys)
         self.lifecycle = Lifecycle(settings)
         self.threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="softmax")
 
     def publish(self) -> None:
-        """Brings the metrics of the process up to date."""
+        """Bring the metrics of this process up to date."""
         self.metrics.in_flight.set(self.lifecycle.taken)
         self.metrics.flush()
 
     def begin(self) -> None:
-        """Notes that an operation is being asked for."""
+        """Count a request of an operation as in flight."""
         self.lifecycle.begin()
         if self.metrics.shared:
             self.publish()
 
     def end(self, context: RequestContext) -> None:
-        """Notes that an operation is answered."""
+        """Count a request of an operation as answered."""
         self.lifecycle.end()
         self.record(context)
 
     def record(self, context: RequestContext) -> None:
-        """Counts and logs a request that is answered."""
+        """Count and log a request after its response."""
         seconds = perf_counter() - context.started
         self.metrics.count(context, seconds)
         if self.metrics.shared:
@@ -64,13 +65,13 @@ class Runtime:
         logs.note(context, seconds)
 
     async def in_thread(self, context: RequestContext, work: Callable[[], T]) -> T:
-        """The result of work that a thread does; it is not begun if the client leaves first.
+        """Return the result of work in a thread. Work that still waits is dropped when the client leaves.
 
-        Raises Overloaded if no thread is free within `max_wait_seconds`, Disconnected, and what work raises.
+        Raise Overloaded if no thread is free within `max_wait_seconds`, Disconnected, and the errors of work.
         """
-        future = self.threads.submit(_unburdened, work)
-        # this, too, cancels nothing that has begun
-        patience = asyncio.get_running_loop().call_later(self.settings.max_wait_seconds, future.cancel)
+        future = self.threads.submit(_without_frames, work)
+        # `cancel` has no effect on work that has begun
+        timer = asyncio.get_running_loop().call_later(self.settings.max_wait_seconds, future.cancel)
         leaving = asyncio.create_task(context.disconnected())
         leaving.add_done_callback(lambda _: future.cancel())
         try:
@@ -80,15 +81,14 @@ class Runtime:
                 raise
             raise (Disconnected if context.gone else Overloaded) from None
         finally:
-            patience.cancel()
+            timer.cancel()
             leaving.cancel()
 
 
-def _unburdened(work: Callable[[], T]) -> T:
-    """The result of work.
+def _without_frames(work: Callable[[], T]) -> T:
+    """Return the result of work, and raise its errors without a traceback.
 
-    A refusal comes without the frames that raised it: they hold the body, and the futures on its way out hold them in a
-    cycle that outlives hundreds of requests.
+    The frames of a traceback keep the body alive, in a cycle with the futures that pass the error on.
     """
     try:
         return work()

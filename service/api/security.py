@@ -2,70 +2,78 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from service.api import problems
-from service.api.context import RequestContext
-from service.errors import Unauthenticated, UntrustedHost
+from service.errors import InvalidHost, Unauthenticated, UntrustedHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from service.errors import ServiceError
 
-    from service.api.runtime import Runtime
+PROBED = frozenset({"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
+"""Paths that a cluster asks for by address; they accept every valid host."""
 
-PROBED = ("/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready")
-"""Paths that a cluster asks for by address."""
+HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]*)(?::[0-9]{0,5})?")
+"""A host name or an address, and maybe a port (RFC 9110, 7.2). No user name, and no list."""
+
+ID_DIGITS = 8
+"""Hexadecimal digits of the public id of a key."""
 
 
 class Keys:
-    """The keys that are known, of which any one will do; none leaves the service open."""
+    """The API keys. Without keys the service is open."""
 
     def __init__(self, keys: Iterable[str]) -> None:
-        # digests are of one length, so that comparing tells nothing of a key
-        self._digests = [sha256(key.encode()).digest() for key in keys]
+        # digests have one length, so that the comparison says nothing of a key
+        digests = [sha256(key.encode()) for key in keys]
+        self._ids = {digest.digest(): digest.hexdigest()[:ID_DIGITS] for digest in digests}
 
-    def check(self, authorization: str | None) -> None:
-        """Raises Unauthenticated unless the header holds a key that is known."""
-        if not self._digests:
-            return
+    def check(self, authorization: str | None) -> str | None:
+        """Return the public id of the key in the header, None if the service is open. Raise Unauthenticated."""
+        if not self._ids:
+            return None
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer":
-            raise Unauthenticated("Show a key of this service in the header Authorization: Bearer KEY.")
+            raise Unauthenticated("Send a key of this service in the header Authorization: Bearer KEY.")
         digest = sha256(token.strip(" ").encode("latin-1")).digest()
-        # every key is compared: the time taken does not tell which one was near
-        if sum(compare_digest(digest, known) for known in self._digests) == 0:
+        # every key is compared, so that the time says nothing of a key
+        found = [name for known, name in self._ids.items() if compare_digest(digest, known)]
+        if not found:
             raise Unauthenticated("The key is not one that this service knows.")
+        return found[0]
 
 
-class TrustedHosts:
-    """ASGI middleware: refuses a request whose header Host is not one of some names; `*.example.org` is any subdomain."""
+class Hosts:
+    """The values of the header Host that are answered; `*.example.org` means every subdomain."""
 
-    def __init__(self, app: ASGIApp, names: Iterable[str], runtime: Runtime) -> None:
-        self.app = app
-        self.runtime = runtime
-        names = [name.lower().strip("[]") for name in names]
-        self.names = frozenset(names)
-        self.suffixes = tuple(name[1:] for name in names if name.startswith("*."))
+    def __init__(self, names: Iterable[str]) -> None:
+        names = [name.lower() for name in names]
+        self._all = "*" in names
+        self._names = frozenset(names)
+        self._suffixes = tuple(name[1:] for name in names if name.startswith("*."))
+        self._error = lru_cache(maxsize=64)(self._find_error)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on, or refuses it."""
-        context = RequestContext(scope, receive, send, self.runtime.lifecycle)
-        host = _hostname(context.header(b"host") or "")
-        if host in self.names or host.endswith(self.suffixes) or scope["path"] in PROBED:
-            await self.app(scope, receive, send)
-        else:
-            await problems.refuse(context, UntrustedHost("The header Host names no host that is served here."))
-            self.runtime.record(context)
+    def check(self, host: bytes | None, http_version: str, path: str) -> None:
+        """Raise InvalidHost unless there is one valid host, UntrustedHost unless it is one of the names.
 
+        host: the value of the header. A repeated header is a list, and not valid. Only HTTP/1.1 requires the header.
+        """
+        if host is None:
+            host = b"," if http_version == "1.1" else b""
+        error = self._error(host)
+        if error is not None and (error is InvalidHost or path not in PROBED):
+            raise error
 
-def _hostname(host: str) -> str:
-    """The name in the header Host, without its port."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
+    def _find_error(self, host: bytes) -> type[ServiceError] | None:
+        match = HOST.fullmatch(host)
+        if match is None:
+            return InvalidHost
+        name = match[1].decode().lower()
+        if self._all or name in self._names or (name.endswith(self._suffixes) and not name.startswith(".")):
+            return None
+        return UntrustedHost

@@ -45,18 +45,6 @@ def _without_default(schema: dict[str, Any]) -> None:
     del schema["default"]
 
 
-class Live(BaseModel):
-    """The process answers."""
-
-    live: bool = Field(description="Always true.")
-
-
-class Ready(BaseModel):
-    """The process takes work."""
-
-    ready: bool = Field(description="Whether requests are taken.")
-
-
 class ServerMetadata(BaseModel):
     """What runs here."""
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from service.api import problems
 from service.api.context import EXTENSION, new_request_id
+from service.api.problems import problem_response
 from service.errors import MalformedHeader
 from service.server.connection import Connection
 from service.server.receiver import Receiver
@@ -114,15 +113,15 @@ class BoundedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuses what is not HTTP, or too much of it, as any other mistake is refused."""
         del msg
-        error = MalformedHeader(MAX_HEADER_BYTES)
-        kind = problems.PROBLEM_TYPES[MalformedHeader]
         request_id = new_request_id()
-        content = problems.problem(kind, kind.status, error.detail, request_id)
-        head = (
-            f"content-type: {problems.MEDIA_TYPE}\r\ncontent-length: {len(content)}\r\n"
-            f"x-request-id: {request_id}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(STATUS_LINE[HTTPStatus.BAD_REQUEST] + head.encode() + content)
+        status, headers, body = problem_response(MalformedHeader(MAX_HEADER_BYTES), request_id)
+        headers += [
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", request_id.encode()),
+            (b"connection", b"close"),
+        ]
+        lines = [b": ".join(header) for header in headers]
+        self.transport.write(STATUS_LINE[status] + b"\r\n".join((*lines, b"", body)))
         self.transport.close()
 
     def _look(self) -> None:

@@ -55,7 +55,7 @@ async def converse(app: FastAPI, path: str, messages: Iterable[Message], **heade
     async def send(message: Message) -> None:
         sent.append(message)
 
-    written = {"content-type": "application/json", **headers}
+    written = {"host": "test", "content-type": "application/json", **headers}
     scope = {
         "type": "http",
         "http_version": "1.1",

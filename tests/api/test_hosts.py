@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.api.clients import BODY, JSON, application, connect
+from tests.api.clients import BODY, application, connect, piece
+
+if TYPE_CHECKING:
+    from starlette.types import Message
 
 TRUSTED = ("example.org", "*.example.net", "192.0.2.7", "[2001:db8::7]")
 
@@ -27,24 +30,44 @@ OTHERS = [
     "",
     "example.com",
     "a.example.org",
+    ".example.net",
     "example.net",
     "badexample.net",
     "example.org.evil.com",
-    "example.org, example.com",
     "192.0.2.70",
     "[2001:db8::8]",
-    "[2001:db8::7",
-    "[",
-    "2001:db8::7",
     ":8000",
 ]
+INVALID = [
+    "example.org, example.com",
+    "example.com,a.example.net",
+    "example.com, a.example.net",
+    "user@example.org",
+    "user:word@example.org",
+    "example.org:port",
+    "example.org:8000:8000",
+    "example.org/",
+    "example.org?",
+    "example.org#",
+    "http://example.org",
+    "exa mple.org",
+    "exa\tmple.org",
+    "[2001:db8::7",
+    "[2001:db8::7]]",
+    "[",
+    "2001:db8::7",
+]
+"""Values that are not one host and maybe a port."""
 
 
 async def status(host: str, path: str = "/softmax", **settings: Any) -> int:
     """The status of a request with that header."""
     async with connect(**settings) as client:
         reply = await client.request(
-            "POST" if path == "/softmax" else "GET", path, content=BODY, headers={**JSON, "Host": host}
+            "POST" if path == "/softmax" else "GET",
+            path,
+            content=BODY,
+            headers=[("Content-Type", "application/json"), ("Host", host)],
         )
     return reply.status_code
 
@@ -69,6 +92,43 @@ async def test_a_cluster_may_probe_by_address(path: str) -> None:
 @pytest.mark.parametrize("host", [*OURS, *OTHERS])
 async def test_unless_hosts_are_named_all_are_answered(host: str) -> None:
     assert await status(host) == 200
+
+
+@pytest.mark.parametrize("settings", [{}, {"trusted_hosts": TRUSTED}], ids=["any host", "some hosts"])
+@pytest.mark.parametrize("path", ["/softmax", "/info", "/livez"])
+@pytest.mark.parametrize("host", INVALID)
+async def test_an_invalid_host_is_refused(host: str, path: str, settings: dict[str, Any]) -> None:
+    assert await status(host, path, **settings) == 400
+
+
+@pytest.mark.parametrize("path", ["/softmax", "/info"])
+async def test_a_repeated_host_is_refused(path: str) -> None:
+    async with connect() as client:
+        headers = [("Content-Type", "application/json"), ("Host", "example.org"), ("Host", "example.org")]
+        reply = await client.request("POST" if path == "/softmax" else "GET", path, content=BODY, headers=headers)
+    assert (reply.status_code, reply.json()["type"]) == (400, "/problems/invalid-host")
+
+
+@pytest.mark.parametrize(("version", "expected"), [("1.1", 400), ("1.0", 200)])
+@pytest.mark.parametrize("path", ["/softmax", "/info"])
+async def test_only_http_1_1_needs_a_host(path: str, version: str, expected: int) -> None:
+    sent: list[Message] = []
+    scope: dict[str, Any] = {
+        "type": "http",
+        "http_version": version,
+        "method": "POST" if path == "/softmax" else "GET",
+        "path": path,
+    }
+    scope |= {"headers": [(b"content-type", b"application/json")], "query_string": b"", "scheme": "http"}
+
+    async def receive() -> Message:
+        return piece(BODY)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await application()(scope, receive, send)
+    assert sent[0]["status"] == expected
 
 
 async def test_an_asterisk_among_the_names_is_every_host() -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from service.api.app import create_app
-from service.api.problems import Problem
 from service.compute.softmax import Softmax
+from service.schemas.problem import Problem
 from service.settings import Settings
 from tests.api.clients import JSON, connect
 

@@ -89,7 +89,7 @@ def test_a_word_is_taken_for_what_it_is() -> None:
 
 
 def test_routes_in_queries_are_those_of_the_operations() -> None:
-    paths = set(application().endpoints)
+    paths = set(application().operations)
     for expression in expressions():
         for pattern in re.findall(r'route=~"([^"]*)"', expression):
             assert all(re.fullmatch(pattern, path) for path in paths)

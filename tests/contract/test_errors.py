@@ -108,8 +108,12 @@ CASES = {
     errors.Draining: Case(
         ask("softmax", logits=[0]), before=lambda app: setattr(app.runtime.lifecycle, "refusing", True)
     ),
-    errors.SlowBody: Case(httpx.Request("POST", "http://test/softmax", headers=JSON, stream=Never()), HASTY),
+    errors.SlowBody: Case(
+        httpx.Request("POST", "http://test/softmax", headers={**JSON, "Host": "test"}, stream=Never()), HASTY
+    ),
     errors.Unauthenticated: Case(ask("softmax", logits=[0]), {"api_keys": ("swordfish",)}),
+    errors.InvalidHost: Case(httpx.Request("GET", "http://test/info", headers={"Host": "a, b"})),
+    errors.UnknownModel: Case(httpx.Request("GET", "http://test/v2/models/swordfish")),
     errors.UntrustedHost: Case(httpx.Request("GET", "http://test/info"), {"trusted_hosts": ("example.org",)}),
 }
 """All that is refused by an application."""

@@ -168,7 +168,7 @@ def problems() -> str:
     kinds = [(kind, inspect.getdoc(error) or "") for error, kind in PROBLEM_TYPES.items()]
     rows = [
         [str(kind.status), f"[`{kind.slug}`](#{kind.slug})", doc.splitlines()[0]]
-        for kind, doc in [*kinds, (INTERNAL, "A fault of the service itself.")]
+        for kind, doc in [*kinds, (INTERNAL, INTERNAL.description)]
     ]
     return table(["status", "type", "meaning"], sorted(rows, key=lambda row: row[0]))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from service.api.problems import Problem
+from service.schemas.problem import Problem
 
 if TYPE_CHECKING:
     import httpx

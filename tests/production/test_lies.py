@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service.api.problems import Problem
 from service.operations import OPERATIONS
+from service.schemas.problem import Problem
 from tests.integration.serving import running
 from tests.production.looks import MIB
 from tests.production.wire import JSON, Reply, connection, get, head, request

@@ -13,7 +13,7 @@ import ssrjson
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from service.api.context import FLUSHED_BYTES
+from service.api.context import SHORT_REPLY_BYTES
 from service.formats import json_encode
 from service.server.connection import Connection
 from tests.api.clients import application
@@ -144,9 +144,9 @@ async def test_what_is_short_and_came_at_once_is_not_shut_out_by_what_is_long() 
 
 
 async def test_a_long_reply_is_left_to_the_server(port: int, answered: list[bool]) -> None:
-    asked = request(json_encode.dumps({"logits": [0] * FLUSHED_BYTES}), JSON)
+    asked = request(json_encode.dumps({"logits": [0] * SHORT_REPLY_BYTES}), JSON)
     (reply, _) = bodies(await answer(port, asked, CLOSE))
-    assert len(reply) > FLUSHED_BYTES
+    assert len(reply) > SHORT_REPLY_BYTES
     assert answered == [False]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from service.api.problems import Problem
+from service.schemas.problem import Problem
 from service.server.protocol import MAX_HEADER_BYTES
 from tests.api.clients import BODY, application
 from tests.server.sockets import HEAD, LENGTH, PATIENCE, answer, serving, until

@@ -1,1 +1,1 @@
-"""Logs, metrics and the middleware that feeds them."""
+"""Logs and metrics."""

@@ -1,4 +1,4 @@
-"""Replies and refusals for the OpenAPI document, each made by the code that answers requests."""
+"""Examples of responses for the OpenAPI documents, made by the code that answers requests."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import ssrjson
 
-from service.api import problems
 from service.api.negotiation import content_type, first_accepted
+from service.api.problems import problem_response
 from service.errors import BodyTooLarge, ServiceError
 from service.formats import json_decode, json_encode, open_inference
 from service.operations import OPERATIONS, execute, request_size
@@ -24,7 +24,7 @@ Examples = dict[str, dict[str, Any]]
 """Examples by name, as OpenAPI has them."""
 
 REQUEST_ID = "7d3c8b0e"
-"""Which every problem shown is an answer to."""
+"""The request id in every example."""
 
 INFERENCES: dict[str, dict[str, Any]] = {
     "softmax": {"inputs": [{"name": "logits", "shape": [3], "datatype": "FP64", "data": [2, 3, 4]}]},
@@ -44,23 +44,23 @@ INFERENCES: dict[str, dict[str, Any]] = {
         "outputs": [{"name": "logits_gradient"}],
     },
 }
-"""Infer requests, by the model that they are for."""
+"""Infer requests by model."""
 
 
 def requests(operation: Operation) -> Examples:
-    """The requests of an operation that are answered."""
+    """Return the valid requests of an operation."""
     return {each.name: {"summary": each.summary, "value": each.request} for each in operation.examples}
 
 
 def replies(operation: Operation) -> Examples:
-    """What these are answered."""
+    """Return the responses to `requests`."""
     return {
         each.name: {"summary": each.summary, "value": _answer(operation, each.request)} for each in operation.examples
     }
 
 
 def refusals(operation: Operation, settings: Settings, media_types: tuple[str, ...]) -> dict[int, Examples]:
-    """What is refused, and how, by status. media_types: those that the operation reads and writes."""
+    """Return error responses of an operation by status. media_types: the media types of the operation."""
     classes = isqrt(settings.max_elements) + 1
     large = {"logits": [0] * classes, "outputs": ["jacobian"]} | ({} if operation.name == "softmax" else {"targets": 0})
     refused: dict[int, Examples] = {}
@@ -97,12 +97,12 @@ def refusals(operation: Operation, settings: Settings, media_types: tuple[str, .
 
 
 def inference_requests() -> Examples:
-    """Infer requests, each for the model that it is named after."""
+    """Return an infer request for each model."""
     return {name: {"summary": f"For model {name}", "value": request} for name, request in INFERENCES.items()}
 
 
 def inference_replies() -> Examples:
-    """What these are answered."""
+    """Return the responses to `inference_requests`."""
     return {
         operation.name: {
             "summary": f"From model {operation.name}",
@@ -128,7 +128,7 @@ def _infer(operation: Operation, request: Mapping[str, Any]) -> Any:
 
 
 def _refusal(function: Callable[..., object], *arguments: object) -> ServiceError:
-    """What a function refuses."""
+    """Return the error that a function raises."""
     try:
         function(*arguments)
     except ServiceError as error:
@@ -137,5 +137,5 @@ def _refusal(function: Callable[..., object], *arguments: object) -> ServiceErro
 
 
 def _problem(error: ServiceError) -> Any:
-    kind = problems.PROBLEM_TYPES[type(error)]
-    return ssrjson.loads(problems.problem(kind, kind.status, error.detail, REQUEST_ID, error.locations))
+    """Return the body of the response to an error."""
+    return ssrjson.loads(problem_response(error, REQUEST_ID).body)

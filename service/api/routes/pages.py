@@ -1,4 +1,4 @@
-"""Swagger UI from the service itself: no page it serves asks another host for anything."""
+"""Swagger UI and the playground, without requests to other hosts. Their links are relative, below any root path."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
     from fastapi import FastAPI
     from starlette.requests import Request
     from starlette.responses import Response
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 STATIC = Path(__file__).parents[2] / "static"
 
 DOCS_HEADERS = {
-    # Swagger UI sets style attributes and draws its icons from data: addresses
+    # Swagger UI sets style attributes, and its icons are data: addresses
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
@@ -33,36 +36,43 @@ PLAYGROUND_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    # the modules of one version, never of two: a browser asks each time, and is mostly told that nothing has changed
+    # a browser asks each time, so that it never mixes the modules of two versions
     "Cache-Control": "no-cache",
 }
 
 
-class PlaygroundFiles(StaticFiles):
-    """The files of the page. A worker takes its policy from its own reply, so every file carries it."""
+MAX_PATH_LENGTH = 200
+"""Longest path of a static file. The file system would resolve a longer one part by part."""
+
+
+class Files(StaticFiles):
+    """A folder of static files, sent with some headers."""
+
+    def __init__(self, folder: Path, headers: Mapping[str, str]) -> None:
+        super().__init__(directory=folder)
+        self.headers = headers
+
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        """Return the file at a path, and None as its status if there is none."""
+        return super().lookup_path(path) if len(path) <= MAX_PATH_LENGTH else ("", None)
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        """The file, or that it has not changed."""
+        """Return the file, or a 304. A worker of a page takes its policy from its own response."""
         response = super().file_response(*args, **kwargs)
-        response.headers.update(PLAYGROUND_HEADERS)
+        response.headers.update(self.headers)
         return response
 
 
-def add_playground(app: FastAPI) -> None:
-    """GET /playground and the files it needs. Its links are relative, so it works below any root path."""
-
-    async def playground(_: Request) -> Response:
-        return FileResponse(PLAYGROUND / "index.html", headers=PLAYGROUND_HEADERS)
-
-    app.add_route("/playground", playground, include_in_schema=False)
-    app.mount("/playground", PlaygroundFiles(directory=PLAYGROUND))
-
-
-def add_docs(app: FastAPI) -> None:
-    """GET /docs and the files it needs. Its links are relative, so it works below any root path."""
+def add_pages(app: FastAPI) -> None:
+    """Add GET /docs and GET /playground, and the files of both."""
 
     async def docs(_: Request) -> Response:
         return FileResponse(STATIC / "docs.html", headers=DOCS_HEADERS)
 
+    async def playground(_: Request) -> Response:
+        return FileResponse(PLAYGROUND / "index.html", headers=PLAYGROUND_HEADERS)
+
     app.add_route("/docs", docs, include_in_schema=False)
-    app.mount("/static", StaticFiles(directory=STATIC))
+    app.mount("/static", Files(STATIC, {"X-Content-Type-Options": "nosniff"}))
+    app.add_route("/playground", playground, include_in_schema=False)
+    app.mount("/playground", Files(PLAYGROUND, PLAYGROUND_HEADERS))

@@ -1,10 +1,12 @@
-"""What every reply carries that is not an operation's, and what is noted of it."""
+"""Middleware of every path that is not an operation."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from service.api.context import RequestContext
+from service.api.problems import problem_response
+from service.errors import InvalidHost, UntrustedHost
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class RequestIdMiddleware:
-    """ASGI middleware: sets `request.state.request_id`, writes it to the headers of the reply, counts and logs it.
+    """ASGI middleware: check the host, add the headers of every response, and count and log the request.
 
-    HEAD is asked of the application as GET; the server leaves the body of the reply out.
+    `request.state.request_id` has the id. HEAD becomes GET; the server leaves out the body of the response.
     """
 
     def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
@@ -23,7 +25,7 @@ class RequestIdMiddleware:
         self.runtime = runtime
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on."""
+        """Pass the request on."""
         context = RequestContext(scope, receive, send, self.runtime.lifecycle)
         scope.setdefault("state", {})["request_id"] = context.request_id
         if scope["method"] == "HEAD":
@@ -38,24 +40,22 @@ class RequestIdMiddleware:
             await send(message)
 
         try:
+            self.runtime.hosts.check(context.headers.get(b"host"), context.http_version, scope["path"])
             await self.app(scope, receive, send_with_headers)
+        except (InvalidHost, UntrustedHost) as error:
+            problem = problem_response(error, context.request_id)
+            await context.reply(problem.status, problem.headers, (problem.body,))
         finally:
             context.route = _template(scope)
             self.runtime.record(context)
 
 
 def _template(scope: Scope) -> str:
-    """The template of the path that was found, "" if none was."""
+    """Return the template of the path that the router found, "" if it found none."""
     route = scope.get("route")
     if route is None and "endpoint" in scope:
         # FastAPI names its own routes only, not a page or a folder of files
         found = scope["endpoint"]
-        route = next(
-            (
-                each
-                for each in scope["app"].routes
-                if found in (getattr(each, "endpoint", None), getattr(each, "app", None))
-            ),
-            None,
-        )
+        routes = scope["app"].routes
+        route = next((r for r in routes if found in (getattr(r, "endpoint", None), getattr(r, "app", None))), None)
     return getattr(route, "path", "")

@@ -1,0 +1,29 @@
+"""Problem details (RFC 9457), for the OpenAPI documents."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+MAX_ERRORS = 20
+"""Largest number of places in `errors`."""
+
+
+class ProblemError(BaseModel):
+    """One place in the request, and what is wrong there."""
+
+    loc: list[str | int] = Field(description="A field name, and the indices in it.", examples=[["logits", 3, 17]])
+    msg: str = Field(description="What is wrong there.")
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 problem details. It never repeats a value of the request."""
+
+    type: str = Field(
+        description="The problem type; stable. GET of this path describes it.", examples=["/problems/ragged-tensor"]
+    )
+    title: str = Field(description="The problem type in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="One sentence that says what to change.")
+    instance: str = Field(description="The request id, as in X-Request-ID.")
+    errors: list[ProblemError] = Field(description="At most 20 places in the request.", max_length=MAX_ERRORS)
+    error: str = Field(description="The same as detail; clients of inference servers read this field.")

@@ -1,0 +1,74 @@
+"""Responses that describe the service itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, Field
+
+from service import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from service.operations.spec import Operation
+    from service.settings import Settings
+
+NAME = "softmax-service"
+
+
+class Live(BaseModel):
+    """The process answers."""
+
+    live: bool = Field(description="Always true.")
+
+
+class Ready(BaseModel):
+    """Whether the process accepts requests."""
+
+    ready: bool = Field(description="True until the process shuts down.")
+
+
+class Limits(BaseModel):
+    """The limits of a request."""
+
+    max_body_bytes: int = Field(description="Longest request body, in bytes.")
+    max_elements: int = Field(description="Largest input or output tensor, in elements.")
+    max_bytes_in_flight: int = Field(description="Bytes of bodies and output tensors in memory at once.")
+
+
+class OperationInfo(BaseModel):
+    """The names that an operation knows."""
+
+    name: str = Field(description="The name of the operation; its path is /name.")
+    inputs: list[str] = Field(description="Input tensors.")
+    parameters: list[str] = Field(description="Parameters.")
+    outputs: list[str] = Field(description="Output tensors.")
+    defaults: list[str] = Field(description="Outputs that are returned by default, if they are available.")
+
+    @classmethod
+    def of(cls, operation: Operation) -> OperationInfo:
+        """Return the names of an operation."""
+        return cls(
+            name=operation.name,
+            inputs=list(operation.input_names),
+            parameters=[*operation.defaults, "outputs"],
+            outputs=list(operation.named_outputs),
+            defaults=list(operation.default_outputs),
+        )
+
+
+class Info(BaseModel):
+    """Version, operations and limits of the service."""
+
+    name: str = Field(description="The name of the service.")
+    version: str = Field(description="The version of the service.")
+    operations: list[OperationInfo] = Field(description="The operations.")
+    limits: Limits = Field(description="The limits of each process.")
+
+    @classmethod
+    def of(cls, operations: Iterable[Operation], settings: Settings) -> Info:
+        """Return what there is to know of a service with these operations and settings."""
+        limits = Limits(**{name: getattr(settings, name) for name in Limits.model_fields})
+        infos = [OperationInfo.of(operation) for operation in operations]
+        return cls(name=NAME, version=__version__, operations=infos, limits=limits)
