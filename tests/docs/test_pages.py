@@ -123,7 +123,8 @@ def test_every_flag_of_the_other_programs_exists() -> None:
     assert named
     for program, rest in named:
         path = ROOT / program.removesuffix(".py").replace(".", "/")
-        source = (path.with_suffix(".py") if path.with_suffix(".py").is_file() else path / "__main__.py").read_text()
+        files = [path.with_suffix(".py")] if path.with_suffix(".py").is_file() else [*path.glob("*.py")]
+        source = "".join(read(file) for file in files)
         for flag in re.findall(r"--[a-z-]+", rest):
             assert f'"{flag}"' in source or flag in flags | {"--help"}, f"{program} {flag}"
 
@@ -131,6 +132,12 @@ def test_every_flag_of_the_other_programs_exists() -> None:
 def test_every_problem_type_has_an_entry() -> None:
     entries = re.findall(r"^### (\S+)$", read(ROOT / "docs/errors.md"), re.MULTILINE)
     assert sorted(entries) == sorted(kind.slug for kind in [INTERNAL, *PROBLEM_TYPES.values()])
+
+
+def test_every_alert_has_an_entry_in_the_runbook() -> None:
+    groups = yaml.safe_load(read(ROOT / "deploy/prometheus/alerts.yaml"))["groups"]
+    alerts = [rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule]
+    assert re.findall(r"^## (\S+)$", read(ROOT / "docs/runbook.md"), re.MULTILINE) == alerts
 
 
 def test_every_picture_is_shown_and_small() -> None:
