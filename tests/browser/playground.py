@@ -82,6 +82,21 @@ def npz(*, compressed: bool = False, **arrays: npt.NDArray[Any]) -> bytes:
     return stream.getvalue()
 
 
+def evaluate(
+    http: httpx.Client, logits: npt.NDArray[Any], labels: npt.NDArray[Any], **parameters: Any
+) -> dict[str, Any]:
+    """Return what the service answers about rows with labels."""
+    outputs = ["loss", "row_losses", "accuracy", "probabilities", "predictions"]
+    request = {"logits": logits.tolist(), "targets": labels.tolist(), "outputs": outputs, **parameters}
+    answer: dict[str, Any] = http.post("/loss", json=request).raise_for_status().json()
+    return answer
+
+
+def output(page: Page, name: str) -> float:
+    """Return a number of the reply in the data view."""
+    return float(page.locator(f"#results [data-output={name}]").get_attribute("data-value") or "nan")
+
+
 def request(page: Page) -> dict[str, Any]:
     """Return the request that the network view shows."""
     command = page.locator("#network-exchange-request").inner_text()

@@ -1,10 +1,9 @@
-"""Rows of one's own: every way in, every refusal beside its field, and numbers that are the service's."""
+"""Results of the data view: the service's numbers, their counts, downloads, and large batches."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -12,41 +11,50 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.playground import drop, npy, open_page, show, written
+from tests.browser.playground import drop, evaluate, npy, npz, open_page, output, show, written
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
-    import numpy.typing as npt
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
 RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.integers(10, size=2000)
 LOGITS = RANDOM.normal(size=(2000, 10)) * 3 + 6 * (np.arange(10) == LABELS[:, None])
 
 
-def evaluate(http: httpx.Client, logits: npt.NDArray[Any], labels: npt.NDArray[Any], **more: Any) -> dict[str, Any]:
-    """What the service answers about rows."""
-    outputs = ["loss", "row_losses", "accuracy", "probabilities", "predictions"]
-    request = {"logits": logits.tolist(), "targets": labels.tolist(), "outputs": outputs, **more}
-    answer: dict[str, Any] = http.post("/loss", json=request).raise_for_status().json()
-    return answer
-
-
-def output(page: Page, name: str) -> float:
-    """A number of the reply on the page."""
-    return float(page.locator(f"#results [data-output={name}]").get_attribute("data-value") or "nan")
-
-
 @pytest.fixture
 def data(page: Page, server: str) -> Page:
-    """The page at its second view."""
+    """The data view."""
     open_page(page, server, "#data")
     return page
 
 
-def test_a_dropped_npy_of_2000_rows_is_shown_with_its_labels(data: Page, http: httpx.Client, screenshots: Path) -> None:
+def rows_of(page: Page, name: str) -> Locator:
+    """Find the rows of a table by the name of its region."""
+    return page.get_by_role("region", name=name, exact=True).locator("tbody tr")
+
+
+def measures(page: Page) -> dict[str, list[str]]:
+    """Return the measures of the calibration card by name: before, and after the fit if there was one."""
+    found = rows_of(page, "Measures").evaluate_all("rows => rows.map(row => Array.from(row.cells, c => c.textContent))")
+    return {name: values for name, *values in found}
+
+
+def watch_frames(page: Page) -> None:
+    """Record the longest time that the page did not respond."""
+    page.evaluate("""() => {
+      window.longest = 0;
+      let last = performance.now();
+      setInterval(() => {
+        window.longest = Math.max(window.longest, performance.now() - last);
+        last = performance.now();
+      }, 5);
+    }""")
+
+
+def test_the_worst_rows_and_their_bars_are_the_services(data: Page, http: httpx.Client) -> None:
     drop(data, "#logits-drop", {"logits.npy": npy(LOGITS)})
     drop(data, "#labels-drop", {"labels.npy": npy(LABELS)})
     expect(data.locator("#logits-name")).to_have_text("logits.npy, 160.1 kB")
@@ -57,26 +65,31 @@ def test_a_dropped_npy_of_2000_rows_is_shown_with_its_labels(data: Page, http: h
     assert output(data, "accuracy") == answer["accuracy"]
 
     worst = int(np.argmax(answer["row_losses"]))
-    first = data.get_by_role("region", name="Worst rows").locator("tbody tr").first
+    first = rows_of(data, "Worst rows").first
     expect(first.locator("td").first).to_have_text(written(answer["row_losses"][worst]))
-    first.get_by_role("button").click()
-    assert data.get_by_label("Row", exact=True).input_value() == str(worst)
+    first.get_by_role("button").press("Enter")
+    expect(data.get_by_label("Row", exact=True)).to_have_value(str(worst))
+    expect(data.locator(".detail")).to_contain_text(f"Row {worst:,}")
     shown = data.locator(".bars data").evaluate_all("(bars) => bars.map((bar) => Number(bar.value))")
     assert shown == answer["probabilities"][worst]
 
-    hits = data.locator(".confusion .hit").all_inner_texts()
-    right = np.bincount(LABELS[np.equal(LABELS, answer["predictions"])], minlength=10)
-    assert [int(hit.replace(",", "")) for hit in hits] == right.tolist()
-    data.screenshot(path=screenshots / "playground-data.png", full_page=True)
 
-
-def test_a_npy_of_any_numbers_goes_to_the_service_as_it_is(data: Page, http: httpx.Client) -> None:
-    data.locator("#labels-text").fill(" ".join(map(str, LABELS[:50])))
-    for kind, dtype in (("float32", "float32"), ("float16", "float32"), ("int32", "float64"), (">f8", "float64")):
-        logits = (LOGITS[:50] * 4).astype(kind)
-        drop(data, "#logits-drop", {f"{kind}.npy": npy(np.asfortranarray(logits))})
-        show(data)
-        assert output(data, "loss") == evaluate(http, logits, LABELS[:50], dtype=dtype)["loss"], kind
+def test_confusion_precision_and_recall_are_counted(data: Page, http: httpx.Client) -> None:
+    drop(data, "#logits-drop", {"both.npz": npz(logits=LOGITS, targets=LABELS)})
+    show(data)
+    predictions = np.array(evaluate(http, LOGITS, LABELS)["predictions"])
+    counts = np.zeros((10, 10), dtype=int)
+    np.add.at(counts, (LABELS, predictions), 1)
+    shown = [
+        int(cell.replace(",", "").replace("·", "0")) for cell in data.locator(".confusion .cell").all_inner_texts()
+    ]
+    assert shown == counts.ravel().tolist()
+    for row, (precision, recall) in zip(
+        rows_of(data, "Precision and recall").all(),
+        zip(np.diag(counts) / counts.sum(0), np.diag(counts) / counts.sum(1), strict=True),
+        strict=True,
+    ):
+        assert row.locator("td").all_inner_texts()[1:] == [f"{100 * precision:.1f} %", f"{100 * recall:.1f} %"]
 
 
 def test_rows_without_labels_are_shown_by_their_entropy(data: Page, http: httpx.Client) -> None:
@@ -84,86 +97,12 @@ def test_rows_without_labels_are_shown_by_their_entropy(data: Page, http: httpx.
     show(data)
     request = {"logits": LOGITS[:30].tolist(), "outputs": ["entropy"]}
     entropy = max(http.post("/softmax", json=request).json()["entropy"])
-    least = data.get_by_role("region", name="Least certain rows").locator("tbody tr td").first
-    expect(least).to_have_text(written(entropy))
-    expect(data.get_by_text("Confusion")).to_have_count(0)
+    expect(rows_of(data, "Least certain rows").first.locator("td").first).to_have_text(written(entropy))
+    expect(data.get_by_role("heading", name="Confusion")).to_have_count(0)
+    expect(data.get_by_role("button", name="Fit the temperature")).to_have_count(0)
 
 
-PASTED = {
-    "csv": ("2, 3, 4\n3, 1, -3", "1, 0"),
-    "semicolons": ("2;3;4\n3;1;-3", "label\n1\n0"),
-    "csv with a column of labels": ("cat,dog,label,cow\n2,3,1,4\n3,1,0,-3\n", ""),
-    "json": ("[[2, 3, 4], [3, 1, -3]]", "[1, 0]"),
-    "a request": ('{"logits": [[2, 3, 4], [3, 1, -3]], "targets": [1, 0]}', ""),
-}
-
-
-def test_rows_may_be_pasted_as_csv_and_as_json(data: Page, http: httpx.Client) -> None:
-    expected = evaluate(http, np.array([[2, 3, 4], [3, 1, -3]]), np.array([1, 0]))
-    for format_, (logits, labels) in PASTED.items():
-        data.locator("#logits-text").fill(logits)
-        data.locator("#labels-text").fill(labels)
-        show(data)
-        assert output(data, "loss") == expected["loss"], format_
-
-
-def test_a_single_row_and_an_excluded_class_are_welcome(data: Page) -> None:
-    data.locator("#logits-text").fill('[2, "-Infinity", 4]')
-    data.locator("#labels-text").fill("1")
-    show(data)
-    expect(data.locator("#results [data-output=loss]")).to_have_text("∞")
-
-
-BAD = [
-    ("cut.npy", npy(LOGITS)[:-8], "logits", "logits does not hold as many bytes as its shape and dtype ask for."),
-    ("text.npy", npy(np.array(["a", "b"])), "logits", "logits must hold numbers only"),
-    ("ragged.json", b"[[1, 2], [3]]", "logits", "logits must be a rectangle"),
-    ("half.json", b"[[1, 2", "logits", "This is not JSON"),
-    ("words.csv", b"1,2\n3,four\n", "logits", "Line 2, column 2 is not a number."),
-    ("nan.npy", npy(np.array([[1.0, np.inf]])), "logits", "logits"),
-    ("far.csv", b"0\n7\n", "labels", "7"),
-    ("short.csv", b"0\n", "labels", "targets has shape (1,)"),
-    ("table.npy", npy(np.zeros((2, 3))), "labels", "The labels must have one axis"),
-]
-
-
-def test_a_bad_file_shows_its_problem_beside_its_field(data: Page) -> None:
-    for name, content, field, problem in BAD:
-        if field == "labels":
-            data.locator("#logits-text").fill("1 2\n3 4")
-        drop(data, f"#{field}-drop", {name: content})
-        data.get_by_role("button", name="Show", exact=True).click()
-        expect(data.locator(f"#problem-data-{field}")).to_contain_text(problem)
-        expect(data.locator("#results")).to_be_hidden()
-
-
-def test_nothing_to_show_is_said_so(data: Page) -> None:
-    data.get_by_role("button", name="Show", exact=True).click()
-    expect(data.locator("#problem-data-logits")).to_contain_text("There are no logits yet")
-
-
-def test_the_fitted_temperature_is_where_the_services_derivative_is_0(data: Page, http: httpx.Client) -> None:
-    logits, labels = LOGITS[:500], LABELS[:500]
-    drop(data, "#logits-drop", {"logits.npy": npy(logits)})
-    data.locator("#labels-text").fill("\n".join(map(str, labels)))
-    show(data)
-    data.get_by_role("button", name="Fit the temperature").click()
-    fitted = data.locator(".whole tbody tr").nth(1)
-    expect(fitted).to_be_visible()
-    temperature = float(re.findall(r"[\d.]+", fitted.locator("th").inner_text())[0])
-
-    def slope(at: float) -> float:
-        request = {"logits": logits.tolist(), "targets": labels.tolist(), "temperature": at}
-        answer = http.post("/gradient", json={**request, "outputs": ["temperature_gradient"]}).json()
-        return float(answer["temperature_gradient"])
-
-    assert slope(temperature - 1e-3) < 0 < slope(temperature + 1e-3)
-    loss = evaluate(http, logits, labels, temperature=temperature)["loss"]
-    assert float(fitted.locator("td").first.inner_text()) == pytest.approx(loss, abs=1e-4)
-    expect(data.locator(".dot.after").first).to_be_visible()
-
-
-def test_the_results_can_be_taken_along_with_all_their_digits(
+def test_the_downloads_hold_all_digits(
     data: Page, http: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drop(data, "#logits-drop", {"logits.npy": npy(LOGITS[:20])})
@@ -179,12 +118,16 @@ def test_the_results_can_be_taken_along_with_all_their_digits(
         return path.read_bytes()
 
     rows = list(csv.DictReader(io.StringIO(saved("CSV").decode())))
-    assert [[float(row[f"p{i}"]) for i in range(10)] for row in rows] == answer["probabilities"]
+    assert [[float(row[f"p({i})"]) for i in range(10)] for row in rows] == answer["probabilities"]
     assert [float(row["loss"]) for row in rows] == answer["row_losses"]
     assert [int(row["label"]) for row in rows] == LABELS[:20].tolist()
-    assert json.loads(saved("JSON"))["probabilities"] == answer["probabilities"]
+    arrays = np.load(io.BytesIO(saved(".npz")))
+    assert arrays["probabilities"].tolist() == answer["probabilities"]
+    assert arrays["row_losses"].tolist() == answer["row_losses"]
+    assert arrays["predictions"].tolist() == answer["predictions"]
+    assert arrays["labels"].tolist() == LABELS[:20].tolist()
 
-    # the body that was sent, with the headers and the address that are shown
+    # The body that was sent, with the headers and the address that the page shows.
     code = data.locator("#data-exchange-request").inner_text()
     url, content_type = re.findall(r"'(http[^']+)'", code)[0], re.findall(r"Content-Type: ([^']+)'", code)[0]
     headers = {"Content-Type": content_type, "Accept": "application/json"}
@@ -194,49 +137,51 @@ def test_the_results_can_be_taken_along_with_all_their_digits(
     data.get_by_role("radio", name="Python").last.check()
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
-    exec(data.locator("#data-exchange-request").inner_text(), names)  # noqa: S102 - the code is ours
+    exec(data.locator("#data-exchange-request").inner_text(), names)  # noqa: S102 - the page of this project wrote the code
     assert names["reply"] == again
 
 
-def test_many_rows_do_not_freeze_the_page(data: Page) -> None:
-    drop(data, "#logits-drop", {"logits.npy": npy(np.tile(LOGITS, (10, 1)))})
-    drop(data, "#labels-drop", {"labels.npy": npy(np.tile(LABELS, 10))})
-    data.evaluate("""() => {
-      window.longest = 0;
-      const start = (window.last = performance.now());
-      setInterval(() => {
-        window.longest = Math.max(window.longest, performance.now() - window.last);
-        window.last = performance.now();
-        window.whole = window.last - start;
-      }, 5);
-    }""")
+def test_names_in_a_download_are_quoted(data: Page) -> None:
+    drop(data, "#logits-drop", {"rows.csv": b'id,"cat, ""old""",dog,label\n"a,b",1,2,dog\n'})
     show(data)
-    expect(data.locator("#results")).to_contain_text("20,000 × 10")
-    longest, whole = data.evaluate("[window.longest, window.whole]")
-    assert longest < whole / 2
+    with data.expect_download() as download:
+        data.get_by_role("button", name="CSV", exact=True).click()
+    first, second = csv.reader(download.value.path().read_text(encoding="utf-8").splitlines())
+    assert first == ["row", "label", "prediction", "loss", 'p(cat, "old")', "p(dog)"]
+    assert second[:3] == ["a,b", "dog", "dog"]
 
 
-def test_work_that_takes_long_can_be_cancelled(data: Page) -> None:
-    data.route("**/loss", lambda _: None)  # a service that never answers
-    data.get_by_role("button", name="made-up").click()
-    expect(data.locator("#progress-text")).to_have_text("Waiting for the service")
-    data.get_by_role("button", name="Cancel").click()
-    expect(data.locator("#progress-label")).to_be_hidden()
-    expect(data.locator("#problem-data")).to_be_hidden()
-    data.unroute("**/loss")
-    data.get_by_role("button", name="made-up").click()
-    expect(data.locator("#results")).to_contain_text("2,000 × 10")
+@pytest.mark.parametrize(("rows", "classes"), [(100_000, 10), (2_000, 1_000)])
+def test_a_large_batch_does_not_freeze_the_page(data: Page, rows: int, classes: int) -> None:
+    labels = np.arange(rows) % classes
+    logits = np.zeros((rows, classes), dtype=np.float32)
+    logits[np.arange(rows), labels] = 9
+    drop(data, "#logits-drop", {"both.npz": npz(compressed=True, logits=logits, targets=labels)})
+    watch_frames(data)
+    show(data)
+    expect(data.locator("#results")).to_contain_text(f"{rows:,} × {classes:,}")
+    expect(data.locator(".bars li")).to_have_count(10)
+    assert data.evaluate("window.longest") < 1000  # a frozen page would be busy for several seconds
 
 
-def test_a_cancelled_fit_can_be_started_again(data: Page) -> None:
-    data.get_by_role("button", name="made-up").click()
-    data.route("**/gradient", lambda _: None)
-    data.get_by_role("button", name="Fit the temperature").click()
-    expect(data.locator("#progress-text")).to_have_text("Fitting: request 1, T = 1.0000")
-    data.get_by_role("button", name="Cancel").click()
-    data.unroute("**/gradient")
-    data.get_by_role("button", name="Fit the temperature").click()
-    expect(data.locator(".whole tbody tr")).to_have_count(2)
+def test_a_heat_map_of_1000_classes_is_not_blank(data: Page) -> None:
+    logits = np.zeros((500, 1000))
+    logits[np.arange(500), 2 * np.arange(500)] = 9
+    drop(data, "#logits-drop", {"both.npz": npz(logits=logits, targets=2 * np.arange(500))})
+    show(data)
+    expect(data.locator(".bars li")).to_have_count(10)
+    dark = data.locator("canvas").evaluate("""(canvas) => {
+      const { width, height } = canvas;
+      const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+      let diagonal = 0;
+      for (let y = 0; y < height; y++) {
+        const x = Math.floor((y / height) * width);
+        const near = [-2, -1, 0, 1, 2].map((step) => data[4 * (y * width + Math.min(width - 1, Math.max(0, x + step)))]);
+        diagonal += Math.min(...near) < 130;
+      }
+      return diagonal / height;
+    }""")
+    assert dark > 0.95
 
 
 def test_a_click_on_the_heat_map_shows_the_row_under_it(data: Page) -> None:
@@ -244,4 +189,66 @@ def test_a_click_on_the_heat_map_shows_the_row_under_it(data: Page) -> None:
     show(data)
     data.get_by_label("Order").select_option("as sent")
     data.locator("canvas").click(position={"x": 20, "y": 300})
-    assert data.get_by_label("Row", exact=True).input_value() == "2"
+    expect(data.get_by_label("Row", exact=True)).to_have_value("2")
+
+
+def test_work_that_takes_long_can_be_cancelled(data: Page) -> None:
+    data.route("**/loss?*", lambda _: None)  # a service that never answers
+    data.get_by_role("button", name="made-up").click()
+    expect(data.locator("#progress-text")).to_have_text("Waiting for the service")
+    data.get_by_role("button", name="Cancel").press("Enter")
+    expect(data.locator("#progress-label")).to_be_hidden()
+    expect(data.locator("#problem-data")).to_be_hidden()
+    data.unroute("**/loss?*")
+    data.get_by_role("button", name="made-up").click()
+    expect(data.locator("#results")).to_contain_text("2,000 × 10")
+
+
+def measure(answer: dict[str, Any], labels: np.ndarray[Any, Any]) -> dict[str, float]:
+    """Return the measures of an answer, computed directly from its probabilities."""
+    p = np.array(answer["probabilities"])
+    own, confidence = p[np.arange(len(p)), labels], p.max(1)
+    bins = np.clip(np.ceil(confidence * 15) - 1, 0, 14).astype(int)
+    gaps = np.bincount(bins, p.argmax(1) == labels, 15) - np.bincount(bins, confidence, 15)
+    return {
+        "loss": answer["loss"],
+        "perplexity": float(np.exp(answer["loss"])),
+        "accuracy": 100 * answer["accuracy"],
+        "accuracy of the top 5": 100 * float(np.mean((p > own[:, None]).sum(1) < 5)),
+        "Brier score": float(np.mean(((p - np.eye(p.shape[1])[labels]) ** 2).sum(1))),
+        "expected calibration error": 100 * float(np.abs(gaps).sum() / len(p)),
+    }
+
+
+def test_measures_are_shown_before_and_after_the_fit(data: Page, http: httpx.Client) -> None:
+    logits, labels = LOGITS[:500], LABELS[:500]
+    labels = np.where(np.arange(500) % 4 == 0, 0, labels)  # a classifier that is too sure
+    drop(data, "#logits-drop", {"both.npz": npz(logits=logits, targets=labels)})
+    show(data)
+    data.get_by_role("button", name="Fit the temperature").press("Enter")
+    expect(data.locator(".dot.after").first).to_be_visible()
+    heads = data.get_by_role("region", name="Measures").locator("thead th").all_inner_texts()
+    temperature = float(heads[2].removeprefix("T = "))
+    shown = measures(data)
+    for column, at in enumerate((1, temperature)):
+        expected = measure(evaluate(http, logits, labels, temperature=at), labels)
+        assert list(shown) == list(expected)
+        for name, values in shown.items():
+            tolerance = 0.06 if values[column].endswith("%") else 1e-4
+            assert float(values[column].removesuffix(" %")) == pytest.approx(expected[name], abs=tolerance), name
+    at_best, *beside = (
+        evaluate(http, logits, labels, temperature=temperature * factor)["loss"] for factor in (1, 0.99, 1.01)
+    )
+    assert at_best < min(beside)
+    assert data.locator(".reliability").count() == 2
+
+
+def test_a_cancelled_fit_can_be_started_again(data: Page) -> None:
+    data.get_by_role("button", name="made-up").click()
+    data.route("**/gradient?*", lambda _: None)
+    data.get_by_role("button", name="Fit the temperature").click()
+    expect(data.locator("#progress-text")).to_contain_text("Fitting")
+    data.get_by_role("button", name="Cancel").click()
+    data.unroute("**/gradient?*")
+    data.get_by_role("button", name="Fit the temperature").click()
+    expect(data.locator(".reliability")).to_have_count(2)

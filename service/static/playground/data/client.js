@@ -2,7 +2,7 @@
 
 import { getKey } from "../key.js";
 
-/** Starts the worker; returns run(task, argument, onProgress), a promise of the result. A task ends the one before it. */
+/** Start the worker. Return ask(name, argument, onProgress), which promises the result of a task or question. */
 export function startWorker() {
   const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
   const waiting = new Map();
@@ -19,9 +19,15 @@ export function startWorker() {
     else resolve(result);
   });
 
-  return function run(task, argument, onProgress) {
+  // A worker that does not start answers nothing, so its tasks would wait forever.
+  worker.addEventListener("error", () => {
+    for (const { reject } of waiting.values()) reject(new Error("This browser cannot run the part that reads data."));
+    waiting.clear();
+  });
+
+  return function ask(name, argument, onProgress) {
     const id = ++last;
-    worker.postMessage({ id, task, argument, key: getKey() });
+    worker.postMessage({ id, name, argument, key: getKey() });
     return new Promise((resolve, reject) => waiting.set(id, { resolve, reject, onProgress }));
   };
 }

@@ -1,13 +1,11 @@
-// Fitting the temperature: the loss is smallest where its derivative by T is 0, and the service knows that derivative.
+// The temperature with the smallest loss, found by bisection of the loss's derivative with respect to T.
 
 const FINEST = 1e-5;
 const WIDEST = Math.log(1000);
 
 /**
- * The temperature between 1/1000 and 1000 at which the loss is smallest; an end of that range if it falls all the way.
- *
- * slope: asks for the derivative of the loss at a temperature. It is negative below the best one and positive above.
- * The best one is bracketed by doubling steps in ln T, and the bracket halved until it is narrow.
+ * Return the temperature between 1/1000 and 1000 with the smallest loss. `slope(T)` promises the derivative of the loss,
+ * which is negative below that temperature and positive above it. If the loss falls to an end, the end is returned.
  */
 export async function fitTemperature(slope) {
   const at = (logarithm) => slope(Math.exp(logarithm));

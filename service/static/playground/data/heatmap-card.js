@@ -2,25 +2,23 @@
 
 import { html } from "../dom.js";
 import { count, number } from "../format.js";
-import { drawHeatMap, ORDERS, ordered, span } from "./heatmap.js";
+import { ORDERS } from "./heatmap.js";
 
-const MOST_BARS = 10;
+const HEIGHT = 480;
 
-/** The card of some results; draw() paints it, look(row) shows a row. */
-export function heatMapCard(results) {
-  const { rows, classes, labels } = results;
-  let order;
+/** Create the card. `ask` asks the worker. Return { root, draw, look }, which paint the map and show a row. */
+export function heatMapCard({ rows, classes, hasLabels, measured }, ask) {
   const canvas = html("canvas", {
     role: "img",
-    "aria-label": `Heat map of the probabilities of ${count(rows)} rows and ${count(classes)} classes; each row can be read below.`,
-    click: (event) => look(order[span(lineAt(event, canvas), rows, canvas.height)[0]]),
+    "aria-label": `Heat map of the probabilities of ${count(rows)} rows and ${count(classes)} classes. Each row can be read below.`,
+    click: (event) => look({ line: lineAt(event, canvas), height: canvas.height }),
   });
-  const orders = Object.entries(ORDERS).filter(([, { needsLabels }]) => labels || !needsLabels);
+  const orders = Object.entries(ORDERS).filter(([, { needsLabels }]) => hasLabels || !needsLabels);
   const choice = html(
     "select",
     { change: () => draw() },
-    ...orders.map(([name, { title }]) =>
-      html("option", { value: name, selected: name === (labels ? "label" : "sent") }, title),
+    ...orders.map(([value, { title }]) =>
+      html("option", { value, selected: value === (hasLabels ? "label" : "sent") }, title),
     ),
   );
   const row = html("input", {
@@ -29,21 +27,24 @@ export function heatMapCard(results) {
     max: Math.max(rows - 1, 0),
     step: 1,
     value: 0,
-    input: () => row.value !== "" && row.validity.valid && look(row.valueAsNumber),
+    input: () => row.value !== "" && row.validity.valid && look({ row: row.valueAsNumber }),
   });
   const detail = html("div", { class: "detail" });
 
-  function draw() {
-    order = ordered(results, choice.value);
-    drawHeatMap(canvas, results, order);
+  async function draw() {
+    const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
+    const wanted = { orderName: choice.value, width: canvas.clientWidth || 1, height: HEIGHT, isDark };
+    const { pixels, width, height } = await ask("picture", wanted);
+    Object.assign(canvas, { width, height });
+    canvas.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
   }
-  function look(next) {
-    if (next === undefined) return;
-    row.value = next;
-    detail.replaceChildren(...rowDetail(results, next));
+  async function look(wanted) {
+    if (!rows) return;
+    const found = await ask("row", wanted);
+    if (document.activeElement !== row) row.value = found.row;
+    detail.replaceChildren(...rowDetail(found, measured));
   }
 
-  if (rows) look(0);
   const root = html(
     "section",
     { class: "card tall", "aria-label": "Probabilities" },
@@ -51,11 +52,11 @@ export function heatMapCard(results) {
     canvas,
     html(
       "p",
-      { class: "legend" },
-      html("span", {}, "a line for each row, a column for each class"),
+      { class: "ramp-line quiet" },
+      html("span", {}, "One line for each row, one column for each class. Small probabilities are drawn stronger."),
       html("span", { class: "ramp" }, "0", html("i"), "1"),
     ),
-    html("div", { class: "bar" }, html("label", { class: "pick" }, "Row ", row)),
+    html("div", { class: "bar" }, html("label", {}, "Row ", row), html("span", { class: "quiet" }, "or click a line")),
     detail,
   );
   return { root, draw, look };
@@ -64,26 +65,22 @@ export function heatMapCard(results) {
 const lineAt = (event, canvas) =>
   Math.min(canvas.height - 1, Math.max(0, Math.floor((event.offsetY / canvas.clientHeight) * canvas.height)));
 
-/** What there is to say of a row, and bars of its most probable classes. */
-function rowDetail({ probabilities, classes, predictions, labels, measure, measured }, row) {
-  const own = Array.from(probabilities.subarray(row * classes, (row + 1) * classes), (p, i) => ({ p, i }));
-  const most = classes > MOST_BARS ? own.sort((a, b) => b.p - a.p).slice(0, MOST_BARS) : own;
-  const marks = (i) =>
-    [i === predictions[row] && "chosen", i === labels?.[row] && "right"].filter(Boolean).join(" and ");
-  const bar = ({ p, i }) => {
+function rowDetail({ name, measure, shown }, measured) {
+  const bar = ({ name: label, share, isChosen, isRight }) => {
     const track = html("span", { class: "track" }, html("i"));
-    track.firstChild.style.setProperty("transform", `scaleX(${p})`);
+    track.firstChild.style.setProperty("transform", `scaleX(${share})`);
+    const marks = [isChosen && "chosen", isRight && "right"].filter(Boolean).join(", ");
     return html(
       "li",
       {},
-      html("span", {}, String(i)),
+      html("span", { class: "name", title: label }, label),
       track,
-      html("data", { value: p }, number(p)),
-      html("small", {}, marks(i)),
+      html("data", { value: share }, number(share)),
+      html("small", {}, marks),
     );
   };
   return [
-    html("p", { class: "quiet" }, `${measured} ${number(measure[row])}`),
-    html("ol", { class: "bars" }, ...most.map(bar)),
+    html("p", { class: "quiet" }, `Row ${name}: ${measured} ${number(measure)}`),
+    html("ol", { class: "bars" }, ...shown.map(bar)),
   ];
 }

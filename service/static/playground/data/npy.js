@@ -1,57 +1,80 @@
-// NumPy's .npy files: labels are read from them, and numbers that were typed are written as one.
-// Logits are never read here: the service gets such a file as it is.
+// NumPy's .npy files.
 
 const MAGIC = "\x93NUMPY";
-const READERS = {
-  f2: "getFloat16",
-  f4: "getFloat32",
-  f8: "getFloat64",
-  i1: "getInt8",
-  i2: "getInt16",
-  i4: "getInt32",
-  i8: "getBigInt64",
-  u1: "getUint8",
-  u2: "getUint16",
-  u4: "getUint32",
-  u8: "getBigUint64",
+const ALIGNMENT = 64;
+const ARRAYS = {
+  f4: Float32Array,
+  f8: Float64Array,
+  i1: Int8Array,
+  i2: Int16Array,
+  i4: Int32Array,
+  i8: BigInt64Array,
+  u1: Uint8Array,
+  u2: Uint16Array,
+  u4: Uint32Array,
+  u8: BigUint64Array,
 };
 
-/** Do these bytes start like a .npy file? */
-export function isNpy(buffer) {
-  const start = new Uint8Array(buffer, 0, Math.min(MAGIC.length, buffer.byteLength));
-  return String.fromCharCode(...start) === MAGIC;
+/** Return whether bytes start like a .npy file. */
+export const isNpy = (buffer) =>
+  String.fromCharCode(...new Uint8Array(buffer, 0, Math.min(MAGIC.length, buffer.byteLength))) === MAGIC;
+
+/** Return { shape, values } of a .npy file, with the values as a flat list. Throws an Error that says what is wrong. */
+export function readNpy(buffer) {
+  const { kind, isBigEndian, isFortran, shape, start } = readHeader(buffer);
+  const size = kind[0] === "U" ? 4 * Number(kind.slice(1)) : Number(kind.slice(1));
+  const length = shape.reduce((product, next) => product * next, 1);
+  if (isFortran && shape.length > 1) throw new Error("The array is in Fortran order. Save np.ascontiguousarray of it.");
+  if (start + size * length !== buffer.byteLength)
+    throw new Error("The .npy file is cut off, or has bytes at its end.");
+  const bytes = buffer.slice(start);
+  if (isBigEndian) swapBytes(new Uint8Array(bytes), kind[0] === "U" ? 4 : size);
+  if (kind[0] === "U") return { shape, values: readTexts(new Uint32Array(bytes), size / 4, length) };
+  const Values = ARRAYS[kind];
+  if (!Values) throw new Error(`The .npy file holds neither numbers nor names (its type is ${kind}).`);
+  const values = new Values(bytes);
+  return { shape, values: kind.endsWith("8") && kind !== "f8" ? Float64Array.from(values, Number) : values };
 }
 
-/** The numbers of a .npy file of one axis. Throws an Error that says what it is instead. */
-export function readVector(buffer) {
+function readHeader(buffer) {
   const view = new DataView(buffer);
-  const wide = view.getUint8(6) > 1;
-  const start = (wide ? 12 : 10) + (wide ? view.getUint32(8, true) : view.getUint16(8, true));
-  const header = new TextDecoder("latin1").decode(new Uint8Array(buffer, 10, start - 10));
-  const [, order, kind] = header.match(/'descr'\s*:\s*'([<>=|])?(\w\d)'/) ?? [];
-  const shape = header
-    .match(/'shape'\s*:\s*\(([^)]*)\)/)?.[1]
-    .split(",")
-    .map((size) => size.trim())
-    .filter(Boolean);
-  const read = READERS[kind];
-  if (!read || !shape || !(read in view)) throw new Error("The .npy file of the labels does not hold numbers.");
-  if (shape.length !== 1)
-    throw new Error(`The labels must have one axis, a label for each row; the .npy file has ${shape.length}.`);
-  const size = Number(kind[1]);
-  if (start + size * shape[0] !== buffer.byteLength) throw new Error("The .npy file of the labels is cut off.");
-  return Array.from({ length: shape[0] }, (_, row) => Number(view[read](start + size * row, order !== ">")));
+  const isLong = view.getUint8(6) > 1;
+  const start = (isLong ? 12 : 10) + (isLong ? view.getUint32(8, true) : view.getUint16(8, true));
+  const header = new TextDecoder("latin1").decode(new Uint8Array(buffer, 0, Math.min(start, buffer.byteLength)));
+  const [, order, kind] = header.match(/'descr'\s*:\s*'([<>=|])?(\w+)'/) ?? [];
+  const [, sizes] = header.match(/'shape'\s*:\s*\(([^)]*)\)/) ?? [];
+  if (!kind || sizes === undefined) throw new Error("The header of the .npy file is broken.");
+  const shape = sizes.split(",").map((size) => size.trim());
+  return {
+    kind,
+    isBigEndian: order === ">",
+    isFortran: /'fortran_order'\s*:\s*True/.test(header),
+    shape: shape.filter(Boolean).map(Number),
+    start,
+  };
 }
 
-/** Numbers of one axis as a .npy file of float64. */
-export function writeVector(values) {
-  const header = `{'descr': '<f8', 'fortran_order': False, 'shape': (${values.length},), }`;
-  const length = Math.ceil((MAGIC.length + 4 + header.length + 1) / 64) * 64;
-  const bytes = new Uint8Array(length + 8 * values.length);
-  const text = `${MAGIC}\x01\x00\x00\x00${header.padEnd(length - 11)}\n`;
-  for (let i = 0; i < length; i++) bytes[i] = text.charCodeAt(i);
-  const view = new DataView(bytes.buffer);
-  view.setUint16(8, length - 10, true);
-  values.forEach((value, row) => view.setFloat64(length + 8 * row, value, true));
+function swapBytes(bytes, size) {
+  for (let at = 0; at < bytes.length; at += size) bytes.subarray(at, at + size).reverse();
+}
+
+/** Return the texts of a NumPy array of type U: code points, filled up with zeros. */
+function readTexts(points, width, length) {
+  const read = (row) => {
+    const own = points.subarray(row * width, (row + 1) * width);
+    return String.fromCodePoint(...own.filter((point) => point > 0));
+  };
+  return Array.from({ length }, (_, row) => read(row));
+}
+
+/** Return numbers as a .npy file of float64. */
+export function writeNpy(shape, values) {
+  const text = `{'descr': '<f8', 'fortran_order': False, 'shape': (${shape.map((size) => `${size},`).join(" ")}), }`;
+  const start = Math.ceil((MAGIC.length + 4 + text.length + 1) / ALIGNMENT) * ALIGNMENT;
+  const bytes = new Uint8Array(start + 8 * values.length);
+  const head = `${MAGIC}\x01\x00\x00\x00${text.padEnd(start - 11)}\n`;
+  for (let at = 0; at < start; at++) bytes[at] = head.charCodeAt(at);
+  new DataView(bytes.buffer).setUint16(8, start - 10, true);
+  new Float64Array(bytes.buffer, start).set(values);
   return bytes.buffer;
 }

@@ -1,87 +1,110 @@
-// What people paste or drop, as it goes to the service. What the service can judge is left to it.
+// Files and pasted texts as a dataset: the arrays that go to the service, and the names that stay on the page.
 
-import { isNpy, readVector } from "./npy.js";
+import { readContent } from "./content.js";
+import { readLabelTable, readTable } from "./csv.js";
+import { encodeLabels } from "./labels.js";
+import { flattenNested } from "./nested.js";
+import { readNpy, writeNpy } from "./npy.js";
+import { Unreadable } from "./unreadable.js";
+import { readArchive } from "./zip.js";
 
-const LABELS = /^(labels?|targets?|class|y)$/i;
-const EXCLUDED = /^-inf(inity)?$/i;
+const LOGITS = ["logits", "scores"];
+const LABELS = ["targets", "labels", "target", "label", "y", "y_true"];
 
-/** A file or a text that cannot be read at all; `field` is the input that it was for. */
-export class Unreadable extends Error {
-  constructor(field, message) {
-    super(message);
-    this.field = field;
-  }
+/**
+ * Return { logits, targets, classNames, rowNames } of the sources: .npy files as buffers, and names where the text has
+ * them. Each source is a File, or a Blob of text. Labels beside the logits are used unless there are separate ones.
+ */
+export async function readDataset(logitsSource, labelsSource) {
+  const dataset = await readLogits(await readContent(logitsSource, "logits"));
+  if (labelsSource) dataset.targets = await readLabels(await readContent(labelsSource, "labels"), dataset.classNames);
+  return dataset;
 }
 
-/** Logits: { npy } as bytes, or { rows } nested, with { labels } if they were beside them. */
-export async function readLogits(source) {
-  const buffer = await source.arrayBuffer();
-  if (isNpy(buffer)) return { npy: buffer };
-  const text = new TextDecoder().decode(buffer).trim();
-  if (!/^[[{]/.test(text)) return readCsv(text);
-  const value = readJson("logits", text);
-  const { logits, targets } = Array.isArray(value) ? { logits: value } : value;
-  const single = Array.isArray(logits) && logits.length > 0 && !logits.some(Array.isArray);
+async function readLogits({ npy, npz, text }) {
+  if (npy) return { logits: npy };
+  if (npz) return readNamedArrays(npz);
+  if (!text) throw new Unreadable("logits", "There are no logits yet. Paste some, or drop a file.");
+  if (/^[[{]/.test(text)) return readJsonLogits(parseJson(text, "logits"));
+  const { rows, classes, values, labels, classNames, rowNames } = readTable(text);
   return {
-    rows: single ? [logits] : logits,
-    labels: single && targets !== undefined ? [targets].flat() : targets,
+    logits: writeNpy([rows, classes], values),
+    targets: labels && encodeLabels(labels, classNames),
+    classNames,
+    rowNames,
   };
 }
 
-/** Labels: a list of numbers, undefined if there is nothing. */
-export async function readLabels(source) {
-  const buffer = await source.arrayBuffer();
-  if (isNpy(buffer)) {
-    try {
-      return readVector(buffer);
-    } catch (error) {
-      throw new Unreadable("labels", error.message);
-    }
-  }
-  const text = new TextDecoder().decode(buffer).trim();
-  if (text.startsWith("[")) return readJson("labels", text);
-  const cells = text.split(/[\s,;]+/).filter(Boolean);
-  if (LABELS.test(cells[0])) cells.shift();
-  const bad = cells.findIndex((cell) => Number.isNaN(Number(cell)));
-  if (bad >= 0) throw new Unreadable("labels", `Label ${bad + 1} is not a number.`);
-  return cells.length ? cells.map(Number) : undefined;
+async function readNamedArrays(npz) {
+  const members = await attempt("logits", () => readArchive(npz));
+  const names = [...members.keys()].map((name) => name.replace(/\.npy$/, ""));
+  const find = (wanted) => wanted.find((name) => members.has(`${name}.npy`));
+  const read = (name) => attempt("logits", members.get(`${name}.npy`));
+  const [logits, targets] = [find(LOGITS), find(LABELS)];
+  if (!logits)
+    throw new Unreadable(
+      "logits",
+      `The archive needs an array with the name logits. It has: ${names.slice(0, 8).join(", ")}.`,
+    );
+  return { logits: await read(logits), targets: targets && encodeArray(await read(targets)) };
 }
 
-function readJson(field, text) {
+function readJsonLogits(value) {
+  const fields = Array.isArray(value) ? { logits: value } : value;
+  if (!Array.isArray(fields.logits))
+    throw new Unreadable("logits", 'The JSON needs a list, or an object with "logits".');
+  const { shape, values } = flattenNested(fields.logits, "logits");
+  const labels = LABELS.map((name) => fields[name]).find((found) => found !== undefined && found !== null);
+  return {
+    logits: writeNpy(shape.length === 1 ? [1, ...shape] : shape, values),
+    targets: labels === undefined ? undefined : encodeNested(Array.isArray(labels) ? labels : [labels]),
+  };
+}
+
+async function readLabels({ npy, npz, text }, classNames) {
+  if (npy) return encodeArray(npy, classNames);
+  if (npz) {
+    const members = await attempt("labels", () => readArchive(npz));
+    const names = [...LABELS, "arr_0"].map((name) => `${name}.npy`);
+    const found = names.find((name) => members.has(name)) ?? [...members.keys()][0];
+    return encodeArray(await attempt("labels", members.get(found)), classNames);
+  }
+  if (!text) return undefined;
+  if (text.startsWith("[")) return encodeNested(parseJson(text, "labels"), classNames);
+  return encodeLabels(readLabelTable(text), classNames);
+}
+
+/** Return labels of a .npy file: numbers as they are, names as class indices. */
+function encodeArray(npy, classNames) {
+  const isText = /'descr'\s*:\s*'[<>=|]?U/.test(new TextDecoder("latin1").decode(npy.slice(0, 256)));
+  if (!isText) return npy;
+  try {
+    return encodeLabels(readNpy(npy).values, classNames);
+  } catch (error) {
+    throw new Unreadable("labels", error.message);
+  }
+}
+
+/** Return labels of JSON: a list of labels, or a list of class probabilities for each row. */
+function encodeNested(labels, classNames) {
+  if (labels.some((label) => typeof label === "string")) return encodeLabels(labels, classNames);
+  const { shape, values } = flattenNested(labels, "labels");
+  return writeNpy(shape, values);
+}
+
+function parseJson(text, field) {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new Unreadable(field, `This is not JSON: ${error.message}.`);
+    throw new Unreadable(field, `This is not JSON: ${error.message}`);
   }
 }
 
-/** Rows of a CSV text; a first line of names may name a column of labels. */
-function readCsv(text) {
-  const lines = text.split(/\r?\n/).filter((line) => line.trim());
-  if (!lines.length) throw new Unreadable("logits", "There are no logits yet: paste some, or drop a file.");
-  const separator = [",", ";", "\t"].find((mark) => lines[0].includes(mark)) ?? /\s+/;
-  const split = (line) =>
-    line
-      .trim()
-      .split(separator)
-      .map((cell) => cell.trim());
-  const names = split(lines[0]).every((cell) => Number.isNaN(toNumber(cell))) ? split(lines.shift()) : undefined;
-  const column = names ? names.findIndex((name) => LABELS.test(name)) : -1;
-  const first = names ? 2 : 1;
-  const rows = lines.map((line, at) => readLine(split(line), at + first));
-  if (column < 0) return { rows };
-  return {
-    rows: rows.map((row) => row.filter((_, at) => at !== column)),
-    labels: rows.map((row) => row[column]),
-  };
-}
-
-const toNumber = (cell) => (EXCLUDED.test(cell) ? -Infinity : cell === "" ? NaN : Number(cell));
-
-function readLine(cells, line) {
-  return cells.map((cell, column) => {
-    const value = toNumber(cell);
-    if (Number.isNaN(value)) throw new Unreadable("logits", `Line ${line}, column ${column + 1} is not a number.`);
-    return value === -Infinity ? "-Infinity" : value;
-  });
+/** Run a reader and turn any error into one that names the field. */
+async function attempt(field, read) {
+  try {
+    return await read();
+  } catch (error) {
+    throw new Unreadable(field, `The archive cannot be read. ${error.message}`);
+  }
 }

@@ -1,161 +1,125 @@
-// The second view: one's own rows go to the service in one request, its reply is drawn in four ways.
+// The data view: rows of one's own go to the service in one request, and its reply is shown as tables and pictures.
 
 import { fileSamples } from "../code.js";
-import { byId, download, html, scroller, table } from "../dom.js";
+import { byId, download, html } from "../dom.js";
 import { exchangePanel } from "../exchange.js";
+import { bytes, count, message, number, percent, show as showNumber } from "../format.js";
 import { askForKey } from "../key-field.js";
-import { bytes, count, message, number, percent, show } from "../format.js";
+import { calibrationCard } from "./calibration-card.js";
 import { startWorker } from "./client.js";
-import { confusionTable } from "./confusion.js";
 import { heatMapCard } from "./heatmap-card.js";
-import { reliabilityCard } from "./reliability-card.js";
-import { sourceField } from "./source.js";
+import { dataSources } from "./sources.js";
+import { confusionCard, perClassCard, worstCard } from "./tables.js";
 
-const WORST = 10;
 const BASE = document.baseURI;
-const FIELDS = {
-  logits: "problem-data-logits",
-  targets: "problem-data-labels",
-  labels: "problem-data-labels",
-};
+const PLACES = { logits: "problem-data-logits", targets: "problem-data-labels", labels: "problem-data-labels" };
 
-/** Wires the view up. */
+/** Wire the view up. */
 export function startData() {
-  const run = startWorker();
+  const ask = startWorker();
   const panel = exchangePanel(byId("data-exchange"));
-  const sources = {
-    logits: sourceField("logits"),
-    labels: sourceField("labels"),
-  };
-
+  const sources = dataSources();
   let heatMap;
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => heatMap?.draw());
 
   async function load(argument) {
-    complain();
+    showProblem();
     byId("results").hidden = true;
-    const results = await work("load", argument);
-    if (results) display(results);
+    byId("data-exchange").hidden = true;
+    const summary = await work("load", { ...argument, base: BASE });
+    if (summary) display(summary);
   }
 
-  /** Runs a task with its progress on the page; undefined if it failed, which is said where it belongs. */
-  async function work(task, argument) {
+  /** Run a task and show its progress. Return undefined if it failed; the page then says why. */
+  async function work(name, argument) {
     try {
-      return await run(task, argument, progress);
+      return await ask(name, argument, showProgress);
     } catch (error) {
-      complain(error);
-      if (error.problem) panel.reply(message(error.problem), "");
+      showProblem(error);
       return undefined;
     } finally {
-      progress();
+      showProgress();
     }
   }
 
-  function display(results) {
-    const { url, contentType, file } = results.request;
+  function display(summary) {
+    const { url, contentType, file } = summary.request;
     panel.request(fileSamples(url, file, contentType));
-    panel.reply(message(results.names), results.timing);
-    heatMap = heatMapCard(results);
+    panel.reply(message(summary.reply), summary.timing);
+    heatMap = heatMapCard(summary, ask);
+    const { hasLabels } = summary;
+    const column = (...cards) => html("div", {}, ...cards);
     byId("results").replaceChildren(
-      figures(results, saveButtons(file)),
-      html("div", { class: "results" }, heatMap.root, worstCard(results, heatMap.look), ...labelled(results)),
+      figures(summary, saveButtons(file)),
+      html(
+        "div",
+        { class: "results" },
+        column(heatMap.root, ...(hasLabels ? [perClassCard(summary)] : [])),
+        column(worstCard(summary, heatMap.look), ...(hasLabels ? [confusionCard(summary)] : [])),
+        ...(hasLabels ? [calibrationCard(summary, () => work("fit"))] : []),
+      ),
     );
-    heatMap.draw();
     byId("results").hidden = false;
     byId("data-exchange").hidden = false;
-    byId("data-spoken").textContent = `${count(results.rows)} rows are shown.`;
-  }
-
-  function labelled(results) {
-    if (!results.labels) return [];
-    const fit = () => work("fit");
-    return [
-      card("Confusion", "Labels down, predictions across.", scroller("Confusion matrix", confusionTable(results))),
-      reliabilityCard(results, fit),
-    ];
+    heatMap.draw();
+    heatMap.look({ row: 0 });
+    byId("data-spoken").textContent = `${count(summary.rows)} rows are shown.`;
   }
 
   function saveButtons(file) {
-    const save = (name, task, format) => async () => {
-      const blob = await work(task, format);
-      if (blob) download(name, blob);
+    const button = (label, name, argument, fileName) => {
+      const click = async () => {
+        const blob = await work(name, argument);
+        if (blob) download(fileName, blob);
+      };
+      return html("button", { type: "button", click }, label);
     };
     return html(
       "div",
       { class: "bar save", role: "group", "aria-label": "Download" },
       html("span", { class: "quiet" }, "Download"),
-      html("button", { type: "button", click: save("results.csv", "write", "csv") }, "CSV"),
-      html("button", { type: "button", click: save("results.json", "write", "json") }, "JSON"),
-      html("button", { type: "button", click: save(file, "body") }, "Request body"),
+      button("CSV", "save", "csv", "results.csv"),
+      button(".npz", "save", "npz", "results.npz"),
+      button("Request body", "body", undefined, file),
     );
   }
 
-  byId("show").addEventListener("click", () =>
-    load({
-      logits: sources.logits.get(),
-      labels: sources.labels.get(),
-      base: BASE,
-    }),
-  );
-  byId("sample").addEventListener("click", () => load({ base: BASE }));
-  byId("cancel").addEventListener("click", () => run("cancel"));
+  byId("show").addEventListener("click", () => load(sources.get()));
+  byId("sample").addEventListener("click", () => load({}));
+  byId("cancel").addEventListener("click", () => ask("cancel"));
 }
 
 function figures({ rows, classes, loss, accuracy, size, timing }, buttons) {
   const figure = (name, value) => html("p", { class: "figure" }, html("span", {}, name), " ", value);
-  const output = (name, value, form) => show(html("output"), name, value, form);
+  const output = (name, value, form) => showNumber(html("output"), name, value, form);
   const compute = timing.match(/compute;dur=([\d.]+)/)?.[1];
   return html(
     "div",
     { class: "card figures" },
     figure("Rows", html("output", {}, `${count(rows)} × ${count(classes)}`)),
-    ...(loss === undefined
-      ? []
-      : [figure("Loss", output("loss", loss, number)), figure("Accuracy", output("accuracy", accuracy, percent))]),
+    ...(loss === undefined ? [] : [figure("Loss", output("loss", loss, number))]),
+    ...(accuracy === undefined ? [] : [figure("Accuracy", output("accuracy", accuracy, percent))]),
     figure("Reply", html("output", {}, bytes(size))),
     ...(compute ? [figure("Computed in", html("output", {}, `${Number(compute).toFixed(1)} ms`))] : []),
     buttons,
   );
 }
 
-/** The rows of the largest loss, or of the largest entropy where there are no labels. */
-function worstCard({ measure, measured, predictions, labels, probabilities, classes }, look) {
-  const rows = Array.from(measure.keys()).sort((a, b) => measure[b] - measure[a] || a - b);
-  const lines = rows.slice(0, WORST).map((row) => {
-    const link = html("button", { type: "button", class: "small", click: () => look(row) }, count(row));
-    const own = (i) => number(probabilities[row * classes + i]);
-    const label = labels ? [String(labels[row]), own(labels[row])] : [];
-    return [link, number(measure[row]), ...label, String(predictions[row]), own(predictions[row])];
-  });
-  const heads = ["row", measured, ...(labels ? ["label", "its p"] : []), "prediction", "its p"];
-  const [title, text] = labels
-    ? ["Worst rows", "Where the loss is largest."]
-    : ["Least certain rows", "Where the entropy is largest."];
-  return card(title, text, scroller(title, table("", heads, lines)));
-}
-
-const card = (title, text, ...children) =>
-  html("section", { class: "card" }, html("h3", {}, title), html("p", { class: "quiet" }, text), ...children);
-
-/** Shows how far the work is; without an argument, that it is over. */
-function progress(state) {
+/** Show how far a task is. Without an argument, hide the progress. */
+function showProgress(state) {
   byId("progress-label").hidden = !state;
   byId("cancel").hidden = !state;
   if (!state) return;
   byId("progress-text").textContent = state.text;
-  if (state.total)
-    Object.assign(byId("progress"), {
-      max: state.total,
-      value: Math.min(state.done, state.total),
-    });
+  if (state.total) Object.assign(byId("progress"), { max: state.total, value: Math.min(state.done, state.total) });
   else byId("progress").removeAttribute("value");
 }
 
-/** Shows a refusal beside the input that it speaks of, by its place or by its first word; without an error, none. */
-function complain(error) {
+/** Show an error beside the input that it names. Without an error, remove all messages. */
+function showProblem(error) {
   for (const place of document.querySelectorAll("#data-view .problem")) place.textContent = "";
   if (!error?.message) return;
   askForKey(error);
   const field = error.field ?? error.message.split(" ")[0];
-  byId(FIELDS[field] ?? "problem-data").textContent = error.message;
+  byId(PLACES[field] ?? "problem-data").textContent = error.message;
 }

@@ -1,107 +1,131 @@
-// Reading, asking and writing of many rows, beside the page, which stays free to move.
+// The worker: it reads files, asks the service and keeps the arrays, so that the page stays free to move.
 
-import { post } from "../api.js";
 import { setKey } from "../key.js";
-import { flatten, madeUp, requestFor } from "./dataset.js";
+import { makeRequest, requestFor, resultsOf, send } from "./evaluate.js";
 import { fitTemperature } from "./fit.js";
-import { readLabels, readLogits } from "./read.js";
-import { writeCsv, writeJson } from "./write.js";
+import { ordered, paint, rowsOfLine } from "./heatmap.js";
+import { madeUp } from "./made-up.js";
+import { metrics } from "./metrics.js";
+import { readDataset } from "./read.js";
+import { className, confusion, perClass, rowName, worstRows } from "./summary.js";
+import { writeResults } from "./write.js";
 
-const EVALUATION = "loss,row_losses,accuracy,probabilities,predictions";
-const PREDICTION = "probabilities,predictions,entropy";
+const MOST_BARS = 10;
 
-let data;
+let dataset;
 let results;
-
+let order;
 let running = new AbortController();
 
-/** What the page may ask for by name. Each ends the one before; to cancel is to do nothing. */
-const tasks = { load, fit, body, write, cancel: () => {} };
+/** Long tasks. Each cancels the one before it. */
+const tasks = { load, fit, cancel: () => {} };
 
-onmessage = async ({ data: { id, task, argument, key } }) => {
+/** Short questions about the results. They cancel nothing. */
+const questions = { picture, row, save, body: () => requestFor(dataset).body };
+
+onmessage = async ({ data: { id, name, argument, key } }) => {
   setKey(key);
-  running.abort();
-  running = new AbortController();
-  const { signal } = running;
-  const tell = (progress) => postMessage({ id, progress });
+  let signal;
+  if (tasks[name]) {
+    running.abort();
+    running = new AbortController();
+    signal = running.signal;
+  }
   try {
-    postMessage({ id, result: await tasks[task](argument, tell, signal) });
+    const tell = (progress) => postMessage({ id, progress });
+    postMessage({ id, result: await (tasks[name] ?? questions[name])(argument, tell, signal) });
   } catch (error) {
     const { message, field, problem } = error;
-    postMessage({ id, error: signal.aborted ? {} : { message, field, problem } });
+    postMessage({ id, error: signal?.aborted ? {} : { message, field, problem } });
   }
 };
 
-/** Reads logits and labels (a File, a Blob, or nothing for rows that are made up) and evaluates them. */
+/** Read sources (none for made-up rows), evaluate them and return what the page shows. */
 async function load({ logits, labels, base }, tell, signal) {
   tell({ text: "Reading" });
-  data = undefined;
-  const next = logits ? await readLogits(logits) : madeUp(2000, 10);
-  if (labels) next.labels = await readLabels(labels);
+  const next = logits ? await readDataset(logits, labels) : madeUp();
+  signal.throwIfAborted();
   next.base = base;
-  results = await evaluate(next, 1, tell, signal);
-  data = next;
-  return results;
-}
-
-async function evaluate(next, temperature, tell, signal) {
-  const [operation, outputs] = next.labels ? ["loss", EVALUATION] : ["softmax", PREDICTION];
-  const request = requestFor(next, operation, parameters(next, temperature, outputs), next.base);
-  tell({ text: "Waiting for the service" });
-  const { content, timing } = await post(request.url, request.body, request.contentType, {
-    received: (done, total) => tell({ text: "Receiving", done, total }),
-    signal,
-  });
-  const reply = JSON.parse(await content.text());
-  tell({ text: "Drawing" });
-  const { url, contentType, file } = request;
-  const names = Object.fromEntries(Object.entries(reply).map(([name, value]) => [name, shape(value)]));
+  const evaluation = await evaluate(next, 1, tell, signal);
+  dataset = next;
+  results = evaluation.results;
+  tell({ text: "Counting" });
+  const { rows, classes, labels: known, measured } = results;
   return {
-    ...flatten(reply, next),
-    temperature,
-    timing,
-    size: content.size,
-    names,
-    request: { url, contentType, file },
+    ...evaluation.figures,
+    rows,
+    classes,
+    measured,
+    hasLabels: known !== undefined,
+    worst: worstRows(results),
+    ...(known && { confusion: confusion(results), perClass: perClass(results) }),
   };
 }
 
-/** Parameters as the format has them: a list of outputs in JSON, commas in a query string. */
-const parameters = (next, temperature, outputs) => ({
-  temperature,
-  outputs: next.npy ? outputs : outputs.split(","),
-});
-
-function shape(value) {
-  const sizes = [];
-  for (let inside = value; Array.isArray(inside); inside = inside[0]) sizes.push(inside.length);
-  return sizes.length ? `shape (${sizes.join(", ")})` : value;
+async function evaluate(next, temperature, tell, signal) {
+  const request = requestFor(next, { temperature });
+  tell({ text: "Waiting for the service" });
+  const received = (done, total) => tell({ text: "Receiving", done, total });
+  const { arrays, timing, size } = await send(request, { received, signal });
+  const found = resultsOf(next, arrays);
+  const [loss, accuracy] = [arrays.loss?.values[0], arrays.accuracy?.values[0]];
+  const { url, contentType, file } = request;
+  return {
+    results: found,
+    figures: {
+      temperature,
+      loss,
+      accuracy,
+      ...(found.labels && metrics(found, loss)),
+      request: { url, contentType, file },
+      reply: Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, describe(array)])),
+      timing,
+      size,
+    },
+  };
 }
 
-/** Fits the temperature; the results at it. */
+const describe = ({ shape, values }) => (shape.length ? `shape (${shape.join(", ")})` : values[0]);
+
+/** Fit the temperature and return the figures at it. */
 async function fit(_, tell, signal) {
   let asked = 0;
   const temperature = await fitTemperature(async (at) => {
     asked += 1;
-    tell({
-      text: `Fitting: request ${asked}, T = ${at.toFixed(4)}`,
-      done: asked,
-      total: 20,
-    });
-    const request = requestFor(data, "gradient", parameters(data, at, "temperature_gradient"), data.base);
-    const { content } = await post(request.url, request.body, request.contentType, { signal });
-    return Number(JSON.parse(await content.text()).temperature_gradient);
+    tell({ text: `Fitting: request ${asked}, T = ${at.toFixed(4)}`, done: asked, total: 20 });
+    const request = makeRequest(dataset, "gradient", { temperature: at, outputs: "temperature_gradient" });
+    return (await send(request, { signal })).arrays.temperature_gradient.values[0];
   });
-  return evaluate(data, temperature, tell, signal);
+  return (await evaluate(dataset, temperature, tell, signal)).figures;
 }
 
-/** The body of the request, to be sent from elsewhere. */
-function body() {
-  const [operation, outputs] = data.labels ? ["loss", EVALUATION] : ["softmax", PREDICTION];
-  return new Blob([requestFor(data, operation, parameters(data, 1, outputs), data.base).body]);
+/** Paint the heat map in an order. */
+function picture({ orderName, width, height, isDark }) {
+  order = ordered(results, orderName);
+  return paint(results, order, { width, height, isDark });
 }
 
-/** The results as a file. */
-function write(format) {
-  return format === "csv" ? writeCsv(results) : writeJson(results);
+/** Return one row: its names, its measure and its most probable classes. `line` is a line of the painted heat map. */
+function row({ row: wanted, line, height }) {
+  const { rows, classes, probabilities, predictions, labels, measure } = results;
+  const at = wanted ?? order[rowsOfLine(line, rows, height)[0]];
+  const own = Array.from(probabilities.subarray(at * classes, (at + 1) * classes), (share, i) => ({ share, i }));
+  const most = classes > MOST_BARS ? own.sort((a, b) => b.share - a.share || a.i - b.i).slice(0, MOST_BARS) : own;
+  return {
+    row: at,
+    name: rowName(results, at),
+    rows,
+    measure: measure[at],
+    shown: most.map(({ share, i }) => ({
+      share,
+      name: className(results, i),
+      isChosen: i === predictions[at],
+      isRight: i === labels?.[at],
+    })),
+  };
+}
+
+/** Return the results as a file. */
+function save(format) {
+  return writeResults(results, format);
 }
