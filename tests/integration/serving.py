@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 STARTED = re.compile(r"Uvicorn running on (https?://[^\s\"]+)")
-PATIENCE = 20
+PATIENCE = 60
 """Seconds to wait for a process to start or to end."""
 
 NO_WAIT = {"SOFTMAX_DRAIN_SECONDS": "0"}
