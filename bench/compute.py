@@ -6,6 +6,7 @@ import os
 import sys
 from functools import partial
 from itertools import product
+from operator import attrgetter
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,12 @@ from scipy import special
 from bench import tables
 from bench.results import Comparison
 from service.compute.blocks import evaluate
-from service.compute.softmax import SHORT_ROW, SingleSoftmax, Softmax
+from service.compute.float32 import SHORT_ROW, Float32Softmax
+from service.compute.softmax import Softmax
 from service.server.memory import keep_freed_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 Array = npt.NDArray[Any]
 
@@ -64,14 +66,15 @@ def functions(quantity: str, logits: Array) -> tuple[Callable[[], Array], Callab
 
 def compute(quantity: str, logits: Array) -> Array:
     """A quantity of each row, the way the service computes it: in blocks, short rows of float32 in float64."""
-    single = [quantity] if logits.dtype == np.float32 else []
+    in_float32 = logits.dtype == np.float32
 
-    def block(rows: slice) -> Softmax | SingleSoftmax:
-        if single and logits.shape[1] > SHORT_ROW:
-            return SingleSoftmax(logits[rows], Softmax)
-        return Softmax(logits[rows].astype(np.float64, copy=False))
+    def block(rows: slice, memory: Mapping[str, Array]) -> Softmax | Float32Softmax:
+        if in_float32 and logits.shape[1] > SHORT_ROW:
+            return Float32Softmax(logits[rows], memory)
+        return Softmax(logits[rows].astype(np.float64, copy=False), memory={} if in_float32 else memory)
 
-    return evaluate(block, logits.shape, [quantity], single)[quantity].astype(logits.dtype, copy=False)
+    results = evaluate(block, logits.shape, {quantity: attrgetter(quantity)}, [quantity] if in_float32 else [])
+    return results[quantity].astype(logits.dtype, copy=False)
 
 
 def fastest(*functions: Callable[[], Array]) -> list[float]:

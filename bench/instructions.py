@@ -51,12 +51,12 @@ def steps() -> dict[str, Callable[[], object]]:
     model = request_model(operation)
     sent = json_decode.decode(BODY, operation)
     message = model.read(sent)
-    outputs = execute(operation, message.fields, message.output_names)
+    outputs = execute(operation, message.arguments, message.output_names)
     return {
         "text to arrays": partial(json_decode.decode, BODY, operation),
         "arrays to message": partial(model.read, sent),
         "how much work it is": partial(request_size, operation, message.signature, message.output_names),
-        "softmax": partial(execute, operation, message.fields, message.output_names),
+        "softmax": partial(execute, operation, message.arguments, message.output_names),
         "arrays to text": partial(json_encode.encode, outputs, operation),
     }
 

@@ -230,7 +230,7 @@ def answer(job: Job, rows: Mapping[str, Array]) -> tuple[dict[str, Array], dict[
 def compute(operation: Operation, fields: dict[str, Any], outputs: list[str]) -> dict[str, Array]:
     """Validate a request and return its outputs. Raises ServiceError."""
     message = request_model(operation).read(fields)
-    return execute(operation, message.fields, outputs)
+    return execute(operation, message.arguments, outputs)
 
 
 def counted_rows(targets: Array, ignore_index: int | None) -> int:

@@ -117,9 +117,9 @@ class OperationEndpoint:
     def _answer(self, context: RequestContext, request: ValidatedRequest, write: Write) -> Reply:
         """Execute the operation, and return the response. Raise ServiceError."""
         start = perf_counter()
-        outputs = execute(self.operation, request.fields, request.output_names)
+        outputs = execute(self.operation, request.arguments, request.output_names)
         # the inputs are not needed any more, and may be as large as the outputs
-        request.fields.clear()
+        del request.arguments
         computed = perf_counter()
         context.stages.append((computed - start) * 1e3)
         reply = write(outputs)

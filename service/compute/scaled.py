@@ -6,6 +6,7 @@ double although the result of the whole formula does. Such factors are kept as m
 
 from __future__ import annotations
 
+from math import frexp
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -40,6 +41,11 @@ class Scaled(NamedTuple):
         return cls(*np.frexp(values))
 
     @classmethod
+    def of_number(cls, value: float) -> Scaled:
+        """Return one number, in Python's own types, which take a tenth of the time of NumPy's."""
+        return cls(*frexp(value))
+
+    @classmethod
     def unpacked(cls, values: Array) -> Scaled:
         """Return what `packed` packed."""
         return cls(values["mantissa"], values["exponent"])
@@ -54,7 +60,7 @@ class Scaled(NamedTuple):
         """Return the nearest doubles: beyond double range an infinity, or 0."""
         return np.ldexp(self.mantissa, self.exponent)
 
-    def __mul__(self, other: Scaled | Any) -> Scaled:  # type: ignore[override]
+    def __mul__(self, other: Scaled | Any) -> Scaled:
         """Multiply, with 0 * inf = 0."""
         mantissa, exponent = other if isinstance(other, Scaled) else (other, 0)
         return Scaled(product(self.mantissa, mantissa), self.exponent + exponent)
@@ -77,6 +83,10 @@ class Scaled(NamedTuple):
     def order(self) -> Any:
         """The exponents, with `LEAST_EXPONENT` for a zero."""
         return np.where(self.mantissa == 0.0, LEAST_EXPONENT, self.exponent)
+
+    def size(self) -> Scaled:
+        """Return the absolute values."""
+        return Scaled(np.abs(self.mantissa), self.exponent)
 
     def in_units(self, exponent: Any) -> Floats:
         """Return the numbers over 2**exponent."""
@@ -101,9 +111,9 @@ class Scaled(NamedTuple):
         return Scaled(*(part[block] if np.ndim(part) else part for part in self))
 
 
-ONE = Scaled(np.float64(1.0), 0)
+ONE = Scaled(1.0, 0)
 
-ZERO = Scaled(np.float64(0.0), 0)
+ZERO = Scaled(0.0, 0)
 
 
 def scaled_exp(values: Floats) -> Scaled:
@@ -117,7 +127,7 @@ def scaled_exp(values: Floats) -> Scaled:
 
 def product(weights: Any, values: Any) -> Floats:
     """Return weights * values with 0 * inf = 0: a weight of 0 excludes its value."""
-    products = np.asarray(weights * values)
+    products = np.multiply(weights, values)
     if np.isnan(np.add.reduce(products, axis=None)):
         return np.where((weights == 0.0) | (values == 0.0), 0.0, products)
     return products

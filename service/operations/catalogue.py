@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.compute import linear
+from service.compute.scaled import Scaled
 from service.operations.spec import Domain, Example, Input, Operation, Output, Parameter
 
 ROWS = ("...",)
@@ -63,19 +64,17 @@ VECTOR = Input(
 )
 
 SCALING = (
-    Parameter("temperature", float, 1.0, "Divides the logits; above 1 flattens, below 1 sharpens.", above=0.0),
+    Parameter("temperature", float, "Divides the logits; above 1 flattens, below 1 sharpens.", above=0.0),
     Parameter(
         "softcap",
         float,
-        None,
         "Bounds the logits smoothly: softcap * tanh(logits / softcap), before the temperature; not done if left out.",
         above=0.0,
     ),
-    Parameter("top_k", int, None, "How many of the most probable classes to name, 1 to K.", minimum=1),
+    Parameter("top_k", int, "How many of the most probable classes to name, 1 to K.", minimum=1),
     Parameter(
         "dtype",
         str,
-        "float64",
         "Precision of inputs and outputs. Inputs are rounded to it, outputs are correct to a few units in its last place.",
         choices=("float64", "float32"),
     ),
@@ -85,7 +84,6 @@ REDUCTION = (
     Parameter(
         "reduction",
         str,
-        "mean",
         "How row losses become the loss: their weighted mean, their sum, or none (one loss per row).",
         choices=("mean", "sum", "none"),
         needs=("targets",),
@@ -93,7 +91,6 @@ REDUCTION = (
     Parameter(
         "label_smoothing",
         float,
-        0.0,
         "Share eps of every target that is spread evenly over the K classes, 0 <= eps < 1.",
         minimum=0.0,
         below=1.0,
@@ -102,7 +99,6 @@ REDUCTION = (
     Parameter(
         "ignore_index",
         int,
-        None,
         "Rows with this label are not counted; nothing is ignored if left out.",
         minimum=-(2**63),
         maximum=2**63 - 1,
@@ -111,7 +107,6 @@ REDUCTION = (
     Parameter(
         "z_loss",
         float,
-        0.0,
         "Weight of a penalty on log_normalizer**2, which keeps logits from drifting.",
         minimum=0.0,
         needs=("targets",),
@@ -119,7 +114,6 @@ REDUCTION = (
     Parameter(
         "denominator",
         float,
-        None,
         "Divides the mean in place of the sum of weights, to add up the parts of a batch sent in several requests.",
         minimum=0.0,
         needs=("targets",),
@@ -129,27 +123,50 @@ REDUCTION = (
 LEARNING_RATE = Parameter(
     "learning_rate",
     float,
-    None,
     "Asks for one step of gradient descent on the layer: weights - learning_rate * weights_gradient.",
     needs=("weights",),
 )
 
 SOFTMAX_OUTPUTS = (
-    Output("probabilities", (CLASSES,), "Softmax of the logits, shape (..., K); rows sum to 1.", finite=True),
-    Output("log_probabilities", (CLASSES,), "Their logarithms, shape (..., K), nats; -Infinity for an excluded class."),
+    Output(
+        "probabilities",
+        (CLASSES,),
+        "Softmax of the logits, shape (..., K); rows sum to 1.",
+        finite=True,
+        rows=lambda rows: rows.rounded.probabilities,
+    ),
+    Output(
+        "log_probabilities",
+        (CLASSES,),
+        "Their logarithms, shape (..., K), nats; -Infinity for an excluded class.",
+        rows=lambda rows: rows.rounded.log_probabilities,
+    ),
     Output(
         "predictions",
         (ROWS,),
         "The most probable class, shape (...), the lowest index among equals; -1 if every class is excluded.",
+        rows=lambda rows: rows.rounded.predictions,
         integer=True,
         finite=True,
     ),
-    Output("log_normalizer", (ROWS,), "logsumexp of the scaled logits, shape (...), nats."),
-    Output("entropy", (ROWS,), "Entropy of the probabilities, shape (...), nats.", finite=True),
+    Output(
+        "log_normalizer",
+        (ROWS,),
+        "logsumexp of the scaled logits, shape (...), nats.",
+        rows=lambda rows: rows.rounded.log_normalizer,
+    ),
+    Output(
+        "entropy",
+        (ROWS,),
+        "Entropy of the probabilities, shape (...), nats.",
+        finite=True,
+        rows=lambda rows: rows.softmax.entropy,
+    ),
     Output(
         "top_k_classes",
         (("...", "k"),),
         "The top_k most probable classes in falling order, shape (..., top_k); -1 where only excluded classes are left.",
+        rows=lambda rows: rows.top_k_classes,
         integer=True,
         finite=True,
         needs=("top_k",),
@@ -158,6 +175,7 @@ SOFTMAX_OUTPUTS = (
         "top_k_probabilities",
         (("...", "k"),),
         "The probabilities of top_k_classes, shape (..., top_k).",
+        rows=lambda rows: rows.of_top_k(rows.rounded.probabilities, 0.0),
         finite=True,
         needs=("top_k",),
     ),
@@ -165,8 +183,14 @@ SOFTMAX_OUTPUTS = (
         "jacobian",
         (("...", "K", "K"),),
         "Derivative of probability i by logit j, shape (..., K, K): p_i (delta_ij - p_j) / temperature.",
+        rows=lambda rows: rows.softmax.jacobian,
     ),
-    Output("logits", (CLASSES,), "The logits as sent, or as the layer gives them, shape (..., K)."),
+    Output(
+        "logits",
+        (CLASSES,),
+        "The logits as sent, or as the layer gives them, shape (..., K).",
+        rows=lambda rows: rows.logits,
+    ),
 )
 
 LOSS_OUTPUTS = (
@@ -174,21 +198,22 @@ LOSS_OUTPUTS = (
         "loss",
         ((), ROWS),
         "The reduced loss, a number, nats; with reduction none a loss per row, shape (...).",
-        of=("cross_entropies", "penalties"),
-        total=lambda batch, cross_entropies, penalties: batch.targets.loss(cross_entropies, penalties),
+        depends_on=("cross_entropies", "log_normalizers"),
+        reduce=lambda batch, cross_entropies, log_normalizers: batch.targets.loss(cross_entropies, log_normalizers),
         needs=("targets",),
     ),
     Output(
         "denominator",
         ((),),
         "What the mean divides by, a number: the sum of the weights of the counted rows. Where it is 0, loss and gradients are 0.",
-        total=lambda batch: batch.targets.denominator,
+        reduce=lambda batch: batch.targets.denominator,
         needs=("targets",),
     ),
     Output(
         "row_losses",
         (ROWS,),
         "The weighted loss of each row before reduction, shape (...), nats; 0 for a row that is not counted.",
+        rows=lambda rows: rows.cross_entropy.row_losses,
         needs=("targets",),
     ),
     Output(
@@ -196,55 +221,62 @@ LOSS_OUTPUTS = (
         ((),),
         "Share of the counted rows whose prediction is the target, a number, unweighted; 0 with no counted row.",
         finite=True,
-        of=("predictions",),
-        total=lambda batch, predictions: batch.targets.accuracy(predictions),
+        depends_on=("predictions",),
+        reduce=lambda batch, predictions: batch.targets.accuracy(predictions),
         needs=("targets",),
     ),
 )
 
 GRADIENT_OUTPUTS = (
-    Output("logits_gradient", (CLASSES,), "Gradient of the loss by the logits, shape (..., K)."),
+    Output(
+        "logits_gradient",
+        (CLASSES,),
+        "Gradient of the loss by the logits, shape (..., K).",
+        rows=lambda rows: rows.gradient.logits_gradient,
+    ),
     Output(
         "weights_gradient",
         (("K", "D"),),
         "Gradient of the loss by the weights, shape (K, D), summed over rows.",
-        of=("logits_gradient",),
-        total=lambda batch, gradient: linear.weights_gradient(gradient, batch.inputs),
+        depends_on=("logits_gradient",),
+        reduce=lambda batch, gradient: batch.weights_gradient(gradient),
         needs=("weights",),
     ),
     Output(
         "bias_gradient",
         (("K",),),
         "Gradient of the loss by the bias, shape (K,), summed over rows.",
-        of=("logits_gradient",),
-        total=lambda _, gradient: linear.bias_gradient(gradient),
+        depends_on=("logits_gradient",),
+        reduce=lambda batch, gradient: batch.bias_gradient(gradient),
         needs=("bias",),
     ),
     Output(
         "inputs_gradient",
         (("...", "D"),),
         "Gradient of the loss by the inputs, shape (..., D).",
-        of=("logits_gradient",),
-        total=lambda batch, gradient: linear.inputs_gradient(gradient, batch.weights),
+        depends_on=("logits_gradient",),
+        reduce=lambda batch, gradient: batch.inputs_gradient(gradient),
         needs=("weights",),
     ),
     Output(
         "temperature_gradient",
         ((),),
         "Derivative of the loss by the temperature, a number, summed over rows; excluded classes have no part in it.",
-        of=("temperature_slopes",),
-        total=lambda _, slopes: slopes.sum(),
+        depends_on=("temperature_slopes",),
+        reduce=lambda _, slopes: Scaled.unpacked(slopes).total().rounded(),
     ),
     Output(
         "targets_gradient",
         (CLASSES,),
         "Gradient of the loss by target probabilities, shape (..., K).",
+        rows=lambda rows: rows.cross_entropy.targets_gradient,
         needs=("target probabilities",),
     ),
     Output(
         "hessian",
         (("...", "K", "K"),),
         "Second derivative of each row's loss by its logits, shape (..., K, K), scaled like the loss.",
+        rows=lambda rows: rows.cross_entropy.hessian,
         needs=("targets",),
         unless=("softcap",),
     ),
@@ -252,16 +284,16 @@ GRADIENT_OUTPUTS = (
         "updated_weights",
         (("K", "D"),),
         "The weights after one step of gradient descent, shape (K, D).",
-        of=("weights_gradient",),
-        total=lambda batch, gradient: linear.step(batch.weights, gradient, batch.learning_rate),
+        depends_on=("weights_gradient",),
+        reduce=lambda batch, gradient: linear.step(batch.weights, gradient, batch.arguments.learning_rate),
         needs=("weights", "learning_rate"),
     ),
     Output(
         "updated_bias",
         (("K",),),
         "The bias after one step of gradient descent, shape (K,).",
-        of=("bias_gradient",),
-        total=lambda batch, gradient: linear.step(batch.bias, gradient, batch.learning_rate),
+        depends_on=("bias_gradient",),
+        reduce=lambda batch, gradient: linear.step(batch.bias, gradient, batch.arguments.learning_rate),
         needs=("bias", "learning_rate"),
     ),
 )

@@ -11,16 +11,18 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from service.operations.arguments import DEFAULTS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from service.arrays import Array, Shape
+    from service.operations.batch import Rows
 
 Axes = tuple[str, ...]
 """Names of the axes in order; `("...", "K")` is written `(..., K)` in prose."""
 
-
-Shape = tuple[int, ...]
-
-ShapeSignature = tuple[tuple[str, Shape], ...]
+ShapeSignature = tuple[tuple[str, "Shape"], ...]
 """All of a request but the values in it, in the order of its fields: the name and the shape of each input, and the name of
 each parameter that is not its default, with () in place of a shape; top_k makes an axis, so it has the length of that."""
 
@@ -63,7 +65,6 @@ class Parameter:
 
     name: str
     type: type[float | int | str]
-    default: float | str | None
     doc: str
     choices: tuple[str, ...] = ()
     minimum: float | None = None
@@ -72,14 +73,20 @@ class Parameter:
     below: float | None = None
     needs: tuple[str, ...] = ()
 
+    @property
+    def default(self) -> float | str | None:
+        """The value where the parameter is left out, as in `Arguments`."""
+        default: float | str | None = getattr(DEFAULTS, self.name)
+        return default
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Output:
     """A named tensor that an answer may carry, and how it is computed.
 
     axes: its shapes; several where a parameter decides.
-    total: makes it of the batch and of the quantities `of`, each another output or an attribute of the rows; without a
-        total the output is itself an attribute of the rows (`service.compute.softmax.Softmax` and what inherits from it).
+    rows: computes it for a block of rows; or
+    reduce: computes it of the batch and of what it depends on, each another output or one of `ROW_QUANTITIES`.
     integer: it holds whole numbers; finite: it never holds an infinity or a NaN, as whole numbers never do.
     needs, unless: fields of the request without which, or beside which, it cannot be had.
     """
@@ -87,8 +94,9 @@ class Output:
     name: str
     axes: tuple[Axes, ...]
     doc: str
-    of: tuple[str, ...] = ()
-    total: Callable[..., Any] | None = None
+    rows: Callable[[Rows], Array] | None = None
+    depends_on: tuple[str, ...] = ()
+    reduce: Callable[..., Any] | None = None
     integer: bool = False
     finite: bool = False
     needs: tuple[str, ...] = ()
@@ -98,6 +106,15 @@ class Output:
     def has_rows(self) -> bool:
         """Does it have a part for each row?"""
         return any("..." in axes for axes in self.axes)
+
+
+ROW_QUANTITIES: Mapping[str, Callable[[Rows], Array]] = {
+    "maximum": lambda rows: rows.rounded.maximum,
+    "log_normalizers": lambda rows: rows.cross_entropy.log_normalizers,
+    "cross_entropies": lambda rows: rows.cross_entropy.cross_entropies,
+    "temperature_slopes": lambda rows: rows.gradient.packed_temperature_slopes,
+}
+"""What outputs may depend on besides other outputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +172,11 @@ class Operation:
     def defaults(self) -> Mapping[str, float | str | None]:
         """The parameters' defaults."""
         return {each.name: each.default for each in self.parameters}
+
+    @cached_property
+    def row_quantities(self) -> Mapping[str, Callable[[Rows], Array]]:
+        """Everything that is computed for a block of rows, by name."""
+        return {**ROW_QUANTITIES, **{output.name: output.rows for output in self.outputs if output.rows is not None}}
 
     @cached_property
     def named_outputs(self) -> Mapping[str, Output]:

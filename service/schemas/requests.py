@@ -17,11 +17,13 @@ from service.errors import (
     ServiceError,
     UnknownField,
 )
-from service.operations.spec import SHAPE_CACHE_SIZE, Domain, Operation, Shape, ShapeSignature
+from service.operations.arguments import Arguments
+from service.operations.spec import SHAPE_CACHE_SIZE, Domain, Operation, ShapeSignature
 from service.operations.validation import check_outputs, check_presence, fit, unavailable_reason
 from service.schemas.tensors import Logit, TensorField, Weight, nested, optional
 
 if TYPE_CHECKING:
+    from service.arrays import Shape
     from service.operations.spec import Input, Parameter
 
 MOST = 20
@@ -32,10 +34,10 @@ MOST = 20
 class ValidatedRequest:
     """A request that is understood.
 
-    fields: inputs and parameters by name, None where left out; output_names: the outputs to return, in the order asked for.
+    output_names: the outputs to return, in the order asked for.
     """
 
-    fields: dict[str, Any]
+    arguments: Arguments
     signature: ShapeSignature
     output_names: tuple[str, ...]
 
@@ -66,9 +68,8 @@ def _read(operation: Operation, validate: Callable[..., Request], sent: Mapping[
         elif name in defaults and value != defaults[name]:
             items.append((name, (value,) if name == "top_k" else ()))
     signature, outputs = tuple(items), fields["outputs"]
-    return ValidatedRequest(
-        fields, signature, _wanted(operation, signature, None if outputs is None else tuple(outputs))
-    )
+    names = _wanted(operation, signature, None if outputs is None else tuple(outputs))
+    return ValidatedRequest(Arguments(**{name: fields[name] for name in sent if name != "outputs"}), signature, names)
 
 
 @lru_cache(maxsize=SHAPE_CACHE_SIZE)

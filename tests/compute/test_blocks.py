@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from threading import Event
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,7 +12,16 @@ from service.compute import blocks
 from service.compute.blocks import BLOCK_ELEMENTS, evaluate
 from service.compute.softmax import Softmax
 
-QUANTITIES = ["probabilities", "predictions", "log_normalizer"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from service.arrays import Array
+
+QUANTITIES: dict[str, Callable[[Softmax], Array]] = {
+    "probabilities": lambda rows: rows.probabilities,
+    "predictions": lambda rows: rows.predictions,
+    "log_normalizer": lambda rows: rows.log_normalizer,
+}
 
 
 @pytest.mark.parametrize(
@@ -22,7 +32,7 @@ def test_blocks_cover_every_row_once_and_fit(count: int, classes: int) -> None:
     logits = np.random.default_rng(0).normal(size=(count, classes))
     covered: list[int] = []
 
-    def block(rows: slice) -> Softmax:
+    def block(rows: slice, _: object = None) -> Softmax:
         part = logits[rows]
         assert len(part) == 1 or part.size <= BLOCK_ELEMENTS
         covered.extend(range(*rows.indices(count)))
@@ -32,8 +42,8 @@ def test_blocks_cover_every_row_once_and_fit(count: int, classes: int) -> None:
     # of many blocks, the first row tells what the others will be like
     assert sorted(covered) == sorted([*range(count), *[0] * (logits.size > BLOCK_ELEMENTS)])
     whole = Softmax(logits)
-    for name in QUANTITIES:
-        np.testing.assert_array_equal(results[name], getattr(whole, name), strict=True)
+    for name, quantity in QUANTITIES.items():
+        np.testing.assert_array_equal(results[name], quantity(whole), strict=True)
 
 
 def test_a_batch_waits_for_no_thread_that_has_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,23 +51,27 @@ def test_a_batch_waits_for_no_thread_that_has_other_work(monkeypatch: pytest.Mon
     monkeypatch.setattr(blocks, "_cores", lambda: 2)
     free = Event()
     other_work = blocks._threads(1).submit(free.wait, 10)  # noqa: SLF001 - the thread that would help
-    results = evaluate(lambda rows: Softmax(logits[rows]), logits.shape, QUANTITIES)
+    results = evaluate(lambda rows, _: Softmax(logits[rows]), logits.shape, QUANTITIES)
     assert not other_work.done()
     free.set()
-    for name in QUANTITIES:
-        np.testing.assert_array_equal(results[name], getattr(Softmax(logits), name))
+    for name, quantity in QUANTITIES.items():
+        np.testing.assert_array_equal(results[name], quantity(Softmax(logits)))
 
 
 def test_rows_that_overflow_do_so_silently_in_every_block() -> None:
     logits = np.tile([1.7e308, -1.7e308], (3 * BLOCK_ELEMENTS, 1))
     with np.errstate(over="ignore"):
-        results = evaluate(lambda rows: Softmax(logits[rows]), logits.shape, ["probabilities"])
+        results = evaluate(
+            lambda rows, _: Softmax(logits[rows]), logits.shape, {"probabilities": QUANTITIES["probabilities"]}
+        )
     assert (results["probabilities"] == [1.0, 0.0]).all()
 
 
 def test_no_rows_have_quantities_of_length_0() -> None:
     logits = np.empty((0, 3))
-    results = evaluate(lambda rows: Softmax(logits[rows]), logits.shape, [*QUANTITIES, "jacobian"])
+    results = evaluate(
+        lambda rows, _: Softmax(logits[rows]), logits.shape, {**QUANTITIES, "jacobian": lambda rows: rows.jacobian}
+    )
     assert {name: values.shape for name, values in results.items()} == {
         "probabilities": (0, 3),
         "predictions": (0,),
@@ -70,9 +84,9 @@ def test_no_rows_have_quantities_of_length_0() -> None:
 def test_only_what_is_asked_for_is_computed() -> None:
     made: list[Softmax] = []
 
-    def block(rows: slice) -> Softmax:
+    def block(rows: slice, _: object = None) -> Softmax:
         made.append(Softmax(np.zeros((2, 3))[rows]))
         return made[-1]
 
-    assert evaluate(block, (2, 3), ["predictions"]).keys() == {"predictions"}
-    assert "probabilities" not in vars(made[0])
+    assert evaluate(block, (2, 3), {"predictions": QUANTITIES["predictions"]}).keys() == {"predictions"}
+    assert vars(made[0])["_exponentials"] is None

@@ -179,7 +179,7 @@ def test_an_output_said_to_be_finite_is_finite_whatever_the_logits() -> None:
     for temperature in (5e-324, 1.0, largest):
         given = {"logits": logits, "targets": np.zeros(5, int), "temperature": temperature, "top_k": 2}
         message = request_model(operation).read({**given, "outputs": finite})
-        outputs = execute(operation, message.fields, message.output_names)
+        outputs = execute(operation, message.arguments, message.output_names)
         assert [name for name, values in outputs.items() if not np.isfinite(values).all()] == []
 
 

@@ -365,7 +365,8 @@ def test_a_wrong_byte_in_an_archive_is_refused_or_makes_no_difference(archive: b
                 message = MESSAGE.read(decode_npz(changed, SOFTMAX, "", max_bytes=LIMIT))
             except ServiceError:
                 continue
-            assert message.fields["logits"].tolist() == LOGITS.tolist()
+            assert message.arguments.logits is not None
+            assert message.arguments.logits.tolist() == LOGITS.tolist()
 
 
 def test_members_that_are_too_large_together_are_refused_before_they_are_unpacked() -> None:

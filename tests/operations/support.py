@@ -21,7 +21,7 @@ MODELS = {name: request_model(operation) for name, operation in NAMED.items()}
 def answer(operation: str, **request: Any) -> Answer:
     """The outputs of a request: those that it names, or those that it gets by default."""
     message = MODELS[operation].read(request)
-    return execute(NAMED[operation], message.fields, message.output_names)
+    return execute(NAMED[operation], message.arguments, message.output_names)
 
 
 def full_answer(operation: str, **request: Any) -> Answer:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from service.compute import blocks
-from service.compute.softmax import Softmax
 from service.formats import json_decode, json_encode, npy, open_inference
 from service.operations import OPERATIONS, execute
 from service.schemas.requests import request_model
@@ -35,7 +34,7 @@ TEXT_END = b"}}]}"
 def compute(name: str, fields: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
     """The outputs of an operation."""
     message = MESSAGES[name].read(fields)
-    return execute(NAMED[name], message.fields, message.output_names)
+    return execute(NAMED[name], message.arguments, message.output_names)
 
 
 def by_json(name: str, body: bytes) -> object:
@@ -114,39 +113,6 @@ def test_a_large_request_takes_no_more_than_so_many_times_its_body(case: str, mo
     monkeypatch.setattr(blocks, "_cores", lambda: 1)
     door, name, body, times = LARGE[case]
     assert peak(lambda: door(name, body)) < times * len(body)
-
-
-@pytest.mark.parametrize(("name", "most"), [("softmax", 80), ("loss", 150), ("gradient", 182)])
-def test_a_small_request_takes_few_calls_of_functions(name: str, most: int) -> None:
-    fields = rows(2)
-    body = in_json(**fields) if name != "softmax" else in_json(logits=fields["logits"])
-    assert calls(lambda: by_json(name, body)) <= most
-
-
-def test_calls_do_not_grow_with_the_rows_of_a_block() -> None:
-    few, many = (in_json(logits=rows(count)["logits"]) for count in (2, 400))
-    assert calls(lambda: by_json("softmax", many)) == calls(lambda: by_json("softmax", few))
-
-
-@pytest.mark.parametrize(("temperature", "most"), [(1.0, 0), (2.0, 1)])
-@pytest.mark.parametrize("name", [each.name for each in NAMED["loss"].outputs if not each.needs])
-def test_distances_are_made_only_where_they_are_needed_and_then_once(
-    name: str, temperature: float, most: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = []
-    distances = Softmax._distances  # noqa: SLF001 - the first of the passes over a block
-
-    def counted(softmax: Softmax, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        made.append(logits.shape)
-        return distances(softmax, logits)
-
-    monkeypatch.setattr(Softmax, "_distances", counted)
-    outputs = list(dict.fromkeys(["probabilities", name, "loss"]))
-    compute("loss", rows(5) | {"temperature": temperature, "outputs": outputs})
-    assert made.count((5, 10)) == max(most, name in MADE_OF_DISTANCES)
-
-
-MADE_OF_DISTANCES = {"log_probabilities", "entropy"}
 
 
 def test_a_loss_alone_makes_no_probabilities_of_the_batch() -> None:

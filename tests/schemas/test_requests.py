@@ -62,7 +62,7 @@ CHOICES = [(operation, group) for operation, group in GROUPS if len(group) > 1]
 @pytest.mark.parametrize(("operation", "name"), FIELDS, ids=named)
 def test_a_request_with_any_field_and_what_it_needs_is_taken(operation: Operation, name: str) -> None:
     message = read(operation, request(operation, [name]))
-    assert message.fields[name] is not None
+    assert getattr(message.arguments, name) is not None
 
 
 @pytest.mark.parametrize(("operation", "each"), BOUNDED, ids=named)
@@ -77,7 +77,10 @@ def test_a_parameter_next_to_its_range_is_refused_by_name(operation: Operation, 
 @pytest.mark.parametrize(("operation", "each"), BOUNDED, ids=named)
 def test_a_parameter_at_the_end_of_its_range_is_taken(operation: Operation, each: Parameter) -> None:
     for value in just_inside(each):
-        assert read(operation, {**request(operation, [each.name]), each.name: value}).fields[each.name] == value
+        assert (
+            getattr(read(operation, {**request(operation, [each.name]), each.name: value}).arguments, each.name)
+            == value
+        )
 
 
 @pytest.mark.parametrize("value", [None, True, False, "1", "", nan, inf, -inf, [1], {}, {"value": 1}], ids=repr)
@@ -95,7 +98,7 @@ def test_a_whole_number_may_be_written_as_a_float_and_the_other_way_round(
 ) -> None:
     whole = 0 if each.below == 1 else 1
     for value in (whole, float(whole)):
-        taken = read(operation, {**request(operation, [each.name]), each.name: value}).fields[each.name]
+        taken = getattr(read(operation, {**request(operation, [each.name]), each.name: value}).arguments, each.name)
         assert type(taken) is each.type
         assert taken == whole
 
@@ -109,7 +112,7 @@ def test_a_fraction_is_no_whole_number(operation: Operation, each: Parameter) ->
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_parameter_of_words_takes_each_of_its_choices(dtype: str) -> None:
-    assert read(SOFTMAX, {"logits": [1], "dtype": dtype}).fields["dtype"] == dtype
+    assert read(SOFTMAX, {"logits": [1], "dtype": dtype}).arguments.dtype == dtype
 
 
 @pytest.mark.parametrize("dtype", ["float16", "FLOAT64", "float", "double"])
@@ -121,7 +124,7 @@ def test_a_parameter_of_words_takes_no_other_word(dtype: str) -> None:
 
 def test_top_k_is_at_most_the_number_of_classes() -> None:
     fields = {"logits": np.zeros((2, 3)), "top_k": 3}
-    assert read(SOFTMAX, fields).fields["top_k"] == 3
+    assert read(SOFTMAX, fields).arguments.top_k == 3
     error = refused(SOFTMAX, {**fields, "top_k": 4})
     assert type(error) is InvalidParameter
     assert error.detail == "top_k must be at most the 3 classes."
@@ -166,7 +169,7 @@ def test_a_default_may_be_sent_wherever_it_may_be_left_out(operation: Operation,
 @pytest.mark.parametrize("reduction", ["sum", "none"])
 def test_a_denominator_needs_a_mean(reduction: str) -> None:
     fields = {"logits": np.zeros(3), "targets": 0, "denominator": 2.0}
-    assert read(LOSS, {**fields, "reduction": "mean"}).fields["denominator"] == 2.0
+    assert read(LOSS, {**fields, "reduction": "mean"}).arguments.denominator == 2.0
     assert type(refused(LOSS, {**fields, "reduction": reduction})) is ConflictingFields
 
 

@@ -40,7 +40,7 @@ def wants(operation: Operation, each: Output) -> dict[str, Any]:
 def test_a_request_that_has_what_an_output_needs_gets_it(operation: Operation, each: Output) -> None:
     message = read(operation, wants(operation, each))
     assert message.output_names == (each.name,)
-    assert list(execute(operation, message.fields, message.output_names)) == [each.name]
+    assert list(execute(operation, message.arguments, message.output_names)) == [each.name]
 
 
 @pytest.mark.parametrize(("operation", "each", "needed"), NEEDS, ids=named)

@@ -63,7 +63,7 @@ LEAKS: list[tuple[Operation, dict[str, Any]]] = [
 def answer(operation: Operation, fields: dict[str, Any]) -> None:
     """Computes what the fields ask for."""
     message = read(operation, fields)
-    execute(operation, message.fields, message.output_names)
+    execute(operation, message.arguments, message.output_names)
 
 
 @pytest.mark.parametrize(("operation", "fields"), LEAKS, ids=named)

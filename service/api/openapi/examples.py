@@ -116,14 +116,16 @@ def _answer(operation: Operation, request: Mapping[str, Any], max_elements: floa
     message = request_model(operation).read(json_decode.decode(json_encode.dumps(request), operation))
     request_size(operation, message.signature, message.output_names).check(max_elements)
     return ssrjson.loads(
-        b"".join(json_encode.encode(execute(operation, message.fields, message.output_names), operation))
+        b"".join(json_encode.encode(execute(operation, message.arguments, message.output_names), operation))
     )
 
 
 def _infer(operation: Operation, request: Mapping[str, Any]) -> Any:
     inference = open_inference.decode(json_encode.dumps(request), None, operation)
     message = request_model(operation).read(inference.fields)
-    content, _ = open_inference.encode(inference, execute(operation, message.fields, message.output_names), operation)
+    content, _ = open_inference.encode(
+        inference, execute(operation, message.arguments, message.output_names), operation
+    )
     return ssrjson.loads(b"".join(content))
 
 

@@ -1,0 +1,104 @@
+"""Softmax of long rows of float32, computed in float32 where that is as exact as the answer."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from service.compute.rows import at, put, row_sums
+from service.compute.softmax import Softmax, included_classes, needs_no_shift
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from service.arrays import Array
+
+SHORT_ROW = 64
+"""Classes up to which float64 takes less time."""
+
+UNSHIFTED = 60.0
+"""Largest logit up to which a row is not shifted: exp(60) is in the range of float32."""
+
+LEAST_TAIL = 2.0**-96
+"""Least sum of exponentials that keeps its digits although some of 2**24 terms are subnormal."""
+
+
+class Float32Softmax:
+    """Softmax at temperature 1 of a block of float32 logits, each row on its own either in float32 or in float64.
+
+    A row is computed in float32 if its largest logit is from 0 to `UNSHIFTED`, so that no difference is rounded before
+    the exponential. There an exponential is off by up to 2.5 units in its last place, and a probability by up to 6.
+
+    logits: (n, K), contiguous, float32; memory: as for `Softmax`.
+    """
+
+    def __init__(self, logits: Array, memory: Mapping[str, Array]) -> None:
+        self.logits = logits
+        self._memory = memory
+        self._top = logits.argmax(-1)
+        self.maximum = at(logits, self._top)
+        """(n,) max z."""
+        self._included = included_classes(logits)
+
+    @property
+    def predictions(self) -> Array:
+        """(n,) The most probable class, the lowest of equals; -1 if every class is excluded."""
+        return self._top if self._included is None else np.where(self.maximum == -np.inf, -1, self._top)
+
+    @cached_property
+    def _exponentials(self) -> Any:
+        return np.exp(self.logits)
+
+    @cached_property
+    def _tail(self) -> Any:
+        """(n,) Sum of exp(z) over every class except the top one, float64."""
+        exponentials = self._exponentials
+        largest = at(exponentials, self._top)
+        put(exponentials, self._top, 0.0)
+        tail = row_sums(exponentials, self._included)
+        put(exponentials, self._top, largest)
+        return tail
+
+    @cached_property
+    def _log_tail(self) -> Any:
+        return np.log1p(self._tail / at(self._exponentials, self._top).astype(np.float64))
+
+    @cached_property
+    def _is_shifted(self) -> Any:
+        """(n,) Rows whose largest logit is outside of 0 to `UNSHIFTED`; None for none."""
+        if needs_no_shift(self.maximum, UNSHIFTED):
+            return None
+        return ~((self.maximum >= 0.0) & (self.maximum <= UNSHIFTED))
+
+    def _exact(self, quantity: Callable[[Softmax], Array], is_inexact: Any, values: Array) -> Array:
+        """Replace the rows that float32 cannot compute by those that float64 gives."""
+        if is_inexact is not None and is_inexact.any():
+            values[is_inexact] = quantity(Softmax(self.logits[is_inexact].astype(np.float64)))
+        return values
+
+    @cached_property
+    def probabilities(self) -> Array:
+        """(n, K) p, float32."""
+        total = row_sums(self._exponentials, self._included).astype(np.float32)[:, None]
+        values = np.divide(self._exponentials, total, out=self._memory.get("probabilities"))
+        return self._exact(lambda softmax: softmax.probabilities, self._is_shifted, values)
+
+    @cached_property
+    def log_probabilities(self) -> Array:
+        """(n, K) log p, float32, nats; -inf for an excluded class."""
+        distances = self.logits - self.maximum[:, None]
+        log_tail = self._log_tail.astype(np.float32)[:, None]
+        values = np.subtract(distances, log_tail, out=self._memory.get("log_probabilities", distances))
+        return self._exact(lambda softmax: softmax.log_probabilities, self._is_inexact_log, values)
+
+    @cached_property
+    def log_normalizer(self) -> Array:
+        """(n,) l, float64, nats; -inf for an empty row."""
+        return self._exact(lambda softmax: softmax.log_normalizer, self._is_inexact_log, self.maximum + self._log_tail)
+
+    @cached_property
+    def _is_inexact_log(self) -> Any:
+        is_small = self._tail < LEAST_TAIL
+        return is_small if self._is_shifted is None else is_small | self._is_shifted

@@ -1,0 +1,85 @@
+"""Rows of (n, K) arrays: their elements, sums and differences."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from service.arrays import Array, Floats, Integers, Mask
+
+
+@lru_cache(maxsize=8)
+def starts(rows: int, classes: int) -> Integers:
+    """Return (n,) the position of each row in a flat (n, K)."""
+    return np.arange(0, rows * classes, classes)
+
+
+def at(values: Array, classes: Integers) -> Array:
+    """Return (n,) values[n, classes[n]] of a contiguous (n, K)."""
+    rows, count = values.shape
+    return values.take(classes if rows == 1 else starts(rows, count) + classes)
+
+
+def put(values: Array, classes: Integers, new: Any) -> None:
+    """Set values[n, classes[n]] = new[n] in a contiguous (n, K)."""
+    values.reshape(-1)[starts(*values.shape) + classes] = new
+
+
+def row_sums(values: Array, included: Mask | None = None) -> Floats:
+    """Return (n,) sums over the classes, float64.
+
+    Each row is added pairwise on its own, excluded classes left out. So the bits of its sum depend neither on the other
+    rows nor on how many classes are excluded.
+
+    values: (n, K), contiguous; included: (n, K), None for every class.
+    """
+    flat = values.reshape(-1)
+    if included is None:
+        return np.add.reduceat(flat, starts(*values.shape), dtype=np.float64)
+    counts = np.count_nonzero(included, axis=1)
+    occupied = counts > 0
+    sums = np.zeros(len(values))
+    sums[occupied] = np.add.reduceat(
+        flat[included.reshape(-1)], (np.cumsum(counts) - counts)[occupied], dtype=np.float64
+    )
+    return sums
+
+
+def row_totals(values: Floats, included: Mask | None) -> Floats:
+    """Return (n,) sums over all classes, those that are excluded last."""
+    sums = row_sums(values, included)
+    return sums if included is None else sums + np.add.reduce(np.where(included, 0.0, values), axis=-1)
+
+
+def sum_of_others(values: Floats, included: Mask | None = None) -> Floats:
+    """Return (n, K) sum_j values[n, j] over j != i, for values that are not negative, without cancellation.
+
+    An excluded class is added after the others, so that one with a value of 0 changes no bit. The total minus the value is exact enough unless the value is the largest; for the largest the others are summed.
+    """
+    largest = values.argmax(axis=-1)
+    others = row_totals(values, included)[:, None] - values
+    rest = values.copy()
+    put(rest, largest, 0.0)
+    put(others, largest, row_totals(rest, included))
+    return others
+
+
+def scaled_difference(values: Floats, references: Floats, scale: float) -> Floats:
+    """Return (n, K) (values[n, i] - references[n]) / scale, also where the difference is beyond double range."""
+    if scale == 1.0:
+        return values - references[:, None]
+    if scale < 1.0:
+        # A difference that overflows does so after the division too.
+        return (values - references[:, None]) / scale
+    try:
+        with np.errstate(over="raise"):
+            difference = values - references[:, None]
+    except FloatingPointError:
+        difference = values - references[:, None]
+        halved = (values / 2.0 - references[:, None] / 2.0) / (scale / 2.0)
+        return np.where(np.isinf(difference), halved, difference / scale)
+    difference /= scale
+    return difference

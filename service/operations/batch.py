@@ -1,0 +1,209 @@
+"""A validated request as arrays: rounded to its dtype, its batch axes made one, its values checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from service.compute import linear
+from service.compute.blocks import evaluate
+from service.compute.cross_entropy import CrossEntropy
+from service.compute.float32 import SHORT_ROW, Float32Softmax
+from service.compute.gradients import RowGradient, VectorJacobianProduct
+from service.compute.softmax import Softmax
+from service.compute.targets import Targets
+from service.compute.top_k import top_k_classes
+from service.operations import values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from service.arrays import Array, Floats, Integers, Shape
+    from service.operations.arguments import Arguments
+
+
+@dataclass(slots=True)
+class Batch:
+    """The arrays of a request, float64 except the logits, with one batch axis: (N, K), (N, D), (N,).
+
+    axes: the batch axes as sent.
+    """
+
+    arguments: Arguments
+    axes: Shape
+    logits: Array
+    inputs: Floats | None = None
+    weights: Floats | None = None
+    bias: Floats | None = None
+    targets: Targets | None = None
+    vectors: Floats | None = None
+
+    def rows(self, block: slice, memory: Mapping[str, Array]) -> Rows:
+        """Return a block of rows; memory: see `service.compute.blocks.evaluate`."""
+        return Rows(self, block, memory)
+
+    @property
+    def suits_float32(self) -> bool:
+        """Whether the softmax may be computed in float32: in less time, as exact as the answer."""
+        arguments = self.arguments
+        is_unscaled = arguments.temperature == 1.0 and arguments.softcap is None
+        return self.logits.dtype == np.float32 and self.logits.shape[1] > SHORT_ROW and is_unscaled
+
+    def weights_gradient(self, gradient: Floats) -> Floats:
+        """Return (K, D) dL/dW, given dL/dz (N, K)."""
+        assert self.inputs is not None
+        return self._in_range(linear.weights_gradient, gradient, self.inputs)
+
+    def bias_gradient(self, gradient: Floats) -> Floats:
+        """Return (K,) dL/db, given dL/dz (N, K)."""
+        return self._in_range(linear.bias_gradient, gradient)
+
+    def inputs_gradient(self, gradient: Floats) -> Floats:
+        """Return (N, D) dL/dx, given dL/dz (N, K)."""
+        assert self.weights is not None
+        return self._in_range(linear.inputs_gradient, gradient, self.weights)
+
+    def _in_range(self, derivative: Callable[..., Floats], gradient: Floats, *operands: Floats) -> Floats:
+        """Return a derivative made of dL/dz, also where dL/dz is beyond double range."""
+        result = derivative(gradient, *operands)
+        if np.isfinite(result).all():
+            return result
+        quantities: Mapping[str, Callable[[Rows], Array]] = {
+            "gradient": lambda rows: rows.gradient.gradient_in_units,
+            "units": lambda rows: rows.gradient.gradient_units,
+        }
+        in_units = evaluate(self.rows, self.logits.shape, quantities)
+        in_range = derivative(in_units["gradient"], *operands, units=in_units["units"])
+        return np.where(np.isfinite(result), result, in_range)
+
+
+class Rows:
+    """A block of rows of a batch, and all that can be computed of it."""
+
+    def __init__(self, batch: Batch, block: slice, memory: Mapping[str, Array]) -> None:
+        self._batch = batch
+        self._block = block
+        self._memory = memory
+        self.logits: Array = _aligned(batch.logits[block])
+        """(n, K) Float64 or float32."""
+        if batch.arguments.dtype == "float64":
+            self.softmax = self.rounded = self._in_double()
+
+    def _in_double(self) -> Softmax:
+        arguments, logits = self._batch.arguments, self.logits
+        memory = self._memory if arguments.dtype == "float64" else {}
+        return Softmax(logits.astype(np.float64, copy=False), arguments.temperature, arguments.softcap, memory)
+
+    @cached_property
+    def softmax(self) -> Softmax:
+        """The softmax in float64."""
+        return self._in_double()
+
+    @cached_property
+    def rounded(self) -> Softmax | Float32Softmax:
+        """The softmax in the precision of the answer."""
+        return Float32Softmax(self.logits, self._memory) if self._batch.suits_float32 else self.softmax
+
+    @cached_property
+    def top_k_classes(self) -> Integers:
+        """(n, k) The top_k most probable classes; -1 for an excluded one."""
+        assert self._batch.arguments.top_k is not None
+        return top_k_classes(self.logits, self._batch.arguments.top_k)
+
+    def of_top_k(self, quantity: Array, excluded: float) -> Array:
+        """Return (n, k) a quantity (n, K) at `top_k_classes`, and what an excluded class has."""
+        chosen = np.take_along_axis(quantity, self.top_k_classes, axis=-1)
+        return np.where(self.top_k_classes < 0, quantity.dtype.type(excluded), chosen)
+
+    @cached_property
+    def cross_entropy(self) -> CrossEntropy:
+        """The cross-entropy against the targets."""
+        assert self._batch.targets is not None
+        return CrossEntropy(self.softmax, self._batch.targets, self._block)
+
+    @cached_property
+    def gradient(self) -> RowGradient:
+        """The derivatives of the loss, the cross-entropy or the caller's own."""
+        if self._batch.vectors is None:
+            return self.cross_entropy
+        return VectorJacobianProduct(self.softmax, self._batch.vectors[self._block])
+
+
+def prepare(arguments: Arguments) -> Batch:
+    """Return the batch of a request. Raises what `service.operations.values` raises for its values."""
+    if arguments.logits is None:
+        return _of_layer(arguments)
+    axes, classes = arguments.logits.shape[:-1], arguments.logits.shape[-1]
+    logits = values.as_dtype("logits", arguments.logits, arguments.dtype)
+    if len(axes) != 1:
+        logits = logits.reshape(-1, classes)
+    targets = _targets(arguments, axes, classes)
+    if targets is not None and targets.counted is not None:
+        logits = values.rows_not_counted(logits, targets.counted)
+    return Batch(arguments, axes, logits, targets=targets, vectors=_vectors(arguments))
+
+
+def _of_layer(arguments: Arguments) -> Batch:
+    """Return the batch of a layer: an uncounted row that is not finite gets inputs of 0 and excludes every class."""
+    assert arguments.inputs is not None
+    assert arguments.weights is not None
+    axes = arguments.inputs.shape[:-1]
+    inputs = _doubles("inputs", arguments.inputs, arguments).reshape(-1, arguments.inputs.shape[-1])
+    weights = _doubles("weights", arguments.weights, arguments)
+    bias = None if arguments.bias is None else _doubles("bias", arguments.bias, arguments)
+    targets = _targets(arguments, axes, len(weights))
+    counted = None if targets is None else targets.counted
+    absent = values.rows_of_layer(inputs, counted, axes)
+    if absent is not None:
+        inputs = np.where(absent[:, None], 0.0, inputs)
+    logits = values.logits_of_layer(linear.forward(inputs, weights, bias), counted, axes)
+    if absent is not None:
+        logits = np.where(absent[:, None], -np.inf, logits)
+    return Batch(arguments, axes, logits, inputs, weights, bias, targets, _vectors(arguments))
+
+
+def _targets(arguments: Arguments, axes: Shape, classes: int) -> Targets | None:
+    """Return the targets and their weights, batch axes made one."""
+    sent = arguments.targets
+    if sent is None:
+        return None
+    labels = counted = probabilities = class_weights = sample_weights = None
+    if sent.ndim == len(axes):
+        labels, counted = values.labels(sent, classes, arguments.ignore_index)
+    else:
+        probabilities = values.probabilities(_doubles("targets", sent, arguments))
+    if arguments.class_weights is not None:
+        class_weights = _doubles("class_weights", arguments.class_weights, arguments)
+    if arguments.sample_weights is not None:
+        sample_weights = _doubles("sample_weights", arguments.sample_weights, arguments).reshape(-1)
+    return Targets(
+        len(labels) if labels is not None else len(probabilities),  # type: ignore[arg-type]
+        labels,
+        probabilities,
+        counted,
+        class_weights,
+        sample_weights,
+        arguments.label_smoothing,
+        arguments.z_loss,
+        arguments.reduction,
+        arguments.denominator,
+    )
+
+
+def _vectors(arguments: Arguments) -> Floats | None:
+    """Return the gradient by the probabilities, batch axes made one."""
+    sent = arguments.probabilities_gradient
+    return None if sent is None else _doubles("probabilities_gradient", sent, arguments).reshape(-1, sent.shape[-1])
+
+
+def _doubles(name: str, tensor: Array, arguments: Arguments) -> Floats:
+    """Return a tensor rounded to the dtype of the request, as float64."""
+    return _aligned(values.as_dtype(name, tensor, arguments.dtype).astype(np.float64, copy=False))
+
+
+def _aligned(tensor: Array) -> Array:
+    """Return a tensor in aligned, contiguous memory: BLAS requires it, and sums elsewhere have other bits."""
+    return np.ascontiguousarray(tensor) if tensor.flags.aligned else tensor.copy()

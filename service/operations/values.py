@@ -1,0 +1,133 @@
+"""Validation of the values of a request, which takes a pass over its tensors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from service.errors import ExcludedRow, InvalidLabel, InvalidValue, NonFiniteLogit, NumberOutOfRange
+
+if TYPE_CHECKING:
+    from service.arrays import Array, Floats, Integers, Mask, Shape
+    from service.errors import Location
+
+MAX_ERRORS = 20
+"""Largest number of places that an error names."""
+
+
+def as_dtype(name: str, values: Array, dtype: str) -> Array:
+    """Return the values rounded to dtype. Raise NumberOutOfRange if a finite number becomes infinite."""
+    if dtype == "float64":
+        return values.astype(np.float64, order="C", copy=False)
+    try:
+        with np.errstate(over="raise"):
+            return values.astype(np.float32, order="C", copy=False)
+    except FloatingPointError:
+        raise NumberOutOfRange(name, dtype) from None
+
+
+def labels(targets: Array, classes: int, ignore_index: int | None) -> tuple[Integers, Mask | None]:
+    """Return class indices (N,), 0 for a row that is not counted, and the counted rows, None for all.
+
+    Raise InvalidLabel for a counted label that is not a whole number from 0 to classes - 1.
+    """
+    if ignore_index is None and targets.dtype == np.int64 and targets.size:
+        # As a number without a sign, a negative one is large.
+        unsigned = targets.view(np.uint64)
+        if unsigned.item(unsigned.argmax()) < classes:
+            return targets.ravel(), None
+    counted = None if ignore_index is None else targets != ignore_index
+    wrong = ~((targets >= 0) & (targets < classes))
+    if targets.dtype.kind == "f":
+        wrong |= targets != np.floor(targets)
+    if counted is not None:
+        wrong &= counted
+    if wrong.any():
+        places = _places("targets", wrong, targets.shape, "is not a class index")
+        label = format(targets[wrong][0], "d" if targets.dtype.kind in "iu" else ".17g")
+        hint = f", or set ignore_index to {label}" if label in ("-100", "-1", "255") else ""
+        raise InvalidLabel(
+            f"{_at(places)} is {label}, which is not a class index; use 0 to {classes - 1}{hint}.", *places
+        )
+    if counted is None or counted.all():
+        return targets.ravel().astype(np.int64, copy=False), None
+    return np.where(counted, targets, 0).ravel().astype(np.int64), counted.ravel()
+
+
+def probabilities(targets: Floats) -> Floats:
+    """Return target probabilities (..., K) as rows (N, K). Raise InvalidValue for one that is negative or not finite."""
+    if not targets.size or (targets.min() >= 0.0 and targets.max() < np.inf):
+        return targets.reshape(-1, targets.shape[-1])
+    wrong = ~((targets >= 0) & (targets < np.inf))
+    places = _places("targets", wrong, targets.shape, "is negative or not finite")
+    raise InvalidValue(
+        f"{_at(places)} is negative or not finite; class probabilities must be finite and at least 0.", *places
+    )
+
+
+def rows_of_layer(inputs: Floats, counted: Mask | None, axes: Shape) -> Mask | None:
+    """Return (N,) the rows of inputs (N, D) that are not counted and not finite; None for none.
+
+    Raise InvalidValue for a NaN or an infinity in a row that is counted.
+    """
+    if np.isfinite(inputs).all():
+        return None
+    wrong = ~np.isfinite(inputs)
+    offending = wrong if counted is None else wrong & counted[:, None]
+    if offending.any():
+        places = _places("inputs", offending, (*axes, inputs.shape[1]), "is not finite")
+        raise InvalidValue(f"{_at(places)} is not finite; inputs must be finite numbers.", *places)
+    return np.asarray(wrong.any(axis=1))
+
+
+def rows_not_counted(logits: Array, counted: Mask) -> Array:
+    """Return logits (N, K) with every class excluded in the rows that are not counted and hold a NaN or +inf."""
+    absent = ~counted & ~(logits.max(axis=1) < np.inf)
+    return np.where(absent[:, None], -np.inf, logits) if absent.any() else logits
+
+
+def logits_of_layer(logits: Floats, counted: Mask | None, axes: Shape) -> Floats:
+    """Return as `rows_not_counted` does, also for -inf. Raise NonFiniteLogit for an overflow in a counted row."""
+    if np.isfinite(logits).all():
+        return logits
+    wrong = ~np.isfinite(logits)
+    offending = wrong if counted is None else wrong & counted[:, None]
+    if offending.any():
+        places = _places("logits", offending, (*axes, logits.shape[1]), "overflows")
+        raise NonFiniteLogit(f"{_at(places)} overflows; scale inputs, weights or bias down.", *places)
+    return np.where(wrong.any(axis=1, keepdims=True), -np.inf, logits)
+
+
+def maxima(largest: Floats, logits: Array, axes: Shape) -> None:
+    """Raise NonFiniteLogit if the largest logit (N,) of a row is NaN or +inf."""
+    if np.maximum.reduce(largest, initial=-np.inf) < np.inf:
+        return
+    places = _places("logits", ~(logits < np.inf), (*axes, logits.shape[1]), "is NaN or infinite")
+    raise NonFiniteLogit(
+        f'{_at(places)} is NaN or infinite; logits must be finite, or "-Infinity" to exclude a class.', *places
+    )
+
+
+def no_excluded_row(largest: Floats, counted: Mask | None, axes: Shape) -> None:
+    """Raise ExcludedRow if a counted row excludes every class: its largest logit, of (N,), is -inf."""
+    if np.minimum.reduce(largest, initial=0.0) > -np.inf:
+        return
+    excluded = largest == -np.inf
+    if counted is not None:
+        excluded &= counted
+    if excluded.any():
+        places = _places("logits", excluded, axes, "excludes every class")
+        raise ExcludedRow(f"{_at(places)} excludes every class; leave at least one in a row that has a loss.", *places)
+
+
+def _places(name: str, wrong: Mask, shape: Shape, message: str) -> list[tuple[Location, str]]:
+    """Return the first places where wrong, a mask of that shape or flat, is set."""
+    first = np.flatnonzero(wrong)[:MAX_ERRORS]
+    return [((name, *(int(i) for i in np.unravel_index(index, shape))), message) for index in first]
+
+
+def _at(places: list[tuple[Location, str]]) -> str:
+    """Return the first place as code writes it: logits[3, 17]."""
+    name, *index = places[0][0]
+    return f"{name}[{', '.join(map(str, index))}]" if index else str(name)
