@@ -1,4 +1,4 @@
-"""Swagger UI in a browser that reaches nobody but the service: everything it shows can be tried."""
+"""Swagger UI in a browser that reaches only the service: every example can be run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.playground import type_into
 from tests.contract.document import COMMITTED, same
 from tests.integration.serving import running
 
@@ -26,13 +27,13 @@ WINDOWS = [(1280, "light"), (1280, "dark"), (390, "light")]
 
 @pytest.fixture(scope="module")
 def below() -> Iterator[str]:
-    """The address of a server below a root path."""
+    """Address of a server below a root path."""
     with running("--root-path", "/api") as (address, _):
         yield f"{address}/api"
 
 
 def unfold(page: Page, path: str, method: str = "post") -> Locator:
-    """The part of the page that tries an operation, opened with a click."""
+    """Open the part of the page that runs an operation, and return it."""
     described = DOCUMENT["paths"][path][method]
     block = page.locator(f"#operations-{described['tags'][0]}-{described['operationId']}")
     block.locator(".opblock-summary-control").click()
@@ -41,8 +42,8 @@ def unfold(page: Page, path: str, method: str = "post") -> Locator:
 
 
 def execute(page: Page, block: Locator) -> tuple[str, Any]:
-    """The status and the body that the page shows once the button was pressed."""
-    if block.locator(".btn-clear").count():  # what an earlier request left
+    """Press the button, and return the status and the body that the page shows."""
+    if block.locator(".btn-clear").count():  # an earlier request left its reply
         block.locator(".btn-clear").click()
         expect(block.locator(".live-responses-table")).to_have_count(0)
     with page.expect_response(lambda reply: "/docs" not in reply.url) as received:
@@ -50,13 +51,13 @@ def execute(page: Page, block: Locator) -> tuple[str, Any]:
     received.value.finished()
     live = block.locator(".live-responses-table .response")
     live.wait_for()
-    # to the status, the page adds a word where the document does not know it
+    # The page adds a word to a status that the document does not list.
     status = live.locator(".response-col_status").inner_text().split()[0]
     return status, json.loads(live.locator(".highlight-code code").first.inner_text())
 
 
 def check_examples(page: Page, path: str) -> None:
-    """Runs every named example, and compares what the page shows with the reply in the document."""
+    """Run every named example, and compare the reply on the page with the one in the document."""
     replies = DOCUMENT["paths"][path]["post"]["responses"]["200"]["content"]["application/json"]["examples"]
     block = unfold(page, path)
     options = block.locator(".opblock-section-request-body .examples-select-element")
@@ -72,7 +73,7 @@ def check_examples(page: Page, path: str) -> None:
 
 
 def floats(value: Any) -> Any:
-    """A JSON value with every number a float: JavaScript writes 0.0 as 0."""
+    """Return a JSON value with every number as a float, because JavaScript writes 0.0 as 0."""
     if isinstance(value, list):
         return [floats(each) for each in value]
     if isinstance(value, dict):
@@ -81,17 +82,17 @@ def floats(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_every_named_example_shows_its_numbers(page: Page, server: str, path: str) -> None:
+def test_a_named_example_shows_its_numbers(page: Page, server: str, path: str) -> None:
     page.goto(f"{server}/docs")
     check_examples(page, path)
 
 
-def test_below_a_root_path_the_page_does_the_same(page: Page, below: str) -> None:
+def test_examples_run_below_a_root_path(page: Page, below: str) -> None:
     page.goto(f"{below}/docs")
     check_examples(page, "/gradient")
 
 
-def test_what_takes_no_body_is_asked_with_one_click(page: Page, server: str) -> None:
+def test_a_probe_is_asked_with_one_click(page: Page, server: str) -> None:
     page.goto(f"{server}/docs")
     for path in PROBES:
         block = unfold(page, path, "get")
@@ -100,10 +101,10 @@ def test_what_takes_no_body_is_asked_with_one_click(page: Page, server: str) -> 
         assert body, path
 
 
-def test_a_body_that_is_refused_shows_its_problem(page: Page, server: str, screenshots: Path) -> None:
+def test_a_refused_body_shows_its_problem(page: Page, server: str, screenshots: Path) -> None:
     page.goto(f"{server}/docs#/operations/softmax")
     block = page.locator(".opblock.is-open")
-    block.locator("textarea").fill('{"logits": [[1, 2], [3]]}')
+    type_into(block.locator("textarea"), '{"logits": [[1, 2], [3]]}')
     status, problem = execute(page, block)
     assert status == "422"
     assert problem["type"] == "/problems/ragged-tensor"
@@ -112,7 +113,7 @@ def test_a_body_that_is_refused_shows_its_problem(page: Page, server: str, scree
 
 
 @pytest.mark.parametrize(("width", "scheme"), WINDOWS)
-def test_every_window_is_usable(page: Page, server: str, screenshots: Path, width: int, scheme: Any) -> None:
+def test_a_window_shows_every_control(page: Page, server: str, screenshots: Path, width: int, scheme: Any) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme=scheme)
     page.goto(f"{server}/docs")
@@ -134,7 +135,7 @@ def test_every_window_is_usable(page: Page, server: str, screenshots: Path, widt
     page.screenshot(path=screenshots / f"docs-{width}-{scheme}-reply.png")
 
 
-def test_the_dark_page_follows_the_system(page: Page, server: str) -> None:
+def test_the_page_follows_the_dark_scheme(page: Page, server: str) -> None:
     page.goto(f"{server}/docs")
     page.emulate_media(color_scheme="dark")
     expect(page.locator("html.dark-mode")).to_have_count(1)
@@ -142,7 +143,7 @@ def test_the_dark_page_follows_the_system(page: Page, server: str) -> None:
     expect(page.locator("html.dark-mode")).to_have_count(0)
 
 
-def test_the_page_is_served_with_a_policy_that_keeps_it_to_this_server(page: Page, below: str) -> None:
+def test_the_policy_keeps_the_page_to_this_server(page: Page, below: str) -> None:
     reply = page.goto(f"{below}/docs")
     assert reply is not None
     policy = reply.headers["content-security-policy"]

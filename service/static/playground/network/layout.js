@@ -7,8 +7,8 @@ const WIDE = {
   radius: 36,
   inputX: 52,
   logitX: 350,
-  bar: { x: 478, width: 196, height: 64 },
-  note: { x: 664, class: "badge", offsets: [-14, 4, 22] },
+  bar: { x: 466, width: 214, height: 64 },
+  note: { x: 670, class: "badge", offsets: [-14, 4, 22] },
   loss: { x: 768, y: 210 },
   withLabels: true,
 };
