@@ -2,51 +2,19 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from functools import partial
-from typing import TYPE_CHECKING
 
-from deploy.batch.arguments import parse
-from deploy.batch.cluster import Ray
-from deploy.batch.errors import BatchError, first_line
-from deploy.batch.processes import Processes
-from deploy.batch.run import Result, run
-
-if TYPE_CHECKING:
-    from types import FrameType
-
-FAILED, REFUSED, INTERRUPTED = 1, 2, 130
+from deploy.batch import processes
 
 
 def main() -> None:
-    """Run the command. Ends the process with a code of `arguments.EPILOG` and a sentence."""
-    command = parse()
-    start = Processes if command.local else partial(Ray, address=command.address)
-    result = Result()
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        run(command.job, start, result)
-    except BatchError as error:
-        end(REFUSED, str(error))
-    except OSError as error:
-        end(REFUSED, f"{command.job.destination} cannot be written: {first_line(error)}")
-    except KeyboardInterrupt:
-        end(INTERRUPTED, f"Interrupted with {result.finished} files finished; the same command goes on from there.")
-    if result.failures:
-        count = len(result.failures)
-        end(FAILED, f"{count} of {count + result.finished} files could not be scored; _summary.json names them.")
-    sys.stderr.write(f"All {result.finished} files are finished.\n")
+    """Run the command."""
+    if "--local" in sys.argv:
+        # the imports take half a second: this process and that of the workers do them at the same time
+        processes.prepare()
+    from deploy.batch import command  # noqa: PLC0415 - only now
 
-
-def end(code: int, message: str) -> None:
-    """Show a sentence on stderr and end the process."""
-    sys.stderr.write(f"{message}\n")
-    sys.exit(code)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    command.main()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from deploy.batch.errors import BatchError
 
@@ -32,15 +31,15 @@ def tensor(name: str, column: pa.Array, first: int = 0) -> Array:
         raise BatchError(f"Row {first + _position(column.is_null())}: {name} is null; fill it, or drop the row.")
     if not is_list(column.type):
         return column.to_numpy(zero_copy_only=False)
-    lengths = pc.list_value_length(column)
-    length = lengths[0].as_py()
-    if pc.min_max(lengths)["max"].as_py() != length or pc.min_max(lengths)["min"].as_py() != length:
-        row = _position(pc.not_equal(lengths, length))
+    values = column.flatten()
+    length = len(values) // len(column)
+    lengths = np.diff(column.offsets) if hasattr(column, "offsets") else np.full(len(column), length)
+    if (lengths != lengths[0]).any():
+        row = int(np.argmax(lengths != lengths[0]))
         raise BatchError(
-            f"Row {first + row}: {name} holds {lengths[row]} numbers, and row {first} holds {length}; "
+            f"Row {first + row}: {name} holds {lengths[row]} numbers, and row {first} holds {lengths[0]}; "
             "every row needs as many."
         )
-    values = column.flatten()
     if values.null_count:
         row = _position(values.is_null()) // length
         raise BatchError(f"Row {first + row}: {name} has a null among its numbers; fill it, or drop the row.")

@@ -8,15 +8,26 @@ import signal
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver
 from typing import TYPE_CHECKING, Any, Self
 
 from deploy.batch.executor import VARIABLES
-from deploy.batch.scoring import score_chunk
 
 if TYPE_CHECKING:
     from deploy.batch.claim import Claim
     from deploy.batch.executor import Chunk
     from deploy.batch.job import Job
+
+
+CONTEXT = multiprocessing.get_context("forkserver")
+"""A server that has imported everything forks a worker in a few milliseconds, and has no thread that could hold a lock."""
+
+
+def prepare() -> None:
+    """Start the server of the workers, if it is not running yet."""
+    os.environ.update(VARIABLES)
+    CONTEXT.set_forkserver_preload(["deploy.batch.scoring"])
+    forkserver.ensure_running()
 
 
 class Processes:
@@ -27,15 +38,12 @@ class Processes:
             len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         )
         self._work = job, claim
-        # a server that has imported everything forks a worker in a few milliseconds, and holds no lock while it does
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["deploy.batch.scoring"])
+        prepare()
         self._idle: list[ProcessPoolExecutor] = []
         self._busy: dict[Future[dict[str, str]], tuple[ProcessPoolExecutor, Chunk]] = {}
 
     def __enter__(self) -> Self:
         """Start the workers."""
-        os.environ.update(VARIABLES)
         self._idle = [self._worker() for _ in range(self.cores)]
         return self
 
@@ -65,7 +73,7 @@ class Processes:
         return chunk, failures
 
     def _worker(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(1, self._context, _start, self._work)
+        return ProcessPoolExecutor(1, CONTEXT, _start, self._work)
 
 
 _work: tuple[Any, ...] = ()
@@ -88,5 +96,7 @@ def _end_with_parent() -> None:
 
 
 def _score(chunk: Chunk) -> dict[str, str]:
+    from deploy.batch.scoring import score_chunk  # noqa: PLC0415 - the server has imported it
+
     job, claim = _work
     return score_chunk(job, claim, chunk)
