@@ -1,20 +1,22 @@
-"""python -m deploy.capacity: from what is asked, and how often, to the machines that answer it.
+"""python -m deploy.capacity: compute the processes, memory, network and machines for a load.
 
-A request of n numbers (rows times classes) is taken to cost
+The model of a request of n numbers (rows times classes):
 
     CPU time   OVERHEAD_SECONDS + SECONDS_PER_ELEMENT * n
     traffic    MESSAGE_BYTES + BYTES_PER_ELEMENT * n, each way
     memory     BYTES_PER_BODY_BYTE * its body, above the PROCESS_BYTES of a process
+    waiting    in a process that is busy for a share u of its time: u / (2 - 2 u) times the CPU time, on average
 
-What that assumes:
-- The reply is about as long as the request: probabilities or gradients of what was sent. Less is asked of a service that
-  returns predictions or a loss only, more of one that returns Jacobians.
+Assumptions:
+- The response is as long as the request: probabilities, or gradients of logits. Predictions or a loss alone cost less,
+  Jacobians cost more, and so does top_k.
 - Numbers have all their digits: 20 characters in JSON, 8 bytes in binary formats.
-- A process is one core. Its limits, the memory among them, hold for it alone.
-- Requests come when they like, so a core that is to answer without queueing is planned to be busy for UTILISATION of its time.
-- The cores are like the one that bench/results.json was measured on; a test holds the model to within a factor of 2 of every
-  point there, all of them JSON. The service ran with the flags that bench/README.md names, not with its defaults. Cores that another program, a hyper-thread or a throttling limit takes away are not there.
-- The load balancer, TLS and the clients are machines of their own.
+- A process is one core. Its limits, that of memory among them, are its own.
+- Requests arrive at random times, so a core is planned to be busy for UTILISATION of its time. A request that does not fit
+  into max_bytes_in_flight waits, too; that changes when it is answered, not what it costs.
+- The cores are like that of bench/results.json. A test keeps the model within a factor of 2 of every point there, in JSON,
+  .npy and binary tensors. A neighbour, a hyper-thread or a throttling limit that takes part of a core is not in the model.
+- The load balancer, TLS and the clients run on other machines.
 """
 
 from __future__ import annotations
@@ -22,117 +24,207 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from service.settings import Settings
 
 Format = Literal["json", "binary"]
 
 OVERHEAD_SECONDS = 0.1e-3
-"""CPU time of a request of no size: two thirds more than was measured in a quiet hour, for busier ones."""
+"""CPU time of a request of no size. This is two thirds more than measured on a quiet machine."""
 
 SECONDS_PER_ELEMENT: dict[Format, float] = {"json": 60e-9, "binary": 7e-9}
-"""CPU time of a number that comes in and one that goes out: a third to a half more than was measured.
-
-Those of probabilities alone: top_k, which orders the classes, costs more.
-"""
+"""CPU time of a number that is read and one that is written, a third to a half more than measured."""
 
 MESSAGE_BYTES = 500
-"""Headers of a message, about."""
+"""Approximate size of the headers of a message."""
 
 BYTES_PER_ELEMENT: dict[Format, float] = {"json": 20, "binary": 8}
-"""A number as it is sent: float64 if binary."""
+"""Size of a number in a message, float64 if binary."""
+
+OUTPUT_BYTES = 8
+"""Size of a number of an output in memory."""
 
 PROCESS_BYTES = 80_000_000
-"""Memory of a process that has been at work: 70 MB when it starts, and what malloc keeps."""
+"""Memory of a process at work: 70 MB at its start, and what malloc keeps."""
 
 BYTES_PER_BODY_BYTE = 4
-"""Peak memory above that for every byte of the bodies in flight, at most."""
+"""Peak memory above that for each byte of the bodies in flight."""
 
 UTILISATION = 0.6
 """Share of its time that a core, or a network, is planned to be busy."""
 
 
+def default(name: str) -> Any:
+    """Return the default of a setting of the service."""
+    return Settings.model_fields[name].default
+
+
 @dataclass(frozen=True)
 class Load:
-    """What is asked of the service."""
+    """Requests per second, all of one size. elements: rows times classes of a request."""
 
     requests_per_second: float
     elements: int
-    """Numbers in a request: rows times classes."""
     format: Format = "json"
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a number that is not positive and finite."""
+        check_positive(self)
+
+    @property
+    def body_bytes(self) -> float:
+        """Size of the body of a request."""
+        return BYTES_PER_ELEMENT[self.format] * self.elements
 
 
 @dataclass(frozen=True)
 class Node:
-    """A machine that is to run the service and nothing else."""
+    """A machine that runs nothing but the service."""
 
     cores: int = 16
     memory_bytes: int = 64 * 2**30
     network_bytes_per_second: float = 10e9 / 8
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for a number that is not positive and finite."""
+        check_positive(self)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The settings of the service that decide on the size of a request and of a process."""
+
+    max_elements: int = default("max_elements")
+    max_body_bytes: int = default("max_body_bytes")
+    max_bytes_in_flight: int = default("max_bytes_in_flight")
+    max_wait_seconds: float = default("max_wait_seconds")
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a number that is not positive and finite."""
+        check_positive(self)
+
+    def check(self, load: Load) -> None:
+        """Raise ValueError for a request that the service would refuse."""
+        worked_on = load.body_bytes + OUTPUT_BYTES * load.elements
+        for name, size, limit in (
+            ("numbers", load.elements, "max_elements"),
+            ("bytes in its body", load.body_bytes, "max_body_bytes"),
+            ("bytes in body and outputs", worked_on, "max_bytes_in_flight"),
+        ):
+            if size > getattr(self, limit):
+                raise ValueError(
+                    f"a request has {size:,.0f} {name}, and {limit} is {getattr(self, limit):,.0f}; "
+                    f"send fewer rows in a request, or raise --{limit.replace('_', '-')}"
+                )
+
 
 @dataclass(frozen=True)
 class Plan:
-    """What a load takes."""
+    """The resources for a load.
+
+    replicas: processes, each with a core of its own. memory_bytes: of all of them together.
+    network_bytes_per_second: of all of them together, each way.
+    wait_seconds: mean time that a request waits for its process.
+    burst: requests that may arrive at one process at the same time, so that the last is answered within max_wait_seconds.
+    saturates: the resource of a node that runs out first.
+    """
 
     replicas: int
-    """Processes, each with a core of its own."""
     memory_bytes: int
-    """Of all processes together."""
     network_bytes_per_second: float
-    """The busier way, of all processes together."""
+    wait_seconds: float
+    burst: int
     nodes: int
     saturates: Literal["cores", "memory", "network"]
-    """What a node runs out of first."""
+
+
+def check_positive(values: Load | Node | Limits) -> None:
+    """Raise ValueError unless every number of a dataclass is positive and finite."""
+    for field in fields(values):
+        value = getattr(values, field.name)
+        if isinstance(value, (int, float)) and not 0 < value < math.inf:
+            raise ValueError(f"{field.name} is {value}; it must be a number above 0")
 
 
 def cpu_seconds(elements: int, format: Format) -> float:  # noqa: A002 - it is the format
-    """CPU time of a request."""
+    """Return the CPU time of a request."""
     return OVERHEAD_SECONDS + SECONDS_PER_ELEMENT[format] * elements
 
 
 def memory_bytes(max_bytes_in_flight: int) -> int:
-    """Memory that a process may need with that many bytes of request bodies let in at once."""
+    """Return the most memory of a process that accepts that many bytes of request bodies at once."""
     return PROCESS_BYTES + BYTES_PER_BODY_BYTE * max_bytes_in_flight
 
 
-def plan(load: Load, node: Node, max_bytes_in_flight: int) -> Plan:
-    """The processes, memory, network and machines that a load takes."""
-    busy_cores = load.requests_per_second * cpu_seconds(load.elements, load.format)
-    replicas = max(1, math.ceil(busy_cores / UTILISATION))
-    memory = replicas * memory_bytes(max_bytes_in_flight)
-    message = MESSAGE_BYTES + BYTES_PER_ELEMENT[load.format] * load.elements
-    network = load.requests_per_second * message
+def burst_seconds(requests: int, elements: int, format: Format) -> float:  # noqa: A002 - it is the format
+    """Return the time in which one process answers requests that arrive at the same time."""
+    return requests * cpu_seconds(elements, format)
+
+
+def plan(load: Load, node: Node, limits: Limits) -> Plan:
+    """Return the resources for a load.
+
+    Raises ValueError for a request above the limits, and for a node that has not the memory of one process.
+    """
+    limits.check(load)
+    seconds = cpu_seconds(load.elements, load.format)
+    of_process = memory_bytes(limits.max_bytes_in_flight)
+    if of_process > node.memory_bytes:
+        raise ValueError(
+            f"a process needs {of_process:,} bytes of memory, and a node has {node.memory_bytes:,}; "
+            "lower --max-bytes-in-flight, or plan with larger nodes"
+        )
+    replicas = max(1, math.ceil(load.requests_per_second * seconds / UTILISATION))
+    busy = load.requests_per_second * seconds / replicas
+    network = load.requests_per_second * (MESSAGE_BYTES + load.body_bytes)
     shares: dict[Literal["cores", "memory", "network"], float] = {
         "cores": replicas / node.cores,
-        "memory": memory / node.memory_bytes,
+        "memory": replicas * of_process / node.memory_bytes,
         "network": network / UTILISATION / node.network_bytes_per_second,
     }
     saturates = max(shares, key=shares.__getitem__)
-    return Plan(replicas, memory, network, math.ceil(shares[saturates]), saturates)
+    return Plan(
+        replicas=replicas,
+        memory_bytes=replicas * of_process,
+        network_bytes_per_second=network,
+        wait_seconds=seconds * busy / (2 - 2 * busy),
+        burst=int(limits.max_wait_seconds / seconds),
+        nodes=math.ceil(shares[saturates]),
+        saturates=saturates,
+    )
 
 
 def main() -> None:
-    """Prints the plan for the load and the machine that the flags name."""
-    default = Settings.model_fields["max_bytes_in_flight"].default
+    """Print the plan for the load and the machine of the flags. End the process with 2 and a sentence if they make no sense."""
     parser = argparse.ArgumentParser(prog="python -m deploy.capacity")
     parser.add_argument("--requests-per-second", type=float, required=True)
     parser.add_argument("--elements", type=int, required=True, help="numbers in a request: rows times classes")
     parser.add_argument("--format", choices=list(SECONDS_PER_ELEMENT), default="json")
-    parser.add_argument("--max-bytes-in-flight", type=int, default=default, help="as the service is set, in bytes")
-    parser.add_argument("--cores", type=int, default=Node.cores, help="of a machine")
-    parser.add_argument("--memory-bytes", type=int, default=Node.memory_bytes, help="of a machine")
-    parser.add_argument("--network-bits-per-second", type=float, default=8 * Node.network_bytes_per_second)
+    for field in fields(Limits):
+        kind = type(field.default)
+        parser.add_argument(
+            f"--{field.name.replace('_', '-')}", type=kind, default=field.default, help="setting of the service"
+        )
+    parser.add_argument("--cores", type=int, default=Node.cores, help="cores of a machine")
+    parser.add_argument("--memory-bytes", type=int, default=Node.memory_bytes, help="memory of a machine")
+    parser.add_argument(
+        "--network-bits-per-second", type=float, default=8 * Node.network_bytes_per_second, help="network of a machine"
+    )
     asked = parser.parse_args()
-    load = Load(asked.requests_per_second, asked.elements, asked.format)
-    node = Node(asked.cores, asked.memory_bytes, asked.network_bits_per_second / 8)
-    found = plan(load, node, asked.max_bytes_in_flight)
+    try:
+        load = Load(asked.requests_per_second, asked.elements, asked.format)
+        node = Node(asked.cores, asked.memory_bytes, asked.network_bits_per_second / 8)
+        found = plan(load, node, Limits(**{field.name: getattr(asked, field.name) for field in fields(Limits)}))
+    except ValueError as error:
+        parser.exit(2, f"{parser.prog}: {error}.\n")
     sys.stdout.write(
         f"processes of one core: {found.replicas}, memory: {found.memory_bytes / 1e9:.1f} GB, "
         f"network: {8 * found.network_bytes_per_second / 1e9:.2f} Gbit/s each way, "
         f"nodes: {found.nodes}, first full: {found.saturates}\n"
+        f"mean wait: {found.wait_seconds * 1e3:.2f} ms, burst of one process within "
+        f"{asked.max_wait_seconds:g} s: {found.burst}\n"
     )
 
 
