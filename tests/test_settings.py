@@ -116,7 +116,7 @@ def test_a_variable_is_read_and_its_parts_are_separated_by_commas(monkeypatch: p
 @pytest.mark.parametrize("value", ["", " ", ",", " , "])
 def test_a_variable_without_a_key_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("SOFTMAX_API_KEYS", value)
-    with pytest.raises(ValidationError, match="holds no key"):
+    with pytest.raises(ValidationError, match="has no key"):
         Settings()
 
 
@@ -127,7 +127,7 @@ def test_keys_of_the_variable_and_of_the_file_are_put_together(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(b"", "holds no key"), (b"\n \n", "holds no key"), (b"\xff\xfe", "cannot be read as text")]
+    ("content", "said"), [(b"", "has no key"), (b"\n \n", "holds no key"), (b"\xff\xfe", "cannot be read as text")]
 )
 def test_a_file_without_a_key_leaves_nothing_open(tmp_path: Path, content: bytes, said: str) -> None:
     file = tmp_path / "keys"

@@ -1,7 +1,9 @@
-"""How much is worked on at once: the bytes of bodies and of output tensors."""
+"""Memory for bodies and output tensors: at most `max_bytes_in_flight`, given to requests in order of arrival."""
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -14,9 +16,28 @@ if TYPE_CHECKING:
 
     from service.settings import Settings
 
+PACE_CHECK_SECONDS = 0.5
+"""Time between two checks of the pace of a body."""
+
+PACE_SECONDS = 10.0
+"""A body keeps memory for its unread part as long as it arrives fast enough to be complete within this time."""
+
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    """A request that waits for memory."""
+
+    size: int
+    held: int
+    granted: asyncio.Future[None]
+
 
 class Admission:
-    """The bytes in flight of a process, never more than `max_bytes_in_flight`."""
+    """The memory of a process for requests.
+
+    A request that does not fit waits. Requests that already hold memory come first, because they free it; a small one
+    overtakes large ones.
+    """
 
     def __init__(self, settings: Settings, gauge: Gauge) -> None:
         self.max_body_bytes = settings.max_body_bytes
@@ -25,78 +46,201 @@ class Admission:
         self.bytes = 0
         self.on_idle: Callable[[], None] = lambda: None
         """Called when no request holds memory any more."""
+        self._max_wait_seconds = settings.max_wait_seconds
         self._gauge = gauge
         self._lock = Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        # dictionaries, for their order and for fast removal
+        self._growing: dict[_Waiter, None] = {}
+        self._arriving: dict[_Waiter, None] = {}
 
-    def check(self, size: int) -> None:
-        """Raises BodyTooLarge for a body of that many bytes."""
+    @property
+    def waiting(self) -> int:
+        """The number of requests that wait for memory."""
+        return len(self._growing) + len(self._arriving)
+
+    def check_length(self, size: int) -> None:
+        """Raise BodyTooLarge for a body of that many bytes."""
         if size > self.max_body_bytes:
             raise BodyTooLarge(self.max_body_bytes)
 
-    def take(self, size: int, held: int) -> None:
-        """Counts that many bytes more for a request that holds some. Raises, and then counts nothing, TooMuchWork, Overloaded."""
-        if held + size > self.max_bytes:
-            raise TooMuchWork(self.max_bytes)
+    def try_take(self, size: int) -> bool:
+        """Take memory if there is room for it, and return whether there was. Threads may call this."""
         with self._lock:
             if self.bytes + size > self.max_bytes:
-                raise Overloaded
+                return False
             self.bytes += size
         self._gauge.inc(size)
+        return True
+
+    async def take(self, size: int, held: int) -> None:
+        """Take memory for a request that holds some, and wait for room up to `max_wait_seconds`.
+
+        Raise TooMuchWork if there can never be room, Overloaded if there is none in time.
+        """
+        if held + size > self.max_bytes:
+            raise TooMuchWork(self.max_bytes)
+        may_overtake = held or size <= self.small_bytes or not self._arriving
+        if may_overtake and self.try_take(size):
+            return
+        self._loop = asyncio.get_running_loop()
+        waiter = _Waiter(size, held, self._loop.create_future())
+        queue = self._growing if held else self._arriving
+        queue[waiter] = None
+        self._serve_waiting()
+        try:
+            async with asyncio.timeout(self._max_wait_seconds):
+                await waiter.granted
+        except BaseException as error:
+            if waiter in queue:
+                del queue[waiter]
+                self._serve_waiting()
+            elif not isinstance(error, Overloaded):
+                # the grant came together with the end of the request
+                self.give_back(size)
+            if isinstance(error, TimeoutError):
+                raise Overloaded from None
+            raise
 
     def give_back(self, size: int) -> None:
-        """Counts that many bytes less."""
+        """Free memory. Threads may call this."""
         with self._lock:
             self.bytes -= size
         self._gauge.dec(size)
+        if self._loop is not None and self.waiting:
+            self._loop.call_soon_threadsafe(self._serve_waiting)
         if not self.bytes:
             self.on_idle()
 
+    def _serve_waiting(self) -> None:
+        """Give memory to the requests that wait, in order. Behind a request that does not fit only small ones get some."""
+        blocked = False
+        for queue in (self._growing, self._arriving):
+            for waiter in list(queue):
+                is_small = waiter.size <= self.small_bytes
+                if (is_small or not blocked) and self.try_take(waiter.size):
+                    del queue[waiter]
+                    if not waiter.granted.done():
+                        waiter.granted.set_result(None)
+                blocked = blocked or (waiter in queue and not is_small)
+        if self._growing and sum(waiter.held for waiter in self._growing) >= self.bytes:
+            # no request is at work that would free memory: the newest has to
+            newest, _ = self._growing.popitem()
+            newest.granted.set_exception(Overloaded())
+
 
 class ByteReservation:
-    """What one request has of the bytes in flight: what it has sent and what is made of that, not what it announced."""
-
-    _body_bytes = 0
-    _inflated_bytes = 0
-    _bytes = 0
+    """The memory of one request: for its body before it is read, then for its tensors too."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
+        self._bytes = 0
+        self._body_bytes = 0
+        self._inflated_bytes = 0
+        self._length = 0
+        self._started = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self.small_bytes = admission.small_bytes
-        """Length up to which a body that has come as a whole is answered at once, so that it need not be counted."""
+        """Longest body that needs no reservation if it arrives as a whole, because it is answered at once."""
 
-    def check_length(self, size: int) -> None:
-        """Raises BodyTooLarge or Overloaded for a body of that many bytes, before one of them is read."""
-        admission = self._admission
-        admission.check(size)
-        if admission.bytes + size > admission.max_bytes:
-            raise Overloaded
+    async def reserve_body(self, length: int, factor: int = 1) -> None:
+        """Wait for room for a body of known length, before it is read.
 
-    def add_body(self, size: int) -> None:
-        """Adds bytes of the body. Raises BodyTooLarge, TooMuchWork, Overloaded."""
+        factor: memory that the request takes in all, in units of the body.
+
+        Raise BodyTooLarge or Overloaded.
+        """
+        self._admission.check_length(length)
+        await self._grow_to(min(factor * length, self._admission.max_bytes))
+        loop = asyncio.get_running_loop()
+        self._length, self._started = length, loop.time()
+        self._timer = loop.call_later(PACE_CHECK_SECONDS, self._check_pace)
+
+    async def add_body(self, size: int) -> None:
+        """Count bytes of the body that have arrived. Raise BodyTooLarge or Overloaded.
+
+        A body that exceeds its reservation waits for more: for all that it can need if its length is unknown.
+        """
         self._body_bytes += size
-        self._admission.check(self._body_bytes)
-        self.add(size)
+        self._admission.check_length(self._body_bytes)
+        if self._body_bytes > self._bytes:
+            is_open = not self._length and self._body_bytes > self.small_bytes
+            await self._grow_to(self._admission.max_body_bytes if is_open else self._body_bytes)
+
+    def end_body(self) -> None:
+        """Free what a body of unknown length did not need."""
+        self._stop_timer()
+        if not self._length:
+            self._shrink_to(self._body_bytes)
+
+    async def add_whole_body(self, size: int) -> None:
+        """Count a body that has arrived as a whole. Raise BodyTooLarge or Overloaded."""
+        self._admission.check_length(size)
+        self._body_bytes = size
+        await self._grow_to(size)
+
+    async def reserve_inflated(self, size: int) -> None:
+        """Wait for room for a body that is about to be decompressed. Raise Overloaded or TooMuchWork."""
+        await self._grow_to(self._body_bytes + min(size, self._admission.max_body_bytes))
 
     def add_inflated(self, size: int) -> None:
-        """Adds bytes of the body as it was before it was compressed. Raises BodyTooLarge, TooMuchWork, Overloaded."""
+        """Count bytes of the decompressed body. Raise BodyTooLarge, or Overloaded if there is no room."""
         self._inflated_bytes += size
-        self._admission.check(self._inflated_bytes)
-        self.add(size)
+        self._admission.check_length(self._inflated_bytes)
+        if not self._try_grow_to(self._body_bytes + self._inflated_bytes):
+            raise Overloaded
 
-    def add(self, size: int) -> None:
-        """Adds bytes of what is made of the body. Raises TooMuchWork, Overloaded."""
-        self._admission.take(size, self._bytes)
-        self._bytes += size
+    def needed_for(self, work_bytes: int, *, body_is_kept: bool) -> int:
+        """Return the memory for a body and its tensors.
 
-    def add_decoded(self, size: int, *, body_is_kept: bool) -> None:
-        """Adds bytes of what is made of the body, beside the body or in its place, whichever is more. Raises as `work` does.
-
-        In its place they count for no less: the text of a reply is about as long.
+        Without views of the body its memory is free before the tensors are encoded; the text is about as long.
         """
-        self.add(size if body_is_kept else max(0, size - self._bytes))
+        body = self._inflated_bytes or self._body_bytes
+        return body + work_bytes if body_is_kept else max(body, work_bytes)
+
+    def try_reserve(self, size: int) -> bool:
+        """Reserve memory in all if there is room, and return whether there was. Raise TooMuchWork."""
+        if size > self._admission.max_bytes:
+            raise TooMuchWork(self._admission.max_bytes)
+        return self._try_grow_to(size)
+
+    async def reserve(self, size: int) -> None:
+        """Wait for room for memory in all. Raise Overloaded or TooMuchWork."""
+        await self._grow_to(size)
 
     def release(self) -> None:
-        """Gives all of it back."""
-        if self._bytes:
-            self._admission.give_back(self._bytes)
-            self._bytes = 0
+        """Free all memory."""
+        self._stop_timer()
+        self._shrink_to(0)
+
+    async def _grow_to(self, size: int) -> None:
+        if size > self._bytes:
+            await self._admission.take(size - self._bytes, self._bytes)
+            self._bytes = size
+
+    def _try_grow_to(self, size: int) -> bool:
+        if size > self._bytes:
+            if not self._admission.try_take(size - self._bytes):
+                return False
+            self._bytes = size
+        return True
+
+    def _shrink_to(self, size: int) -> None:
+        if size < self._bytes:
+            excess, self._bytes = self._bytes - size, size
+            self._admission.give_back(excess)
+
+    def _check_pace(self) -> None:
+        """Free the memory for the unread part of a slow body; it must not keep others waiting."""
+        loop = asyncio.get_running_loop()
+        elapsed = loop.time() - self._started
+        if self._body_bytes < self._length * elapsed / PACE_SECONDS:
+            self._timer = None
+            self._shrink_to(self._body_bytes)
+        else:
+            self._timer = loop.call_later(PACE_CHECK_SECONDS, self._check_pace)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -8,10 +8,11 @@ from random import getrandbits
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
-from service.errors import Overloaded, ServiceError, SlowBody
+from service.errors import SlowBody
+from service.formats.compression import inflated_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from starlette.types import Receive, Scope, Send
 
@@ -47,12 +48,6 @@ class Connection(Protocol):
 
     def answer(self, send: Send, status: int, headers: Iterable[RawHeader], content: Sequence[Piece]) -> bool:
         """Send a whole reply. Return False, and send nothing, where only `send` can do it."""
-
-    def allocate(self, size: int) -> bytearray:
-        """Return a buffer whose content is not set."""
-
-    async def receive(self, body: memoryview, count: Callable[[int], None]) -> None:
-        """Fill `body` from the connection, and report each part to `count`. Return early if the client leaves."""
 
 
 class Disconnected(Exception):
@@ -111,8 +106,8 @@ class RequestContext:
         match = TRACEPARENT.fullmatch(self.headers.get(b"traceparent", b""))
         return match[1].decode() if match else None
 
-    def read_at_once(self, reservation: ByteReservation) -> bool:
-        """Read a body that has arrived as a whole, and return whether it has. Raise BodyTooLarge and Overloaded.
+    def read_at_once(self) -> bool:
+        """Read a body that has arrived as a whole, and return whether it has.
 
         A timer, as `read` needs one, costs as much as decoding a small body.
         """
@@ -120,64 +115,39 @@ class RequestContext:
         if whole is None:
             return False
         self._content, self.bytes_in = whole, len(whole)
-        if self.bytes_in > reservation.small_bytes:
-            reservation.add_body(self.bytes_in)
         return True
 
-    async def read(self, reservation: ByteReservation, seconds: float) -> None:
-        """Read the whole body.
+    async def read(self, reservation: ByteReservation, seconds: float, factor: int = 1) -> None:
+        """Read the whole body. While there is no room for it, it stays unread, and holds the client back.
+
+        factor: memory that the request takes in all, in units of the body.
 
         Raise BodyTooLarge and Overloaded before reading a byte too many, SlowBody if the body takes longer than
         `seconds`, Disconnected if the client leaves.
         """
         # Python parses at most 4,300 digits, and HTTP allows any number of leading zeros
         length = int(self.headers.get(b"content-length", b"").lstrip(b"0") or 0)
-        reservation.check_length(length)
+        if length > reservation.small_bytes:
+            await reservation.reserve_body(length, factor)
         try:
             async with timeout(seconds):
-                first, more = await self._piece()
-                if more or len(first) > reservation.small_bytes:
-                    reservation.add_body(len(first))
-                if more and length and self._connection is not None:
-                    await self._receive_rest(self._connection, first, length, reservation)
-                elif more:
-                    await self._join_rest(first, reservation)
-                else:
-                    self._content = first
+                self._content, more = await self._piece()
+                if more or self.bytes_in > reservation.small_bytes:
+                    await reservation.add_body(self.bytes_in)
+                if more:
+                    await self._read_rest(reservation)
         except TimeoutError:
             raise SlowBody(seconds) from None
+        reservation.end_body()
 
-    async def _receive_rest(
-        self, connection: Connection, first: bytes, length: int, reservation: ByteReservation
-    ) -> None:
-        """Read the rest of a body of known length into one buffer."""
-        try:
-            body = connection.allocate(length)
-        except MemoryError:
-            raise Overloaded from None
-        body[: len(first)] = first
-        self._content = body
-
-        def count(size: int) -> None:
-            self.bytes_in += size
-            try:
-                reservation.add_body(size)
-            except ServiceError:
-                # at once, because other connections are served before the error is sent
-                reservation.release()
-                raise
-
-        await connection.receive(memoryview(body)[len(first) :], count)
-        if self.bytes_in < length:
-            raise Disconnected
-
-    async def _join_rest(self, first: bytes, reservation: ByteReservation) -> None:
-        """Read the rest of a body piece by piece."""
-        self._content, more = bytearray(first), True
+    async def _read_rest(self, reservation: ByteReservation) -> None:
+        """Read the pieces of a body behind the first."""
+        pieces, more = [self._content], True
         while more:
             piece, more = await self._piece()
-            reservation.add_body(len(piece))
-            self._content += piece
+            await reservation.add_body(len(piece))
+            pieces.append(piece)
+        self._content = b"".join(pieces)
 
     async def _piece(self) -> tuple[bytes, bool]:
         """Return the next piece of the body, and whether more follow. Raise Disconnected."""
@@ -187,6 +157,10 @@ class RequestContext:
         piece: bytes = message.get("body", b"")
         self.bytes_in += len(piece)
         return piece, message.get("more_body", False)
+
+    def inflated_size(self, encoding: str) -> int:
+        """Return the size of the body after decompression, or a bound on it."""
+        return inflated_size(self._content, encoding)
 
     def take(self) -> bytes | bytearray:
         """Return the body, and forget it, so that the caller decides how long it stays in memory."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from time import perf_counter
@@ -32,6 +33,19 @@ OK = HTTPStatus.OK.value
 
 CLIENT_CLOSED_REQUEST = 499
 """Status in the log where the client left before a response."""
+
+
+@dataclass(slots=True)
+class _Job:
+    """A decoded request.
+
+    write: encodes the outputs.
+    memory: bytes that the request takes in all, 0 if it is small enough for the event loop.
+    """
+
+    request: ValidatedRequest
+    write: Write
+    memory: int
 
 
 class OperationEndpoint:
@@ -78,26 +92,36 @@ class OperationEndpoint:
         self.runtime.keys.check(context.header(b"authorization"))
         self.wire_format.check_headers(context)
         encoding = content_encoding(context.headers.get(b"content-encoding"))
-        if not context.read_at_once(reservation):
-            await context.read(reservation, self.body_seconds)
-        if encoding is not None or context.bytes_in > self.inline_bytes:
-            return await self.runtime.in_thread(context, partial(self._work, context, reservation, encoding))
-        request, write, work_bytes = self._decode(context, reservation, None)
-        if work_bytes > self.inline_bytes:
-            return await self.runtime.in_thread(context, partial(self._answer, context, request, write))
-        return self._answer(context, request, write)
+        if not context.read_at_once():
+            await context.read(reservation, self.body_seconds, self.wire_format.memory_factor(context))
+        elif context.bytes_in > reservation.small_bytes:
+            await reservation.add_whole_body(context.bytes_in)
+        if encoding is None and context.bytes_in <= self.inline_bytes:
+            job = self._decode(context, reservation, None)
+            if not job.memory:
+                return self._answer(context, job)
+        else:
+            if encoding is not None:
+                await reservation.reserve_inflated(context.inflated_size(encoding))
+            done = await self.runtime.in_thread(context, partial(self._work, context, reservation, encoding))
+            if not isinstance(done, _Job):
+                return done
+            job = done
+        await reservation.reserve(job.memory)
+        return await self.runtime.in_thread(context, partial(self._answer, context, job))
 
-    def _work(self, context: RequestContext, reservation: ByteReservation, encoding: str | None) -> Reply:
-        """Return the response to a request whose body is read. Raise ServiceError or Disconnected."""
-        request, write, _ = self._decode(context, reservation, encoding)
+    def _work(self, context: RequestContext, reservation: ByteReservation, encoding: str | None) -> Reply | _Job:
+        """Decode a request, and return its response, or the job if there is no room for its tensors.
+
+        Raise ServiceError or Disconnected.
+        """
+        job = self._decode(context, reservation, encoding)
         if context.gone:
             raise Disconnected
-        return self._answer(context, request, write)
+        return self._answer(context, job) if reservation.try_reserve(job.memory) else job
 
-    def _decode(
-        self, context: RequestContext, reservation: ByteReservation, encoding: str | None
-    ) -> tuple[ValidatedRequest, Write, int]:
-        """Return the request, the function that encodes its outputs, and the bytes of its arrays. Raise ServiceError."""
+    def _decode(self, context: RequestContext, reservation: ByteReservation, encoding: str | None) -> _Job:
+        """Decode and validate a request. Raise ServiceError."""
         start = perf_counter()
         body = context.take()
         if encoding is not None:
@@ -108,21 +132,23 @@ class OperationEndpoint:
         size.check(self.max_elements)
         # a small layer may have many logits, and a single row a large Jacobian
         work_bytes = ITEM_BYTES * max(size.logits, size.outputs)
+        memory = 0
         if work_bytes > self.inline_bytes:
-            reservation.add_decoded(work_bytes, body_is_kept=has_views(body, fields))
+            memory = reservation.needed_for(work_bytes, body_is_kept=has_views(body, fields))
         context.rows, context.elements = size.rows, size.logits
         context.stages.append((perf_counter() - start) * 1e3)
-        return request, write, work_bytes
+        return _Job(request, write, memory)
 
-    def _answer(self, context: RequestContext, request: ValidatedRequest, write: Write) -> Reply:
+    def _answer(self, context: RequestContext, job: _Job) -> Reply:
         """Execute the operation, and return the response. Raise ServiceError."""
         start = perf_counter()
+        request = job.request
         outputs = execute(self.operation, request.arguments, request.output_names)
         # the inputs are not needed any more, and may be as large as the outputs
         del request.arguments
         computed = perf_counter()
         context.stages.append((computed - start) * 1e3)
-        reply = write(outputs)
+        reply = job.write(outputs)
         context.stages.append((perf_counter() - computed) * 1e3)
         return reply
 

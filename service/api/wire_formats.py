@@ -33,6 +33,8 @@ NUMPY_FIRST = (npy.NPY, npy.NPZ, JSON)
 INFER_TYPES = (JSON, BINARY)
 """Media types of the Open Inference endpoints."""
 
+HEADER_LENGTH_NAME = HEADER_LENGTH.lower().encode()
+
 MAX_LENGTH_DIGITS = 19
 """Digits of the largest integer of 64 bits."""
 
@@ -64,6 +66,9 @@ class WireFormat(Protocol):
     def check_headers(self, context: RequestContext) -> None:
         """Raise ServiceError for a request that its headers alone rule out."""
 
+    def memory_factor(self, context: RequestContext) -> int:
+        """Return the memory that a request usually takes, in units of its body."""
+
     def decode(self, context: RequestContext, body: Body, operation: Operation) -> tuple[Fields, Write]:
         """Return the fields in a body, and the function that encodes the outputs. Raise ServiceError."""
 
@@ -82,6 +87,10 @@ class PlainFormat:
     def check_headers(self, context: RequestContext) -> None:
         """Raise UnreadableMediaType or UnwritableMediaType."""
         _plain_types(context.headers.get(b"content-type"), context.headers.get(b"accept"))
+
+    def memory_factor(self, context: RequestContext) -> int:
+        """Return 2 for NumPy files: their tensors are views of the body, and the outputs need memory beside it."""
+        return 1 if content_type(context.headers.get(b"content-type"), PLAIN_TYPES) == JSON else 2
 
     def decode(self, context: RequestContext, body: Body, operation: Operation) -> tuple[Fields, Write]:
         """Return the fields in a body, and the function that encodes the outputs. Raise ServiceError."""
@@ -127,6 +136,10 @@ class OpenInferenceFormat:
             content_type(context.headers[b"content-type"], INFER_TYPES)
         first_accepted(context.headers.get(b"accept"), INFER_TYPES)
 
+    def memory_factor(self, context: RequestContext) -> int:
+        """Return 2 for a body with binary tensors, as for a NumPy file."""
+        return 1 if HEADER_LENGTH_NAME not in context.headers else 2
+
     def decode(self, context: RequestContext, body: Body, operation: Operation) -> tuple[Fields, Write]:
         """Return the fields in a body, and the function that encodes the outputs. Raise ServiceError."""
         inference = open_inference.decode(body, _header_length(context), operation)
@@ -137,7 +150,7 @@ class OpenInferenceFormat:
 
 def _header_length(context: RequestContext) -> int | None:
     """Return the number of JSON bytes in a body, None for all of it. Raise MalformedBody."""
-    value = context.header(HEADER_LENGTH.lower().encode())
+    value = context.header(HEADER_LENGTH_NAME)
     if value is None:
         return None
     if not (value.isascii() and value.isdigit() and len(value) <= MAX_LENGTH_DIGITS):
@@ -149,7 +162,7 @@ def _write_inference(inference: Inference, operation: Operation, outputs: Mappin
     content, header_length = open_inference.encode(inference, outputs, operation)
     if header_length is None:
         return _reply(JSON, content)
-    return _reply(BINARY, content, (HEADER_LENGTH.lower().encode(), b"%d" % header_length))
+    return _reply(BINARY, content, (HEADER_LENGTH_NAME, b"%d" % header_length))
 
 
 def _reply(media_type: str, content: Sequence[Piece], *headers: RawHeader) -> Reply:

@@ -16,6 +16,16 @@ WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 PIECE_BYTES = 2**16
 
 
+MAX_RATIO = 1032
+"""Largest ratio of the size of a body after and before decompression (zlib's technical notes)."""
+
+
+def inflated_size(body: bytes | bytearray, encoding: str) -> int:
+    """Return the size of a body after decompression: the one that gzip states, or else a bound."""
+    stated = int.from_bytes(body[-4:], "little") if encoding == "gzip" else 0
+    return min(stated or MAX_RATIO * len(body), MAX_RATIO * len(body))
+
+
 def inflate(body: bytes | bytearray, encoding: str, reservation: Callable[[int], None]) -> bytearray:
     """The body as it was before it was compressed.
 

@@ -159,10 +159,10 @@ async def test_the_buckets_are_in_seconds(client: httpx.AsyncClient) -> None:
 
 
 async def test_what_is_shed_is_counted_by_operation() -> None:
-    app = application(max_bytes_in_flight=100, max_body_bytes=100)
+    app = application(max_bytes_in_flight=100, max_body_bytes=100, max_wait_seconds=0.05)
     async with connect(app) as client:
         await client.post("/softmax", content=BODY, headers=JSON)
-        app.runtime.admission.take(100, 0)
+        app.runtime.admission.try_take(100)
         await client.post("/softmax", content=BODY, headers=JSON)
         app.runtime.lifecycle.refusing = True
         await client.post("/loss", content=BODY, headers=JSON)
@@ -219,7 +219,7 @@ from tests.api.clients import BODY, JSON, application, connect
 
 async def main():
     app = application()
-    app.runtime.admission.take(5, 0)
+    app.runtime.admission.try_take(5)
     async with connect(app) as client:
         for _ in range(3):
             await client.post("/softmax", content=BODY, headers=JSON)

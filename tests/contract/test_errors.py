@@ -104,7 +104,9 @@ REQUESTS: dict[type[ServiceError], httpx.Request] = {
 CASES = {
     **{refusal: Case(request) for refusal, request in REQUESTS.items()},
     errors.TooMuchWork: Case(ask("softmax", logits=[0] * 20), NARROW),
-    errors.Overloaded: Case(ask("softmax", logits=[0]), NARROW, lambda app: app.runtime.admission.take(100, 0)),
+    errors.Overloaded: Case(
+        ask("softmax", logits=[0]), NARROW | {"max_wait_seconds": 0.05}, lambda app: app.runtime.admission.try_take(100)
+    ),
     errors.Draining: Case(
         ask("softmax", logits=[0]), before=lambda app: setattr(app.runtime.lifecycle, "refusing", True)
     ),

@@ -38,8 +38,8 @@ LARGE = request(
 
 @pytest.fixture
 def service() -> Iterator[tuple[str, int]]:
-    """A server with the limits that it has by itself, and its id."""
-    with running() as (address, process):
+    """Start a server with default settings, except that a request waits 1 s, and return its address and process id."""
+    with running("--max-wait-seconds", "1") as (address, process):
         yield address, process.pid
 
 

@@ -135,8 +135,8 @@ async def test_a_whole_body_counts_like_one_in_pieces() -> None:
 
 
 async def test_what_is_short_and_came_at_once_is_not_shut_out_by_what_is_long() -> None:
-    app = application(max_body_bytes=1000, max_bytes_in_flight=1000, inline_body_bytes=100)
-    app.runtime.admission.take(1000, 0)
+    app = application(max_body_bytes=1000, max_bytes_in_flight=1000, inline_body_bytes=100, max_wait_seconds=0.05)
+    app.runtime.admission.try_take(1000)
     short, long = request(b'{"logits": [0, 1]}', JSON), request(b'{"logits": [0, 1]}'.ljust(101), JSON)
     with serving(app) as port:
         found = await answer(port, short, long, short[:-1], short[-1:], CLOSE)

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 
 from service.formats import json_encode
-from service.server import connection
 from service.server.memory import unfilled
 from service.server.receiver import PIECE_BYTES
 from tests.api.clients import BODY, application
@@ -117,7 +116,7 @@ class TestMisfortunes:
         with serving(app) as port:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(START + LONG[:-1])
-            await until(lambda: app.runtime.admission.bytes == len(LONG) - 1)
+            await until(lambda: app.runtime.admission.bytes == len(LONG))
             writer.close()
             await until(lambda: app.runtime.admission.bytes == 0)
             assert app.runtime.lifecycle.taken == 0
@@ -132,34 +131,6 @@ class TestMisfortunes:
         assert reply.startswith(b"HTTP/1.1 408 ")
         assert b"/problems/slow-body" in reply
         assert app.runtime.admission.bytes == 0
-
-    @pytest.mark.parametrize("rest", [0, 1, PIECE_BYTES])
-    async def test_of_a_body_for_which_there_is_no_room_any_more(self, rest: int) -> None:
-        app = application(max_bytes_in_flight=2 * len(LONG), max_body_bytes=len(LONG))
-        with serving(app) as port:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(START + LONG[: PIECE_BYTES + 1])
-            await until(lambda: app.runtime.admission.bytes > PIECE_BYTES)
-            room = app.runtime.admission.max_bytes - app.runtime.admission.bytes
-            app.runtime.admission.take(room, 0)
-            async with asyncio.timeout(10):
-                writer.write(LONG[PIECE_BYTES + 1 : len(LONG) - rest])
-                assert (await reader.readline()).split()[1] == b"503"
-                await until(lambda: app.runtime.admission.bytes == room)
-                app.runtime.admission.give_back(room)
-                writer.write(LONG[len(LONG) - rest :] + SHORT)
-                assert (await reader.read()).count(b"HTTP/1.1 200 ") == 1
-            writer.close()
-
-    async def test_of_a_body_for_which_there_is_no_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def full(size: int) -> bytearray:
-            raise MemoryError(size)
-
-        with serving(application()) as port:
-            monkeypatch.setattr(connection, "unfilled", full)
-            reply = await answer(port, START + LONG, SHORT)
-        assert reply.startswith(b"HTTP/1.1 503 ")
-        assert reply.count(b"HTTP/1.1 200 ") == 1
 
 
 def test_memory_is_not_touched_before_something_comes() -> None:

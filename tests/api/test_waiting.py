@@ -1,0 +1,72 @@
+"""More large requests than fit, to a server with default settings: all wait, and all are answered."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import httpx
+import numpy as np
+import pytest
+import ssrjson
+
+from service.formats import npy
+from tests.api.clients import JSON
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CLIENTS = 8
+REQUESTS = 2
+"""Requests of each client."""
+
+
+def json_body(random: np.random.Generator) -> bytes:
+    """Return 20 MB of JSON."""
+    return ssrjson.dumps_to_bytes({"logits": random.normal(size=(1024, 1000))})
+
+
+def npy_body(random: np.random.Generator) -> bytes:
+    """Return 8 MB of .npy, which with its outputs takes 16 MB."""
+    return b"".join(npy.encode_npy(random.normal(size=(1024, 1000))))
+
+
+def single_npy_body(random: np.random.Generator) -> bytes:
+    """Return 8 MB of .npy in single precision."""
+    return b"".join(npy.encode_npy(random.normal(size=(2048, 1000)).astype(np.float32)))
+
+
+@pytest.mark.parametrize(
+    ("make", "media_type"),
+    [(json_body, "application/json"), (npy_body, npy.NPY), (single_npy_body, npy.NPY)],
+    ids=["JSON", "npy float64", "npy float32"],
+)
+async def test_eight_large_clients_are_all_answered(
+    server: str, make: Callable[[np.random.Generator], bytes], media_type: str
+) -> None:
+    body = make(np.random.default_rng(0))
+
+    async def ask() -> list[int]:
+        async with httpx.AsyncClient(base_url=server, timeout=60) as client:
+            headers = {"Content-Type": media_type}
+            query = "" if media_type == "application/json" else "?outputs=probabilities"
+            return [
+                (await client.post(f"/softmax{query}", content=body, headers=headers)).status_code
+                for _ in range(REQUESTS)
+            ]
+
+    async def ask_a_little(done: asyncio.Event) -> list[int]:
+        async with httpx.AsyncClient(base_url=server, timeout=60) as client:
+            statuses = []
+            while not done.is_set():
+                reply = await client.post("/softmax", content=b'{"logits": [0, 0]}', headers=JSON)
+                statuses.append(reply.status_code)
+                await asyncio.sleep(0.01)
+            return statuses
+
+    done = asyncio.Event()
+    small = asyncio.create_task(ask_a_little(done))
+    large = await asyncio.gather(*(ask() for _ in range(CLIENTS)))
+    done.set()
+    assert large == [[200] * REQUESTS] * CLIENTS
+    assert set(await small) == {200}
