@@ -127,7 +127,7 @@ def test_keys_of_the_variable_and_of_the_file_are_put_together(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(b"", "has no key"), (b"\n \n", "holds no key"), (b"\xff\xfe", "cannot be read as text")]
+    ("content", "said"), [(b"", "has no key"), (b"\n \n", "has no key"), (b"\xff\xfe", "cannot be read as text")]
 )
 def test_a_file_without_a_key_leaves_nothing_open(tmp_path: Path, content: bytes, said: str) -> None:
     file = tmp_path / "keys"
