@@ -96,18 +96,24 @@ class CrossEntropy(RowGradient):
     @property
     def cross_entropies(self) -> Array:
         """(n,) CE over 2**class_exponent, nats; packed unless the targets are plain."""
-        labels, is_plain = self._labels, self._targets.is_plain
-        if labels is not None:
-            if is_plain:
-                return self.softmax.surprisals_at(labels)
-            weights, surprisals = self._label_weights(), self.softmax.scaled_surprisals(labels)
-            return (surprisals if weights is None else surprisals * weights).packed()
+        if not self._targets.is_plain:
+            return self.packed_cross_entropies
+        return self._spread_cross_entropies() if self._labels is None else self.softmax.surprisals_at(self._labels)
+
+    def _spread_cross_entropies(self) -> Floats:
         softmax, effective = self.softmax, self._effective
         values = softmax.sums(product(effective, softmax.surprisals))
         if softmax.included is not None:
             values[((effective > 0.0) & ~softmax.included).any(axis=-1)] = np.inf
-        if is_plain:
-            return values
+        return values
+
+    @property
+    def packed_cross_entropies(self) -> Array:
+        """(n,) CE over 2**class_exponent, nats, packed, also where it is beyond double range."""
+        if self._labels is not None:
+            weights, of_labels = self._label_weights(), self.softmax.scaled_surprisals(self._labels)
+            return (of_labels if weights is None else of_labels * weights).packed()
+        softmax, values = self.softmax, self._spread_cross_entropies()
         if np.isfinite(values).all() and not (values < TINY).any():
             return Scaled.of(values).packed()
         surprisals = softmax.scaled_surprisals()

@@ -69,7 +69,7 @@ class RowGradient(ABC):
     @property
     def _scaled_logits_gradient(self) -> Scaled | None:
         """(n, K) dL/dz with exponents; None where doubles do."""
-        largest = largest_exponent(self.size)
+        largest = max(largest_exponent(self.size), largest_exponent(self.factor))
         if largest <= HARMLESS_EXPONENT:
             return None
         if largest <= LARGEST_EXPONENT and self.softmax.softcap is None:

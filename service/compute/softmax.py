@@ -193,7 +193,7 @@ class Softmax:
     def scaled_probabilities(self) -> Scaled:
         """Return (n, K) p with its digits where it is below double range."""
         tiny = self._tiny
-        mantissa, exponent = self.probabilities.copy(), np.zeros(tiny.shape, np.int32)
+        mantissa, exponent = np.frexp(self.probabilities)
         if tiny.any():
             totals = np.broadcast_to((1.0 + self.tail)[:, None], tiny.shape)
             mantissa[tiny], exponent[tiny] = scaled_exp(self.distances[tiny]) / totals[tiny]

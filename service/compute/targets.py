@@ -139,10 +139,8 @@ class Targets:
     def loss(self, cross_entropies: Array, log_normalizers: Array) -> Floats:
         """Return () the reduced loss, or (N,) the losses of the rows if they are not reduced.
 
-        cross_entropies: (N,) CE, and log_normalizers: (N,) l, as `CrossEntropy` gives them.
+        cross_entropies: (N,) CE, and log_normalizers: (N,) l, as `CrossEntropy` packs them.
         """
-        if self.is_plain:
-            return self._plain_loss(cross_entropies)
         losses = self._reduced(Scaled.unpacked(cross_entropies) * self.row_weights, self.scaled_denominator)
         if self.z_loss:
             squares = Scaled.unpacked(log_normalizers)
@@ -152,7 +150,8 @@ class Targets:
             )
         return losses.rounded()
 
-    def _plain_loss(self, cross_entropies: Floats) -> Floats:
+    def plain_loss(self, cross_entropies: Floats) -> Floats:
+        """Return the loss of plain targets: infinite if a row's cross-entropy is."""
         if self.reduction == "none":
             return cross_entropies
         total = np.add.reduce(cross_entropies)

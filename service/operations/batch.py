@@ -52,6 +52,21 @@ class Batch:
         is_unscaled = arguments.temperature == 1.0 and arguments.softcap is None
         return self.logits.dtype == np.float32 and self.logits.shape[1] > SHORT_ROW and is_unscaled
 
+    def loss(self, cross_entropies: Array, log_normalizers: Array) -> Floats:
+        """Return the reduced loss, as `Targets.loss`."""
+        assert self.targets is not None
+        if not self.targets.is_plain:
+            return self.targets.loss(cross_entropies, log_normalizers)
+        loss = self.targets.plain_loss(cross_entropies)
+        if self.targets.reduction != "mean" or loss < np.inf:
+            return loss
+        # A row's loss is beyond double range, the mean perhaps not.
+        quantities: Mapping[str, Callable[[Rows], Array]] = {
+            "packed": lambda rows: rows.cross_entropy.packed_cross_entropies
+        }
+        packed = evaluate(self.rows, self.logits.shape, quantities)["packed"]
+        return self.targets.loss(packed, log_normalizers)
+
     def weights_gradient(self, gradient: Floats) -> Floats:
         """Return (K, D) dL/dW, given dL/dz (N, K)."""
         assert self.inputs is not None

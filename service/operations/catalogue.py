@@ -199,7 +199,7 @@ LOSS_OUTPUTS = (
         ((), ROWS),
         "The reduced loss, a number, nats; with reduction none a loss per row, shape (...).",
         depends_on=("cross_entropies", "log_normalizers"),
-        reduce=lambda batch, cross_entropies, log_normalizers: batch.targets.loss(cross_entropies, log_normalizers),
+        reduce=lambda batch, cross_entropies, log_normalizers: batch.loss(cross_entropies, log_normalizers),
         needs=("targets",),
     ),
     Output(

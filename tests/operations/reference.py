@@ -101,6 +101,11 @@ class Reference:
         """(N,) l = log sum exp u."""
         return self._log(self.exponentials.sum(axis=-1))
 
+    @property
+    def log1p_tail(self) -> Array:
+        """(N,) l - max u."""
+        return self.log_normalizer - self.u.max(axis=-1)
+
     @cached_property
     def entropy(self) -> Array:
         """(N,) -sum p log p."""
@@ -133,7 +138,9 @@ class Reference:
     def a(self) -> Array:
         """(N, K) Effective targets."""
         t = (np.arange(self.K) == self.labels[:, None]).astype(int) if self.labelled else self.exact(self.targets)
-        return self.w * ((1 - self.eps) * t + self.eps / self.K)
+        included = self.logits != -self.mp.inf
+        smoothed = np.where(included, self.eps / np.maximum(included.sum(axis=-1, keepdims=True), 1), 0)
+        return self.w * ((1 - self.eps) * t + smoothed)
 
     @cached_property
     def A(self) -> Array:  # noqa: N802 - the letter of the formula

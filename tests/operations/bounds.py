@@ -1,0 +1,146 @@
+"""The table of bounds on the error of every output, as in docs/accuracy.md, and how much of them an answer uses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from service.arrays import Array, Floats
+    from tests.operations.reference import Reference
+
+UNIT = 2.0**-53
+
+SMALLEST = 2.0**-1074
+
+LARGEST = float(np.finfo(np.float64).max)
+
+FARTHEST = 750.0
+"""Distance in nats from which on exp(-distance) is 0."""
+
+
+class Case(NamedTuple):
+    """The exact outputs of a request, and the B of each class, (N, K), in units."""
+
+    exact: Reference
+    bounds: Floats
+
+    @property
+    def own(self) -> Floats:
+        """(N, K) B of a class and of the class it is compared with: the top one, for that one the next."""
+        order = np.argsort(self.bounds, axis=1, kind="stable")
+        compared = np.take_along_axis(self.bounds, order[:, :1], axis=1).repeat(self.bounds.shape[1], axis=1)
+        if self.bounds.shape[1] > 1:
+            np.put_along_axis(compared, order[:, :1], np.take_along_axis(self.bounds, order[:, 1:2], axis=1), axis=1)
+        return self.bounds + compared
+
+    @property
+    def largest(self) -> Floats:
+        """(N, 1) Largest B of a row's classes that matter."""
+        return np.max(self.own, axis=1, keepdims=True)
+
+
+def case(exact: Reference) -> Case:
+    """Return the bounds of a request: 8 + g |z - max z| / T, with g = 8 with a softcap, 1 for a power of two, else 2."""
+    logits = exact.logits
+    temperature = float(exact.T)
+    gaps = (logits.max(axis=1, keepdims=True) - logits) / exact.T
+    distances = np.array([[min(float(gap), FARTHEST) for gap in row] for row in gaps])
+    growth = 8.0 if exact.softcap is not None else 1.0 if np.frexp(temperature)[0] == 0.5 else 2.0
+    return Case(exact, 8.0 + growth * distances)
+
+
+def used(actual: Array, exact: Any, allowed: Any) -> float:
+    """Return the largest error over what is allowed, in units of 2**-53 of a scale.
+
+    A value beyond double range must be infinite, one that is at least normal must not be 0.
+    """
+    actual, exact = np.atleast_1d(actual), np.atleast_1d(np.asarray(exact, object))
+    allowed = np.broadcast_to(np.asarray(allowed, object), exact.shape)
+    sizes = np.abs(exact)
+    beyond = sizes > LARGEST * (1 + 2.0**-48)
+    assert (np.isinf(actual) | ~beyond).all(), "finite although the truth overflows"
+    assert not np.isnan(actual).any()
+    assert (actual[(sizes > 2.0**-1022) & (sizes > allowed * UNIT)] != 0.0).all(), "0 although the truth is normal"
+    held = sizes <= LARGEST * (1 - 2.0**-40)
+    errors = np.abs(exact[held] - actual[held]) / (allowed[held] * UNIT + 8 * SMALLEST)
+    return float(max(errors, default=0.0))
+
+
+def terms_of_gradient(each: Case) -> Array:
+    """(N, K) A p + a and the part of the z-loss, scaled as the gradient."""
+    exact = each.exact
+    share, z_share = exact.shares
+    penalty = 2 * exact.z_loss * np.abs(exact.log_normalizer)[:, None] * exact.probabilities * z_share
+    return np.abs(exact.s[:, None]) * ((exact.A * exact.probabilities + exact.a) * share + penalty) / exact.T
+
+
+def of_loss_terms(each: Case) -> Any:
+    """Sum over the rows of s a |log p| with the B of its class, and of the z-loss."""
+    exact = each.exact
+    share, z_share = exact.shares
+    terms = np.abs(exact.s[:, None]) * times(exact.a, -exact.log_probabilities) * (each.own + 16) * share
+    penalty = np.abs(exact.s) * exact.z_loss * exact.log_normalizer**2 * 64 * z_share
+    rows = terms.sum(axis=1) + penalty
+    return rows if exact.reduction == "none" else rows.sum()
+
+
+def times(weights: Array, values: Array) -> Array:
+    """Return weights * values with 0 * inf = 0."""
+    return np.where(weights == 0, weights, np.where(weights == 0, 0, values) * weights)
+
+
+def size(values: Array) -> Array:
+    """Return the absolute values."""
+    return np.abs(np.asarray(values, object))
+
+
+def of_temperature_gradient(each: Case) -> Any:
+    """Sum of the sizes of the terms g v / T with their B."""
+    exact = each.exact
+    v = np.where(exact.probabilities == 0, 0, exact.u)
+    depth = 16 + np.log2(max(len(v), 1))
+    slopes = terms_of_gradient(each) if exact.vectors is None else of_vector_terms(each)
+    return (times(slopes, np.abs(v)) * (each.own + depth)).sum()
+
+
+def of_vector_terms(each: Case) -> Array:
+    """(N, K) p_i sum_j p_j |u_i - u_j| / T."""
+    exact = each.exact
+    assert exact.vectors is not None
+    spread = np.abs(exact.vectors[:, :, None] - exact.vectors[:, None, :])
+    return exact.probabilities * (spread * exact.probabilities[:, None, :]).sum(axis=2) / exact.T
+
+
+def of_curvature(each: Case) -> Array:
+    """(N, K, K) B_i + B_j + 16 of the terms of the Jacobian."""
+    exact, own = each.exact, each.own
+    p = exact.probabilities
+    terms = p[:, :, None] * (np.eye(exact.K, dtype=int) + p[:, None, :])
+    diagonal = np.eye(exact.K, dtype=int) * (p * (1 - p))[:, :, None]
+    terms = np.where(np.eye(exact.K, dtype=bool), diagonal, terms)
+    slopes = 1 if isinstance(exact.slopes, int) else np.abs(exact.slopes)[:, None, :]
+    bent = 0 if exact.softcap is None else 4 * np.abs(exact.logits / exact.softcap)[:, None, :]
+    return terms * (own[:, :, None] + own[:, None, :] + 16 + bent) / exact.T * slopes
+
+
+BOUNDS: dict[str, Callable[[Case], Any]] = {
+    "probabilities": lambda each: each.own * each.exact.probabilities,
+    "log_probabilities": lambda each: each.own * size(each.exact.log_probabilities),
+    "log_normalizer": lambda each: 4 * (np.abs(each.exact.u.max(axis=1)) + each.exact.log1p_tail),
+    "entropy": lambda each: (each.own + 8).max(axis=1) * each.exact.entropy,
+    "loss": of_loss_terms,
+    "logits_gradient": lambda each: (
+        (each.own + 16) * of_vector_terms(each)
+        if each.exact.vectors is not None
+        else each.own * terms_of_gradient(each)
+    ),
+    "temperature_gradient": of_temperature_gradient,
+    "targets_gradient": lambda each: (each.own + 8) * size(each.exact.targets_gradient),
+    "jacobian": of_curvature,
+    "denominator": lambda each: 16 * size(each.exact.denominator),
+}
+"""What each output may be off, in units of 2**-53."""

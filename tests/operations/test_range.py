@@ -1,0 +1,223 @@
+"""Requests from the whole range of doubles, and laws of the scale of their weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from tests.operations.support import answer, assert_no_nan, assert_same, full_answer
+
+if TYPE_CHECKING:
+    from tests.operations.strategies import Request
+
+ANY = st.floats(allow_nan=False, allow_infinity=False)
+NOT_NEGATIVE = st.floats(0.0, allow_infinity=False)
+POSITIVE = st.floats(5e-324, allow_infinity=False)
+
+GENERATOR = np.random.default_rng(11)
+
+moderate = settings(max_examples=200, deadline=None)
+
+
+@st.composite
+def anywhere(draw: st.DrawFn) -> Request:
+    """Return a request of any operation with numbers of any size."""
+    count, classes = draw(st.integers(1, 3)), draw(st.integers(1, 4))
+    request: Request = {"temperature": draw(POSITIVE)}
+    if draw(st.booleans()):
+        request["softcap"] = draw(POSITIVE)
+    if draw(st.booleans()):
+        small = st.floats(-1e100, 1e100)
+        request["inputs"] = draw(arrays(np.float64, (count, 2), elements=small))
+        request["weights"] = draw(arrays(np.float64, (classes, 2), elements=small))
+        request["bias"] = draw(arrays(np.float64, (classes,), elements=ANY))
+        request["learning_rate"] = draw(ANY)
+    else:
+        logits = draw(arrays(np.float64, (count, classes), elements=ANY))
+        excluded = draw(arrays(np.bool_, (count, classes)))
+        excluded[:, 0] = False
+        request["logits"] = np.where(excluded, -np.inf, logits)
+    kind = draw(st.sampled_from(["labels", "soft", "vector"]))
+    if kind == "vector":
+        return request | {"probabilities_gradient": draw(arrays(np.float64, (count, classes), elements=ANY))}
+    if kind == "labels":
+        request["targets"] = draw(arrays(np.int64, count, elements=st.integers(0, classes - 1)))
+    else:
+        request["targets"] = draw(arrays(np.float64, (count, classes), elements=NOT_NEGATIVE))
+    optional = {
+        "class_weights": arrays(np.float64, (classes,), elements=NOT_NEGATIVE),
+        "sample_weights": arrays(np.float64, (count,), elements=NOT_NEGATIVE),
+        "label_smoothing": st.floats(0.0, 0.99),
+        "z_loss": NOT_NEGATIVE,
+    }
+    request |= draw(st.fixed_dictionaries({}, optional=optional))
+    reductions: list[Request] = [{}, {"reduction": "sum"}, {"reduction": "none"}]
+    return request | draw(st.sampled_from(reductions) | NOT_NEGATIVE.map(lambda value: {"denominator": value}))
+
+
+@given(anywhere())
+@moderate
+def test_finite_input_anywhere_gives_no_nan(request: Request) -> None:
+    assert_no_nan(full_answer("gradient", **request))
+
+
+def weighted(**options: Any) -> Request:
+    """Return a labelled batch with weights."""
+    return {
+        "logits": GENERATOR.normal(scale=3.0, size=(40, 7)),
+        "targets": GENERATOR.integers(7, size=40),
+        "sample_weights": GENERATOR.random(40),
+        "class_weights": GENERATOR.random(7),
+        "temperature": 0.7,
+        **options,
+    }
+
+
+OPTIONS: dict[str, Request] = {
+    "labels": weighted(),
+    "z-loss": weighted(z_loss=0.1),
+    "smoothed": weighted(label_smoothing=0.1),
+    "probabilities": weighted(targets=GENERATOR.random((40, 7))),
+}
+
+
+@pytest.mark.parametrize("power", [-1000, -300, 1, 300, 1000])
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_scaled_sample_weights_change_no_bit_of_a_mean(kind: str, power: int) -> None:
+    request = {**OPTIONS[kind], "outputs": ["loss", "logits_gradient", "temperature_gradient"]}
+    scaled = {**request, "sample_weights": np.ldexp(request["sample_weights"], power)}
+    assert_same(answer("gradient", **scaled), answer("gradient", **request))
+
+
+@pytest.mark.parametrize("power", [-1000, -300, 1, 300, 1000])
+@pytest.mark.parametrize("kind", ["labels", "smoothed"])
+def test_scaled_class_weights_change_no_bit_of_a_mean(kind: str, power: int) -> None:
+    request = {**OPTIONS[kind], "outputs": ["loss", "logits_gradient", "temperature_gradient"]}
+    scaled = {**request, "class_weights": np.ldexp(request["class_weights"], power)}
+    assert_same(answer("gradient", **scaled), answer("gradient", **request))
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_duplicated_rows_change_a_mean_only_by_rounding(kind: str) -> None:
+    request = OPTIONS[kind]
+    twice = {
+        name: np.concatenate([value, value]) if np.shape(value)[:1] == (40,) else value
+        for name, value in request.items()
+    }
+    once, doubled = (answer("gradient", **each, outputs=["loss", "temperature_gradient"]) for each in (request, twice))
+    for name, value in once.items():
+        np.testing.assert_allclose(doubled[name], value, rtol=1e-14)
+
+
+@pytest.mark.parametrize("classes", [1, 3, 7, 8, 63, 64, 65, 1000])
+def test_padding_by_masked_classes_changes_no_bit(classes: int) -> None:
+    generator = np.random.default_rng(classes)
+    logits = generator.normal(scale=5.0, size=(6, classes))
+    targets = generator.random((6, classes))
+    places = np.sort(generator.permutation(classes + 9)[:classes])
+    padded, padded_targets = np.full((6, classes + 9), -np.inf), np.zeros((6, classes + 9))
+    padded[:, places], padded_targets[:, places] = logits, targets
+    names = ["probabilities", "log_probabilities", "log_normalizer", "entropy", "loss", "logits_gradient"]
+    names += ["temperature_gradient", "row_losses"]
+    for options in ({}, {"label_smoothing": 0.1, "z_loss": 0.1, "temperature": 0.3}):
+        request: Request = {**options, "outputs": names}
+        plain = answer("gradient", logits=logits, targets=targets, **request)
+        masked = answer("gradient", logits=padded, targets=padded_targets, **request)
+        for name in ("probabilities", "log_probabilities", "logits_gradient"):
+            masked[name] = masked[name][:, places]
+        assert_same(masked, plain)
+
+
+@pytest.mark.parametrize(("features", "classes"), [(1, 1), (3, 5), (64, 10), (100, 130)])
+def test_a_row_of_a_layer_does_not_know_its_batch(features: int, classes: int) -> None:
+    generator = np.random.default_rng(features)
+    inputs = generator.normal(size=(70, features))
+    layer = {"weights": generator.normal(size=(classes, features)), "bias": generator.normal(size=classes)}
+    names = ["logits", "probabilities", "inputs_gradient"]
+    request = {**layer, "reduction": "none", "outputs": names}
+    targets = generator.integers(classes, size=70)
+    together = answer("gradient", inputs=inputs, targets=targets, **request)
+    for row in (0, 1, 31, 32, 63, 69):
+        alone = answer("gradient", inputs=inputs[row], targets=int(targets[row]), **request)
+        assert_same(alone, {name: values[row] for name, values in together.items()})
+
+
+@pytest.mark.parametrize("count", [1000, 100_000])
+def test_sums_over_many_equal_rows_keep_their_digits(count: int) -> None:
+    row: Request = {
+        "inputs": np.array([[0.3, 0.7]]),
+        "weights": [[0.1, 0.2], [0.5, -0.3], [0.9, 0.4]],
+        "bias": [0.1, 0, 0],
+    }
+    names = ["weights_gradient", "bias_gradient", "temperature_gradient"]
+    one = answer("gradient", **row, targets=[1], reduction="sum", outputs=names)
+    rows = row | {"inputs": np.repeat(row["inputs"], count, axis=0), "targets": [1] * count}
+    many = answer("gradient", **rows, reduction="sum", outputs=names)
+    for name, values in one.items():
+        np.testing.assert_allclose(many[name], values * count, rtol=32 * 2.0**-53)
+
+
+EXTREMES: dict[str, tuple[Request, str, Any]] = {
+    "mean of two losses near the end of the range": (
+        {"logits": [[1.7e308, 0.0]] * 2, "targets": [1, 1]},
+        "loss",
+        1.7e308,
+    ),
+    "weights whose sum overflows": (
+        {"logits": [[0.0, 0.0]] * 2, "targets": [1, 1], "sample_weights": [1.7e308, 1.7e308]},
+        "loss",
+        np.log(2.0),
+    ),
+    "products of weights that underflow": (
+        {"logits": [[0.0, 0.0]], "targets": [1], "sample_weights": [1e-200], "class_weights": [1e-200, 1e-200]},
+        "loss",
+        np.log(2.0),
+    ),
+    "a tiny loss with a large weight": (
+        {"logits": [[690.0, 0.0]], "targets": [0], "sample_weights": [1e300], "reduction": "sum"},
+        "loss",
+        1e300 * np.exp(-690.0),
+    ),
+    "a loss below the range with a large weight": (
+        {"logits": [[800.0, 0.0]], "targets": [0], "sample_weights": [1e300], "reduction": "sum"},
+        "loss",
+        1e300 * np.exp(-400.0) * np.exp(-400.0),
+    ),
+    "a probability below the range over a small temperature": (
+        {"logits": [7.6e-28, 0.0], "targets": 0, "temperature": 1e-30},
+        "logits_gradient",
+        [-np.exp(-380.0) * 1e30 * np.exp(-380.0), np.exp(-380.0) * 1e30 * np.exp(-380.0)],
+    ),
+    "a label beyond the range": (
+        {"logits": [1e308, -1e308], "targets": 1, "temperature": 1e-10},
+        "temperature_gradient",
+        -np.inf,
+    ),
+    "tiny logits under a tiny softcap": (
+        {"logits": [1e-308, 0.0], "temperature": 1e-308, "softcap": 1e308, "targets": 0},
+        "probabilities",
+        [1 / (1 + np.exp(-1.0)), 1 / (1 + np.exp(1.0))],
+    ),
+    "spread mass": (
+        {"logits": [0.0] * 1000, "probabilities_gradient": [1.0] + [0.0] * 999},
+        "logits_gradient",
+        [(1 - 1e-3) * 1e-3] + [-1e-6] * 999,
+    ),
+    "many subnormal exponentials": (
+        {"logits": [0.0] + [-719.8] * 9999, "targets": 0},
+        "loss",
+        np.exp(-359.9) * 9999 * np.exp(-359.9),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+def test_a_result_in_range_is_right_beyond_the_range(name: str) -> None:
+    request, output, expected = EXTREMES[name]
+    actual = answer("gradient", **request, outputs=[output])[output]
+    np.testing.assert_allclose(actual, expected, rtol=2e-13)
