@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
+from tests.browser.playground import open_page
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -53,6 +55,13 @@ def page(browser: Browser) -> Iterator[Page]:
         yield page
         # Chromium reports error responses of the API in the console; tests cause them on purpose.
         assert [said for said in complaints if not said.startswith("Failed to load resource")] == []
+
+
+@pytest.fixture
+def data(page: Page, server: str) -> Page:
+    """A page that shows the data view of the playground."""
+    open_page(page, server, "#data")
+    return page
 
 
 @pytest.fixture(scope="session")

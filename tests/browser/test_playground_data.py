@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.playground import drop, evaluate, npy, npz, open_page, output, show, written
+from tests.browser.playground import drop, evaluate, npy, npz, output, show, written
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,13 +22,6 @@ if TYPE_CHECKING:
 RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.integers(10, size=2000)
 LOGITS = RANDOM.normal(size=(2000, 10)) * 3 + 6 * (np.arange(10) == LABELS[:, None])
-
-
-@pytest.fixture
-def data(page: Page, server: str) -> Page:
-    """The data view."""
-    open_page(page, server, "#data")
-    return page
 
 
 def rows_of(page: Page, name: str) -> Locator:
@@ -200,6 +193,23 @@ def test_work_that_takes_long_can_be_cancelled(data: Page) -> None:
     expect(data.locator("#progress-label")).to_be_hidden()
     expect(data.locator("#problem-data")).to_be_hidden()
     data.unroute("**/loss?*")
+    data.get_by_role("button", name="made-up").click()
+    expect(data.locator("#results")).to_contain_text("2,000 × 10")
+
+
+def test_reading_a_large_file_can_be_cancelled(data: Page) -> None:
+    data.evaluate("""() => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File(["1,2,3,4,5,6,7,8,9,10\\n".repeat(1_000_000)], "large.csv"));
+      document.querySelector("#logits-drop").dispatchEvent(new DragEvent("drop", { dataTransfer, cancelable: true }));
+    }""")
+    data.get_by_role("button", name="Show", exact=True).click()
+    expect(data.locator("#progress-text")).to_have_text("Reading")
+    expect(data.locator("#progress")).to_have_attribute("max", "1000000")
+    data.get_by_role("button", name="Cancel").click()
+    expect(data.locator("#progress-label")).to_be_hidden()
+    expect(data.locator("#results")).to_be_hidden()
+    expect(data.locator("#data-view .problem:not(:empty)")).to_have_count(0)
     data.get_by_role("button", name="made-up").click()
     expect(data.locator("#results")).to_contain_text("2,000 × 10")
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.playground import drop, evaluate, npy, npz, open_page, output, show, type_into
+from tests.browser.playground import drop, evaluate, npy, npz, output, show, type_into
 
 if TYPE_CHECKING:
     import httpx
@@ -77,13 +77,6 @@ REFUSED_LABELS = [
     ("table.npy", npy(np.zeros((2, 3))), "targets"),
     ("complex.npy", npy(np.zeros(2, dtype=complex)), "targets"),
 ]
-
-
-@pytest.fixture
-def data(page: Page, server: str) -> Page:
-    """The data view."""
-    open_page(page, server, "#data")
-    return page
 
 
 @pytest.mark.parametrize("form", TYPED)

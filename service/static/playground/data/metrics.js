@@ -8,14 +8,19 @@ export function metrics({ probabilities, predictions, labels, classes, rows }, l
   const bins = Array.from({ length: BINS }, () => ({ rows: 0, confidence: 0, accuracy: 0 }));
   let [squares, inTop] = [0, 0];
   for (let row = 0; row < rows; row++) {
-    const own = probabilities.subarray(row * classes, (row + 1) * classes);
-    const [label, prediction] = [labels[row], predictions[row]];
-    squares += 1 - 2 * own[label] + own.reduce((sum, p) => sum + p * p, 0);
-    // Ties go to the lower class, as in the prediction.
-    inTop += own.reduce((above, p, i) => above + (p > own[label] || (p === own[label] && i < label)), 0) < TOP;
-    const bin = bins[Math.min(BINS - 1, Math.max(0, Math.ceil(own[prediction] * BINS) - 1))];
+    const [start, label, prediction] = [row * classes, labels[row], predictions[row]];
+    const [own, confidence] = [probabilities[start + label], probabilities[start + prediction]];
+    let above = 0;
+    for (let i = 0; i < classes; i++) {
+      const p = probabilities[start + i];
+      squares += (p - (i === label)) ** 2;
+      // Ties go to the lower class, as in the prediction.
+      above += p > own || (p === own && i < label);
+    }
+    inTop += above < TOP;
+    const bin = bins[Math.min(BINS - 1, Math.max(0, Math.ceil(confidence * BINS) - 1))];
     bin.rows += 1;
-    bin.confidence += own[prediction];
+    bin.confidence += confidence;
     bin.accuracy += prediction === label;
   }
   for (const bin of bins.filter((each) => each.rows)) {

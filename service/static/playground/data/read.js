@@ -14,19 +14,20 @@ const LABELS = ["targets", "labels", "target", "label", "y", "y_true"];
 /**
  * Return { logits, targets, classNames, rowNames } of the sources: .npy files as buffers, and names where the text has
  * them. Each source is a File, or a Blob of text. Labels beside the logits are used unless there are separate ones.
+ * `pause(done, total)` is awaited now and then.
  */
-export async function readDataset(logitsSource, labelsSource) {
-  const dataset = await readLogits(await readContent(logitsSource, "logits"));
+export async function readDataset(logitsSource, labelsSource, pause) {
+  const dataset = await readLogits(await readContent(logitsSource, "logits"), pause);
   if (labelsSource) dataset.targets = await readLabels(await readContent(labelsSource, "labels"), dataset.classNames);
   return dataset;
 }
 
-async function readLogits({ npy, npz, text }) {
+async function readLogits({ npy, npz, text }, pause) {
   if (npy) return { logits: npy };
   if (npz) return readNamedArrays(npz);
   if (!text) throw new Unreadable("logits", "There are no logits yet. Paste some, or drop a file.");
   if (/^[[{]/.test(text)) return readJsonLogits(parseJson(text, "logits"));
-  const { rows, classes, values, labels, classNames, rowNames } = readTable(text);
+  const { rows, classes, values, labels, classNames, rowNames } = await readTable(text, pause);
   return {
     logits: writeNpy([rows, classes], values),
     targets: labels && encodeLabels(labels, classNames),

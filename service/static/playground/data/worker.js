@@ -42,8 +42,14 @@ onmessage = async ({ data: { id, name, argument, key } }) => {
 
 /** Read sources (none for made-up rows), evaluate them and return what the page shows. */
 async function load({ logits, labels, base }, tell, signal) {
-  tell({ text: "Reading" });
-  const next = logits ? await readDataset(logits, labels) : madeUp();
+  // Other messages, such as a request to cancel, arrive while the worker pauses.
+  const pause = async (done, total) => {
+    tell({ text: "Reading", done, total });
+    await new Promise((resolve) => setTimeout(resolve));
+    signal.throwIfAborted();
+  };
+  await pause();
+  const next = logits ? await readDataset(logits, labels, pause) : madeUp();
   signal.throwIfAborted();
   next.base = base;
   const evaluation = await evaluate(next, 1, tell, signal);
