@@ -93,7 +93,7 @@ def create_app(settings: Settings | None = None, lifespan: Lifespan[Service] | N
     app.include_router(health_router(runtime.settings))
     app.include_router(metrics_router(runtime))
     app.include_router(open_inference_router)
-    add_pages(app)
+    add_pages(app, runtime.settings)
     app.add_exception_handler(HTTPException, problems.handle_http_exception)  # type: ignore[arg-type]
     app.add_exception_handler(ServiceError, problems.handle_error)
     app.add_exception_handler(Exception, problems.handle_error)

@@ -1,6 +1,6 @@
-"""python -m tests.contract.document: writes openapi/openapi.json as the application has it.
+"""python -m tests.contract.document: write both documents of openapi/ as the application has them.
 
-With --release, openapi/released.json too: what the next documents are compared with.
+With --release, write openapi/released.json too, with which later documents are compared.
 """
 
 from __future__ import annotations
@@ -12,20 +12,33 @@ from pathlib import Path
 from typing import Any
 
 from service.api.app import create_app
+from service.api.openapi.typed import typed_document
 from service.settings import Settings
 
 COMMITTED = Path(__file__).parents[2] / "openapi" / "openapi.json"
 
+TYPED = COMMITTED.with_name("typed.json")
+
 RELEASED = COMMITTED.with_name("released.json")
 
 
+def written(document: dict[str, Any]) -> str:
+    """Return a document as text."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
 def current() -> str:
-    """The OpenAPI document of this code, as text."""
-    return json.dumps(create_app(Settings()).openapi(), indent=2, ensure_ascii=False) + "\n"
+    """Return the OpenAPI document of this code, as text."""
+    return written(create_app(Settings()).openapi())
+
+
+def current_typed() -> str:
+    """Return the document for code generators, as text."""
+    return written(typed_document(Settings()))
 
 
 def same(left: Any, right: Any) -> bool:
-    """Are two JSON values the same, but for the last digits, in which one machine's exp differs from another's?"""
+    """Return whether two JSON values are equal, except for last digits: machines differ in exp."""
     if isinstance(left, float) and isinstance(right, float):
         return isclose(left, right, rel_tol=1e-14)
     if isinstance(left, dict) and isinstance(right, dict):
@@ -38,3 +51,4 @@ def same(left: Any, right: Any) -> bool:
 if __name__ == "__main__":
     for path in [COMMITTED, RELEASED] if "--release" in sys.argv else [COMMITTED]:
         path.write_text(current(), encoding="utf-8")
+    TYPED.write_text(current_typed(), encoding="utf-8")

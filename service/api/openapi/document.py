@@ -59,6 +59,8 @@ For logits `z` of `K` classes, temperature `T` and targets `t`:
   `Allow`.
 """
 
+FORMATS = {"number": "double", "integer": "int64"}
+
 TAGS = [
     {"name": "operations", "description": "Softmax, its cross-entropy, and the gradient of the cross-entropy."},
     {"name": "open-inference", "description": "The same operations for clients of inference servers (KServe V2)."},
@@ -88,6 +90,7 @@ def _build(app: FastAPI, settings: Settings) -> dict[str, Any]:
     names = [operation.name for operation in OPERATIONS]
     schemas["Model"] = {"type": "string", "enum": names, "description": "The name of a model."}
     _remove_titles(schemas)
+    _add_formats(schemas)
     security: list[dict[str, list[str]]] = [{BEARER: []}] if settings.keys else [{}, {BEARER: []}]
     paths = {f"/{operation.name}": {"post": _operation(operation, settings)} for operation in OPERATIONS}
     paths |= openapi["paths"]
@@ -120,12 +123,28 @@ def _remove_titles(schemas: dict[str, Any]) -> None:
             field.pop("title", None)
 
 
+def _add_formats(node: Any) -> None:
+    """Add the format of every number: a generator takes it for a float of 32 bits otherwise."""
+    if isinstance(node, list):
+        for each in node:
+            _add_formats(each)
+    elif isinstance(node, dict):
+        for each in node.values():
+            _add_formats(each)
+        kind = node.get("type")
+        # a field may have the name "type", too
+        if isinstance(kind, str) and kind in FORMATS:
+            node.setdefault("format", FORMATS[kind])
+
+
 def _operation(operation: Operation, settings: Settings) -> dict[str, Any]:
     """Return the description of a plain endpoint."""
     name = operation.name.title()
     request = dict.fromkeys(PLAIN_TYPES, BINARY)
-    request[JSON] = {"schema": schema(f"{name}Request"), "examples": examples.requests(operation)}
-    reply = request | {JSON: {"schema": schema(f"{name}Reply"), "examples": examples.replies(operation)}}
+    request[JSON] = {"schema": schema(f"{name}Request"), "examples": examples.requests(operation.examples)}
+    reply = request | {
+        JSON: {"schema": schema(f"{name}Reply"), "examples": examples.replies(operation, operation.examples)}
+    }
     responses = {"200": {"content": reply}, **error_responses(404, 405)}
     for status, refused in examples.refusals(operation, settings, PLAIN_TYPES).items():
         media = PROBLEM["content"][MEDIA_TYPE]

@@ -15,9 +15,9 @@ from service.operations import OPERATIONS, execute, request_size
 from service.schemas.requests import request_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from service.operations.spec import Operation
+    from service.operations.spec import Example, Operation
     from service.settings import Settings
 
 Examples = dict[str, dict[str, Any]]
@@ -47,15 +47,15 @@ INFERENCES: dict[str, dict[str, Any]] = {
 """Infer requests by model."""
 
 
-def requests(operation: Operation) -> Examples:
-    """Return the valid requests of an operation."""
-    return {each.name: {"summary": each.summary, "value": each.request} for each in operation.examples}
+def requests(shown: Iterable[Example]) -> Examples:
+    """Return valid requests of an operation."""
+    return {example.name: {"summary": example.summary, "value": example.request} for example in shown}
 
 
-def replies(operation: Operation) -> Examples:
+def replies(operation: Operation, shown: Iterable[Example]) -> Examples:
     """Return the responses to `requests`."""
     return {
-        each.name: {"summary": each.summary, "value": _answer(operation, each.request)} for each in operation.examples
+        example.name: {"summary": example.summary, "value": _answer(operation, example.request)} for example in shown
     }
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import FileResponse
+from starlette.responses import FileResponse, JSONResponse
 from starlette.staticfiles import StaticFiles
+
+from service.api.openapi.typed import typed_document
 
 if TYPE_CHECKING:
     import os
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.requests import Request
     from starlette.responses import Response
+
+    from service.settings import Settings
 
 STATIC = Path(__file__).parents[2] / "static"
 
@@ -63,8 +68,15 @@ class Files(StaticFiles):
         return response
 
 
-def add_pages(app: FastAPI) -> None:
-    """Add GET /docs and GET /playground, and the files of both."""
+def add_pages(app: FastAPI, settings: Settings) -> None:
+    """Add /openapi/typed.json, and the pages /docs and /playground with their files."""
+
+    @cache
+    def typed() -> dict[str, Any]:
+        return typed_document(settings)
+
+    async def typed_json(_: Request) -> Response:
+        return JSONResponse(typed())
 
     async def docs(_: Request) -> Response:
         return FileResponse(STATIC / "docs.html", headers=DOCS_HEADERS)
@@ -72,6 +84,7 @@ def add_pages(app: FastAPI) -> None:
     async def playground(_: Request) -> Response:
         return FileResponse(PLAYGROUND / "index.html", headers=PLAYGROUND_HEADERS)
 
+    app.add_route("/openapi/typed.json", typed_json, include_in_schema=False)
     app.add_route("/docs", docs, include_in_schema=False)
     app.mount("/static", Files(STATIC, {"X-Content-Type-Options": "nosniff"}))
     app.add_route("/playground", playground, include_in_schema=False)
