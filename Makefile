@@ -149,6 +149,7 @@ test-nginx: .venv-deploy/done ## restart two replicas behind nginx under load
 alerts: ## check the alert rules with promtool
 	@$(call need,promtool,prometheus)
 	promtool check rules deploy/prometheus/alerts.yaml
+	promtool test rules tests/deploy/alerts.yaml
 
 SUITE ?= sid
 FRESH_PYTHON ?= python3

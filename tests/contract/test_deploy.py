@@ -11,12 +11,16 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.api.observability.metrics import SECONDS
 from tests.api.clients import BODY, JSON, application, connect
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana" / "dashboard.json").read_text(encoding="utf-8"))
 ALERTS: dict[str, Any] = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yaml").read_text(encoding="utf-8"))
-RULES: list[dict[str, Any]] = [rule for group in ALERTS["groups"] for rule in group["rules"]]
+EVERY_RULE: list[dict[str, Any]] = [rule for group in ALERTS["groups"] for rule in group["rules"]]
+RULES = [rule for rule in EVERY_RULE if "alert" in rule]
+RECORDED = {rule["record"] for rule in EVERY_RULE if "record" in rule}
+"""Names that the recording rules give to their results."""
 
 SCRAPED = {"job", "instance"}
 """Labels that Prometheus itself adds to what it scrapes."""
@@ -26,9 +30,9 @@ OWN = {"up"}
 
 
 def expressions() -> list[str]:
-    """Every query of the dashboard and of the alerts."""
+    """Return every query of the dashboard and of the rules."""
     panels = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
-    return [*panels, *(rule["expr"] for rule in RULES)]
+    return [*panels, *(rule["expr"] for rule in EVERY_RULE)]
 
 
 def metrics(expression: str) -> set[str]:
@@ -36,7 +40,7 @@ def metrics(expression: str) -> set[str]:
     bare = re.sub(r'"[^"]*"', '""', expression)
     without_groups = re.sub(r"\bby \([^)]*\)", "", bare)
     without_labels = re.sub(r"\{[^}]*\}|\[[^\]]*\]", "", without_groups)
-    return set(re.findall(r"[a-z_][a-z_0-9]*\b(?!\s*\()", without_labels))
+    return set(re.findall(r"[a-z_][a-z_0-9:]*\b(?!\s*\()", without_labels)) - {"and", "or"}
 
 
 def labels(expression: str) -> set[str]:
@@ -70,8 +74,8 @@ async def test_a_query_asks_for_metrics_and_labels_that_are_exported(
 ) -> None:
     named = metrics(expression)
     assert named
-    assert named - OWN <= set(exported)
-    known = SCRAPED.union(*(exported[name] for name in named - OWN))
+    assert named - OWN - RECORDED <= set(exported)
+    known = SCRAPED.union(*(exported[name] for name in named - OWN - RECORDED))
     assert labels(expression) <= known
 
 
@@ -101,11 +105,28 @@ def test_what_an_alert_says_is_whole() -> None:
         assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
         assert re.fullmatch(r"SoftmaxService[A-Z]\w+", rule["alert"])
         assert rule["labels"]["severity"] in {"warning", "critical"}
-        assert set(rule["annotations"]) == {"summary", "description"}
+        assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
         # Prometheus fills in only labels that the query leaves
         for label in re.findall(r"\$labels\.(\w+)", str(rule["annotations"])):
             assert label in SCRAPED | labels(rule["expr"])
     assert len({rule["alert"] for rule in RULES}) == len(RULES)
+
+
+def test_every_recorded_name_is_used_or_of_a_window() -> None:
+    used = set().union(*(metrics(rule["expr"]) for rule in RULES))
+    assert {name for name in RECORDED - used if not name.endswith("3d")} == set()
+    assert len(RECORDED) == len([rule for rule in EVERY_RULE if "record" in rule])
+    for rule in EVERY_RULE:
+        if "record" in rule:
+            window = re.search(r"\d+[mhd]$", rule["record"])
+            assert window is not None
+            assert set(re.findall(r"\[(\w+)\]", rule["expr"])) == {window.group()}
+
+
+async def test_the_latency_goal_is_an_edge_of_a_bucket(exported: dict[str, set[str]]) -> None:
+    assert exported
+    edges = {float(edge) for rule in EVERY_RULE for edge in re.findall(r'le="([^"]+)"', rule["expr"])}
+    assert edges == {1.0} <= set(SECONDS)
 
 
 def test_the_panels_of_the_dashboard_do_not_cover_each_other() -> None:
