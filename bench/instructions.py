@@ -5,24 +5,25 @@ The counts do not depend on the load of the machine. They do depend on the build
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from service.api.app import create_app
-from service.api.context import EXTENSION
 from service.formats import json_decode, json_encode
 from service.operations import OPERATIONS, execute, request_size
 from service.schemas.requests import request_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from starlette.types import Message
 
 BODY = b'{"logits": [[0.1, 0.2, 0.3, 1, 2, 3, 4, 5, 6, 7]]}'
 
@@ -61,30 +62,20 @@ def steps() -> dict[str, Callable[[], object]]:
     }
 
 
-class Connection:
-    """A connection on which a whole request has arrived."""
-
-    def whole(self, _: object) -> bytearray:
-        """Return the body."""
-        return bytearray(BODY)
-
-    def answer(self, *_: object) -> bool:
-        """Accept the reply."""
-        return True
-
-
 def everything() -> Callable[[], object]:
-    """Return a function that runs the application on one request, without a server or an event loop."""
+    """Return a function that asks the application, without a server."""
     app = create_app()
+    loop = asyncio.new_event_loop()
 
-    async def unasked(*_: object) -> NoReturn:
-        raise AssertionError
+    async def receive() -> Message:
+        return {"type": "http.request", "body": BODY, "more_body": False}
+
+    async def send(_: Message) -> None:
+        pass
 
     def ask() -> None:
         scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/softmax", "query_string": b""}
-        scope |= {"headers": HEADERS, "extensions": {EXTENSION: Connection()}}
-        with suppress(StopIteration):
-            app(scope, unasked, unasked).send(None)
+        loop.run_until_complete(app({**scope, "headers": HEADERS}, receive, send))
 
     return ask
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from difflib import get_close_matches
 from importlib import import_module
 
-import uvicorn
 from pydantic import ValidationError
-from uvicorn.config import STARTUP_FAILURE
 
-from service.server.config import PROGRAM, configuration
+from service.server.config import PROGRAM, check_certificate
+from service.server.server import serve
 from service.server.supervisor import Supervisor
 from service.settings import Settings
 
@@ -28,17 +26,10 @@ def main() -> None:
     warn_of_unknown_variables()
     if settings.tracing:
         check_tracing()
-    config = configuration(settings)
-    # the server shuts down in good order, then passes the signal on
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
+    check_certificate(settings)
     if settings.workers > 1:
-        Supervisor(config, settings).run()
-        return
-    server = uvicorn.Server(config)
-    server.run()
-    if not server.started:
-        sys.exit(STARTUP_FAILURE)
+        sys.exit(Supervisor(settings).run())
+    serve(settings)
 
 
 def check_tracing() -> None:

@@ -76,9 +76,6 @@ class ServiceError(Exception):
 class MalformedHeader(ServiceError):
     """The request is not HTTP/1.1, or its head is too long."""
 
-    def __init__(self, max_bytes: int) -> None:
-        super().__init__(f"Send HTTP/1.1, with a first line and headers of at most {max_bytes} bytes.")
-
 
 class InvalidHost(ServiceError):
     """The Host header is missing, repeated or invalid."""

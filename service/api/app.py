@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from service.api import problems
+from service.api.context import REJECTION, RequestContext
 from service.api.middleware import RequestIdMiddleware
 from service.api.openapi.document import document
 from service.api.routes.health import health_router
@@ -24,7 +25,7 @@ from service.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 EXPOSED = ("X-Request-ID", "Server-Timing", "Retry-After", "Inference-Header-Content-Length")
 """Response headers that a page of another origin may read."""
@@ -36,13 +37,12 @@ class Service(FastAPI):
     They would double the time of a row of ten classes. With tracing no request skips them: FastAPI makes the spans.
     """
 
-    def __init__(self, runtime: Runtime, lifespan: Lifespan[Service] | None = None) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         settings = runtime.settings
         super().__init__(
             docs_url=None,
             redoc_url=None,
             redirect_slashes=False,
-            lifespan=lifespan,
             telemetry={
                 "tracing": settings.tracing,
                 "auto_configure": settings.tracing,
@@ -68,10 +68,19 @@ class Service(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or the start and the end of the application."""
-        if scope["type"] == "http":
-            await self.serve(scope, receive, send)
-        else:
+        if scope["type"] != "http":
             await super().__call__(scope, receive, send)
+        elif REJECTION in scope.get("extensions", ()):
+            await self._reject(scope, receive, send)
+        else:
+            await self.serve(scope, receive, send)
+
+    async def _reject(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that the server rejects."""
+        context = RequestContext(scope, receive, send, self.runtime.lifecycle)
+        problem = problems.problem_response(scope["extensions"][REJECTION], context.request_id)
+        await context.reply(problem.status, problem.headers, (problem.body,))
+        self.runtime.record(context)
 
     def serve(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve an operation directly, and any other path as FastAPI does."""
@@ -84,10 +93,10 @@ class Service(FastAPI):
         return (app or self.others)(scope, receive, send)
 
 
-def create_app(settings: Settings | None = None, lifespan: Lifespan[Service] | None = None) -> Service:
+def create_app(settings: Settings | None = None) -> Service:
     """Return the application. Settings come from the environment unless they are given."""
     runtime = Runtime(settings or Settings())
-    app = Service(runtime, lifespan)
+    app = Service(runtime)
     app.state.lifecycle = runtime.lifecycle
     app.openapi = partial(document, app, runtime.settings)  # type: ignore[method-assign]
     app.include_router(health_router(runtime.settings))

@@ -6,7 +6,7 @@ import re
 from asyncio import timeout
 from random import getrandbits
 from time import perf_counter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from service.errors import SlowBody
 from service.formats.compression import inflated_size
@@ -36,18 +36,11 @@ TIMINGS = [", ".join(f"{stage};dur=%.3f" for stage in STAGES[:count]).encode() f
 
 RawHeader = tuple[bytes, bytes]
 
-EXTENSION = "softmax.connection"
-"""Name of the Connection among the extensions of an ASGI scope."""
+REJECTION = "softmax.rejection"
+"""ASGI extension: the error that the application answers a request with, because the server rejects it."""
 
-
-class Connection(Protocol):
-    """Shortcuts that a server may offer beside ASGI, for bodies and replies."""
-
-    def whole(self, receive: Receive) -> bytearray | None:
-        """Return the body that `receive` would give, if all of it has arrived; None otherwise."""
-
-    def answer(self, send: Send, status: int, headers: Iterable[RawHeader], content: Sequence[Piece]) -> bool:
-        """Send a whole reply. Return False, and send nothing, where only `send` can do it."""
+PIECES = "softmax.pieces"
+"""ASGI extension: the server accepts any bytes-like object as a body, not only bytes."""
 
 
 class Disconnected(Exception):
@@ -79,7 +72,6 @@ class RequestContext:
         self._receive = receive
         self._send = send
         self._lifecycle = lifecycle
-        self._connection: Connection | None = scope.get("extensions", {}).get(EXTENSION)
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         if len(self.headers) < len(scope["headers"]):
             self.headers = _joined(scope["headers"])
@@ -105,17 +97,6 @@ class RequestContext:
         """The trace id that the client sent (https://www.w3.org/TR/trace-context), None without one."""
         match = TRACEPARENT.fullmatch(self.headers.get(b"traceparent", b""))
         return match[1].decode() if match else None
-
-    def read_at_once(self) -> bool:
-        """Read a body that has arrived as a whole, and return whether it has.
-
-        A timer, as `read` needs one, costs as much as decoding a small body.
-        """
-        whole = None if self._connection is None else self._connection.whole(self._receive)
-        if whole is None:
-            return False
-        self._content, self.bytes_in = whole, len(whole)
-        return True
 
     async def read(self, reservation: ByteReservation, seconds: float, factor: int = 1) -> None:
         """Read the whole body. While there is no room for it, it stays unread, and holds the client back.
@@ -180,20 +161,13 @@ class RequestContext:
         headers = [*headers, (b"content-length", b"%d" % self.bytes_out), *self.reply_headers()]
         if self.bytes_out > SHORT_REPLY_BYTES:
             await self._send_long(status, headers, content)
-        elif not self._answered_directly(status, headers, content):
+        else:
             await self._send({"type": "http.response.start", "status": status, "headers": headers})
             await self._send({"type": "http.response.body", "body": b"".join(content)})
 
-    def _answered_directly(self, status: int, headers: Iterable[RawHeader], content: Sequence[Piece]) -> bool:
-        """Send a short response past ASGI if the server offers it, and return whether it was sent."""
-        if self._connection is None or self._lifecycle.leaving:
-            return False
-        return self._connection.answer(self._send, status, headers, content)
-
     async def _send_long(self, status: int, headers: Iterable[RawHeader], content: Sequence[Piece]) -> None:
         """Send a long response, and return when the client has read most of it: until then it is in flight."""
-        if self._connection is None:
-            # other servers may accept bytes only
+        if PIECES not in self._scope.get("extensions", ()):
             content = (b"".join(content),)
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         for piece in content:

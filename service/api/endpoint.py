@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -14,6 +15,7 @@ from service.api.admission import ByteReservation
 from service.api.context import Disconnected, RequestContext
 from service.api.negotiation import content_encoding
 from service.api.problems import problem_response
+from service.errors import Draining
 from service.formats.compression import inflate
 from service.operations import execute, request_size
 from service.schemas.requests import request_model
@@ -77,6 +79,11 @@ class OperationEndpoint:
             await context.reply(OK, reply.headers, reply.content)
         except Disconnected:
             context.status = CLIENT_CLOSED_REQUEST
+        except asyncio.CancelledError:
+            # the time for a graceful shutdown is over
+            problem = problem_response(Draining(), context.request_id)
+            await context.reply(problem.status, problem.headers, (problem.body,))
+            raise
         except Exception as error:  # noqa: BLE001  the response says what a client may know, and the log has the rest
             problem = problem_response(error, context.request_id, self.wire_format.invalid_status)
             await context.reply(problem.status, problem.headers, (problem.body,))
@@ -92,10 +99,7 @@ class OperationEndpoint:
         self.runtime.keys.check(context.header(b"authorization"))
         self.wire_format.check_headers(context)
         encoding = content_encoding(context.headers.get(b"content-encoding"))
-        if not context.read_at_once():
-            await context.read(reservation, self.body_seconds, self.wire_format.memory_factor(context))
-        elif context.bytes_in > reservation.small_bytes:
-            await reservation.add_whole_body(context.bytes_in)
+        await context.read(reservation, self.body_seconds, self.wire_format.memory_factor(context))
         if encoding is None and context.bytes_in <= self.inline_bytes:
             job = self._decode(context, reservation, None)
             if not job.memory:

@@ -1,154 +1,310 @@
-"""uvicorn's HTTP protocol, which in addition waits for no client for ever and reads no endless header."""
+"""HTTP/1.1 on one connection: one request at a time, within limits of time and memory."""
 
 from __future__ import annotations
 
-import re
+import asyncio
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
-
-from service.api.context import EXTENSION, new_request_id
-from service.api.problems import problem_response
-from service.errors import MalformedHeader
-from service.server.connection import Connection
-from service.server.receiver import Receiver
-from service.server.transport import HalfClosingTransport
+from service.api.context import PIECES, REJECTION
+from service.errors import MalformedHeader, Overloaded, ServiceError
+from service.server.body import ChunkedBody, FixedLengthBody
+from service.server.cycle import RequestCycle
+from service.server.flow import UnreadBytes, bytes_in_kernel, read_buffer
+from service.server.head import HEAD_END, RequestHead, check_start, parse_head
 
 if TYPE_CHECKING:
-    import asyncio
-    from asyncio import TimerHandle
+    import uvicorn
+    from uvicorn.server import ServerState
 
-UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
+    from service.formats import Piece
 
-MAX_HEADER_BYTES = 2**16
-"""Bytes of the longest head of a request: its first line and its headers."""
+JOINED_BYTES = 2**16
+"""Longest response that is copied into one piece, for one system call instead of two."""
+
+MAX_UNREAD_BYTES = 2**24
+"""Bytes of unfinished heads, waiting requests and untaken bodies that all connections of a process may hold."""
+
+SMALL_UNREAD_BYTES = 2**12
+"""Bytes that a connection may hold in any case: an ordinary request that arrives in pieces."""
 
 
-class BoundedProtocol(HttpToolsProtocol):
-    """Closes a connection that for `timeout_keep_alive` sends no request, or takes nothing of a reply.
+class HttpProtocol(asyncio.BufferedProtocol):
+    """uvicorn's `http` protocol: parses requests, runs the application, and writes the responses in order.
 
-    uvicorn itself does so only between two requests. The time of a body is `service.api.context`'s business.
+    Requests that the client sends ahead stay unparsed until the response before them is complete. The connection is
+    closed if the client makes no progress for `timeout_keep_alive` seconds while it is the client's turn. While the
+    application reads a body, the time limit is the application's.
     """
 
-    transport: HalfClosingTransport  # type: ignore[assignment]
-    patience: TimerHandle | None = None
-    head_bytes: int | None = None
-    """Bytes of a head after the piece that it began in, in which it is negative; None outside of one."""
-    piece_bytes = 0
-    """Bytes of the latest piece that came."""
-    sending = False
-    """Is the client in the middle of a request?"""
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        unread: UnreadBytes | None = None,
+    ) -> None:
+        self._app = config.loaded_app
+        self._server = server_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self._scope = {
+            "type": "http",
+            "asgi": {"version": config.asgi_version, "spec_version": "2.3"},
+            "root_path": config.root_path,
+            "extensions": {PIECES: {}},
+        }
+        self._app_state = app_state
+        self._transport: asyncio.Transport
+        self._has_tls = False
+        self._cycle: RequestCycle | None = None
+        self._body: FixedLengthBody | ChunkedBody
+        # a client sends mostly the same head, which is parsed once
+        self._head_data, self._head = b"", RequestHead()
+        self._unread = b""
+        self._unread_by_all = unread or UnreadBytes()
+        self._counted_bytes = 0
+        self._is_reading = True
+        self._ignores_input = False
+        self._client_ended = False
+        self.write_paused = False
+        self._writable = asyncio.Event()
+        self._client_timeout = config.timeout_keep_alive
+        self._client_turn_since: float | None = None
+        self._unsent_bytes = 0
+        self._timer: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Waits for the first request."""
-        super().connection_made(HalfClosingTransport(transport, self))  # type: ignore[arg-type]  # it does what uvicorn asks of one
-        receiver = Receiver(self)
-        self.extensions: dict[str, Any] = {EXTENSION: Connection(self, receiver)}
-        transport.set_protocol(receiver)
-        self.wait()
+        """Wait for the first request."""
+        self._transport = transport
+        self._server.connections.add(self)  # type: ignore[arg-type]  # uvicorn only calls `shutdown`
+        self._has_tls = transport.get_extra_info("sslcontext") is not None
+        self._scope["scheme"] = "https" if self._has_tls else "http"
+        self._scope["server"] = transport.get_extra_info("sockname")[:2]
+        self._scope["client"] = transport.get_extra_info("peername")[:2]
+        self._client_turn_since = self._loop.time()
+        self._timer = self._loop.call_later(self._client_timeout, self._check_timeout)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Waits for nothing any more, and keeps nothing of a body: what refers to each other is only freed in a while."""
-        self._stop_waiting()
-        super().connection_lost(exc)
-        self.extensions.clear()
-        if self.cycle is not None:
-            self.cycle.body.clear()
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # as asyncio has it
+        """Tell the application, and let go of it: a reference cycle would outlive the connection."""
+        self._server.connections.discard(self)
+        self._timer.cancel()
+        if self._cycle is not None:
+            self._cycle.disconnect()
+            self._cycle = None
+        self._ignore_input()
+        self.resume_writing()
 
-    def data_received(self, data: bytes) -> None:
-        """Reads on, and waits for the rest of what does not hold a whole request."""
-        if self.transport.half_closed:
-            return
-        if not self.sending:
-            data = _without_upgrade(data)
-        self.piece_bytes = len(data)
-        super().data_received(data)
-        if self.head_bytes is not None:
-            self.head_bytes += len(data)
-            if self.head_bytes > MAX_HEADER_BYTES:
-                self.send_400_response("")
-        self._look()
-
-    def on_message_begin(self) -> None:
-        """A head begins."""
-        super().on_message_begin()
-        self.scope["extensions"] = self.extensions
-        self.sending, self.head_bytes = True, -self.piece_bytes
-
-    def on_headers_complete(self) -> None:
-        """It ends. Raises MalformedHeader if it was too long after all."""
-        in_pieces, self.head_bytes = (self.head_bytes or 0) >= 0, None
-        if (in_pieces or self.piece_bytes > MAX_HEADER_BYTES) and len(self.url) + sum(
-            [len(name) + len(value) for name, value in self.headers]
-        ) > MAX_HEADER_BYTES:
-            raise MalformedHeader(MAX_HEADER_BYTES)
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        """The request ends."""
-        self.sending = False
-        super().on_message_complete()
-
-    def skip(self, came: memoryview, *, whole: bool) -> None:
-        """Goes on behind a part of a body that somebody else received: the end of it, or a part within."""
-        if whole:
-            # the old one waits for a body
-            self.parser = httptools.HttpRequestParser(self)
-            self.on_message_complete()
+    def shutdown(self) -> None:
+        """Close the connection, after the response in progress."""
+        if self._cycle is None or self._cycle.response_complete:
+            self._transport.close()
         else:
-            self.parser.feed_data(came)
-            self.cycle.body.clear()
+            self._cycle.keep_alive = False
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return memory for the next read."""
+        del sizehint
+        return read_buffer.long if self._cycle is not None and self._cycle.is_waiting else read_buffer.short
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take the bytes that were read."""
+        if not self._ignores_input:
+            self._advance(self._unread + read_buffer.long[:nbytes])
+
+    def eof_received(self) -> bool:
+        """Return whether to keep the connection open: the client may have closed its sending side only."""
+        self._client_ended = True
+        cycle = self._cycle
+        is_answering = cycle is not None and cycle.body_complete and not cycle.response_complete
+        return is_answering and not self._has_tls
 
     def pause_writing(self) -> None:
-        """Waits for the client to take what it was sent."""
-        super().pause_writing()
-        self._look()
+        """Wait for the client to take what it was sent."""
+        self.write_paused = True
+        self._writable.clear()
+        self._update()
 
     def resume_writing(self) -> None:
-        """It was taken."""
-        super().resume_writing()
-        self._look()
+        """Go on writing."""
+        self.write_paused = False
+        self._writable.set()
+        self._update()
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuses what is not HTTP, or too much of it, as any other mistake is refused."""
-        del msg
-        request_id = new_request_id()
-        status, headers, body = problem_response(MalformedHeader(MAX_HEADER_BYTES), request_id)
-        headers += [
-            (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", request_id.encode()),
-            (b"connection", b"close"),
-        ]
-        lines = [b": ".join(header) for header in headers]
-        self.transport.write(STATUS_LINE[status] + b"\r\n".join((*lines, b"", body)))
-        self.transport.close()
+    def _advance(self, data: bytes) -> None:
+        """Give the request in progress its bytes, and start the next one once it is answered."""
+        while data and not self._ignores_input:
+            if self._cycle is None:
+                rest = self._read_head(data)
+            elif not self._cycle.body_complete:
+                rest = self._read_body(self._cycle, data)
+            else:
+                break
+            if len(rest) == len(data):
+                break
+            data = rest
+        if self._ignores_input:
+            return
+        if data and not self._unread and self._cycle is None:
+            # a head begins
+            self._client_turn_since = None
+        self._unread = data
+        self._update()
+        if self._is_over_limit(data):
+            self._fail(Overloaded())
 
-    def _look(self) -> None:
-        """Is it the client's turn?"""
-        answering = self.cycle is not None and not self.cycle.response_complete
-        if self.flow.write_paused or (self.sending and not answering):
-            self.wait()
+    def _read_head(self, data: bytes) -> bytes:
+        """Start the request that `data` begins with, and return the rest. Return all of it if the head is incomplete."""
+        data = data.lstrip(b"\r\n")
+        end = data.find(HEAD_END) + len(HEAD_END)
+        try:
+            if end < len(HEAD_END):
+                check_start(data)
+                return data
+            if data[:end] != self._head_data:
+                self._head = parse_head(data[:end])
+                self._head_data = data[:end]
+        except MalformedHeader as error:
+            self._fail(error)
+            return b""
+        rest = data[end:]
+        self._start(self._head, Overloaded() if self._is_over_limit(rest) else None)
+        return rest
+
+    def _start(self, head: RequestHead, error: ServiceError | None = None) -> None:
+        """Run the application for a request; with `error` it only rejects the request."""
+        self._body = ChunkedBody() if head.content_length is None else FixedLengthBody(head.content_length)
+        self._cycle = RequestCycle(self, head, self._server.default_headers)
+        self._cycle.body_complete = self._body.is_complete
+        path = head.path.decode("ascii")
+        scope: dict[str, Any] = {
+            **self._scope,
+            "http_version": head.http_version,
+            "method": head.method,
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": head.path,
+            "query_string": head.query,
+            "headers": list(head.headers),
+            "state": self._app_state.copy(),
+        }
+        if error is not None:
+            scope["extensions"] = {REJECTION: error}
+        task = self._loop.create_task(self._cycle.run(self._app, scope))
+        self._server.tasks.add(task)
+        task.add_done_callback(self._server.tasks.discard)
+
+    def _read_body(self, cycle: RequestCycle, data: bytes) -> bytes:
+        """Give the request its part of `data`, and return the rest."""
+        try:
+            piece, rest = self._body.split(data)
+        except MalformedHeader as error:
+            self._fail(error)
+            return b""
+        cycle.add_body(piece, is_last=self._body.is_complete)
+        if cycle.response_complete and cycle.body_complete:
+            self._end_request()
+        return rest
+
+    def _fail(self, error: ServiceError) -> None:
+        """Answer the client's mistake, unless a response is due before; read nothing behind it."""
+        self._ignore_input()
+        if self._cycle is None:
+            self._start(RequestHead(), error)
+            return
+        self._cycle.fail_body(error)
+        if self._cycle.response_complete:
+            self._close()
+
+    def write(self, *pieces: Piece) -> None:
+        """Write to the client."""
+        if self._transport.is_closing():
+            return
+        if sum(map(len, pieces)) <= JOINED_BYTES:
+            pieces = (b"".join(pieces),)
+        for piece in pieces:
+            if piece:
+                self._transport.write(piece)
+
+    async def drain(self) -> None:
+        """Wait until the client has taken most of what was written."""
+        await self._writable.wait()
+
+    def body_taken(self) -> None:
+        """Read on, after the application took what had arrived of the body."""
+        self._update()
+
+    def abort(self) -> None:
+        """Close the connection without sending the rest."""
+        self._transport.abort()
+
+    def response_completed(self) -> None:
+        """Go on to the next request."""
+        if self._cycle is None:
+            return
+        if not self._cycle.keep_alive:
+            self._close()
+        elif self._cycle.body_complete:
+            self._end_request()
+            if self._unread:
+                self._advance(self._unread)
+        self._update()
+
+    def _end_request(self) -> None:
+        self._cycle = None
+        self._client_turn_since = None
+
+    def _close(self) -> None:
+        """Close the connection after the last response."""
+        self._ignore_input()
+        if self._client_ended or not self._transport.can_write_eof():
+            self._transport.close()
+        elif not self._transport.is_closing():
+            # closing both sides resets a connection on which the client still sends, and the response is lost
+            self._transport.write_eof()
+
+    def _ignore_input(self) -> None:
+        self._ignores_input = True
+        self._unread = b""
+        self._update()
+
+    def _is_over_limit(self, data: bytes) -> bool:
+        """Return whether `data` is too much to be held, because of what all connections hold."""
+        return self._unread_by_all.total > MAX_UNREAD_BYTES and len(data) > SMALL_UNREAD_BYTES
+
+    def _update(self) -> None:
+        """Count what is unread, and start or stop reading and the client timeout, after any change."""
+        cycle = self._cycle
+        unread_bytes = len(self._unread) + (0 if cycle is None else cycle.unread_bytes)
+        self._unread_by_all.total += unread_bytes - self._counted_bytes
+        self._counted_bytes = unread_bytes
+        if self._transport.is_closing():
+            return
+        if cycle is None or cycle.response_complete:
+            has_enough, is_clients_turn = False, True
+            if self._client_ended:
+                self._close()
+        elif cycle.body_complete:
+            has_enough, is_clients_turn = bool(self._unread), self.write_paused
         else:
-            self._stop_waiting()
+            has_enough, is_clients_turn = cycle.unread_bytes > 0 and not cycle.is_waiting, self.write_paused
+        if has_enough is self._is_reading:
+            self._is_reading = not has_enough
+            (self._transport.pause_reading if has_enough else self._transport.resume_reading)()
+        if not is_clients_turn:
+            self._client_turn_since = None
+        elif self._client_turn_since is None:
+            self._client_turn_since = self._loop.time()
 
-    def wait(self) -> None:
-        """Closes the connection unless something comes of it in time."""
-        if self.patience is None:
-            self.patience = self.loop.call_later(self.timeout_keep_alive, self.transport.abort)
-
-    def _stop_waiting(self) -> None:
-        if self.patience is not None:
-            self.patience.cancel()
-            self.patience = None
-
-
-def _without_upgrade(data: bytes) -> bytes:
-    """The head of a request that asks for no other protocol, which a server may ignore: RFC 9110, 7.8.
-
-    Java's HttpClient asks for HTTP/2 in this way; the parser would take its body for that.
-    """
-    end = data.find(b"\r\n\r\n")
-    if UPGRADE.search(data, 0, end) is None:
-        return data
-    return UPGRADE.sub(b"\r\nX-Upgrade:", data[:end]) + data[end:]
+    def _check_timeout(self) -> None:
+        """Close the connection if the client made no progress for too long."""
+        now = self._loop.time()
+        since = now if self._client_turn_since is None else self._client_turn_since
+        unsent_bytes = self._transport.get_write_buffer_size() + bytes_in_kernel(self._transport)
+        if now - since >= self._client_timeout:
+            if not unsent_bytes or unsent_bytes == self._unsent_bytes:
+                self._transport.abort()
+                return
+            since = self._client_turn_since = now
+        self._unsent_bytes = unsent_bytes
+        self._timer = self._loop.call_at(since + self._client_timeout, self._check_timeout)

@@ -1,57 +1,176 @@
-"""Several processes that answer on one socket: one that dies or hangs is replaced."""
+"""Several workers that accept connections on one socket: one that dies or hangs is replaced."""
 
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
+import signal
+import sys
 import tempfile
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from prometheus_client.multiprocess import mark_process_dead
-from uvicorn.supervisors import Multiprocess
+from uvicorn.config import STARTUP_FAILURE
 
 from service.api.observability.metrics import SHARED
+from service.server.config import PROGRAM, configuration
+from service.server.server import ALL_LEAVE, EXIT_SECONDS, serve
 
 if TYPE_CHECKING:
-    import uvicorn
+    from socket import socket
 
     from service.settings import Settings
 
 log = logging.getLogger("service")
 
 TICK_SECONDS = 0.1
-LEAVE_SECONDS = 5
-"""How much longer than a process may take to leave it is waited for."""
+
+HUNG_SECONDS = 15
+"""Seconds without a sign of life after which a worker is replaced."""
+
+_spawn = multiprocessing.get_context("spawn")
 
 
-class Supervisor(Multiprocess):
-    """uvicorn's supervisor, which besides adds up the metrics of its processes and does not wait for ever for one to leave."""
+class Worker:
+    """A process that serves.
 
-    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
-        super().__init__(config, sockets=[config.bind_socket()])
-        self.leave_seconds = settings.graceful_shutdown_seconds + LEAVE_SECONDS
+    is_ready: it accepts connections. leave_by: when it is killed, unless it has left.
+    """
 
-    def run(self) -> None:
-        """Returns when all processes have left."""
-        with tempfile.TemporaryDirectory(prefix="softmax-metrics-") as folder:
-            os.environ[SHARED] = folder
-            super().run()
+    def __init__(self, settings: Settings, socket: socket) -> None:
+        self._pipe, theirs = _spawn.Pipe()
+        self.process = _spawn.Process(target=serve, args=(settings, socket, theirs))
+        self.process.start()
+        theirs.close()
+        self._heard_at = time.monotonic()
+        self.is_ready = False
+        self.leave_by = float("inf")
 
-    def keep_subprocess_alive(self) -> None:
-        """Replaces what has died, and takes its requests out of those in flight."""
-        before = {process.pid for process in self.processes}
-        super().keep_subprocess_alive()
-        for pid in before - {process.pid for process in self.processes}:
-            mark_process_dead(pid)
+    def listen(self) -> None:
+        """Read its signs of life. Kill it if there were none for too long, or if it has not left in time."""
+        with suppress(OSError, EOFError):
+            while self._pipe.poll():
+                self._pipe.recv_bytes()
+                self._heard_at = time.monotonic()
+                self.is_ready = True
+        if time.monotonic() > min(self.leave_by, self._heard_at + HUNG_SECONDS):
+            self.process.kill()
 
-    def join_all(self) -> None:
-        """Waits for the processes to leave. A second signal, or too long a wait, ends those that are left."""
-        deadline = time.monotonic() + self.leave_seconds
-        self.signal_queue.clear()
-        while any(process.process.is_alive() for process in self.processes):
-            if self.signal_queue or time.monotonic() > deadline:
-                for process in self.processes:
-                    process.process.kill()
-            time.sleep(TICK_SECONDS)
-        super().join_all()
+    def leave(self, seconds: float, *, all_leave: bool) -> None:
+        """Tell it to leave within that time. all_leave: no other worker stays."""
+        self.leave_by = min(self.leave_by, time.monotonic() + seconds)
+        if all_leave:
+            with suppress(OSError):
+                self._pipe.send_bytes(ALL_LEAVE)
+        else:
+            self.process.terminate()
+
+
+class Supervisor:
+    """Starts workers, and replaces them: SIGHUP replaces all, one after the other; SIGTERM and SIGINT end them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._socket = configuration(settings).bind_socket()
+        self._workers: list[Worker] = []
+        self._retired: list[Worker] = []
+        self._to_replace: list[Worker] = []
+        self._outgoing: Worker | None = None
+        self._signals: list[int] = []
+        self._is_leaving = False
+        self._leave_seconds = settings.graceful_shutdown_seconds - EXIT_SECONDS / 2
+        self._exit_code = 0
+
+    def run(self) -> int:
+        """Return the exit code when all workers have left."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, lambda number, _: self._signals.append(number))
+        try:
+            folder = tempfile.TemporaryDirectory(prefix="softmax-metrics-")
+        except OSError:
+            sys.exit(
+                f"{PROGRAM}: workers: metrics need a folder for temporary files; set TMPDIR to one that is writable"
+            )
+        with folder as os.environ[SHARED]:
+            self._workers = [self._start() for _ in range(self._settings.workers)]
+            while self._all():
+                self._tick()
+                time.sleep(TICK_SECONDS)
+        return self._exit_code
+
+    def _all(self) -> list[Worker]:
+        return [*self._workers, *self._retired, *([] if self._outgoing is None else [self._outgoing])]
+
+    def _start(self) -> Worker:
+        return Worker(self._settings, self._socket)
+
+    def _tick(self) -> None:
+        while self._signals:
+            self._obey(self._signals.pop(0))
+        for worker in self._all():
+            worker.listen()
+            if not worker.process.is_alive():
+                self._bury(worker)
+        if all(worker.is_ready for worker in self._workers) and not self._is_leaving:
+            self._go_on_replacing()
+
+    def _obey(self, number: int) -> None:
+        """Do what a signal asks for."""
+        if number == signal.SIGHUP:
+            self._to_replace = list(self._workers)
+        elif self._is_leaving:
+            for worker in self._all():
+                worker.process.kill()
+        else:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._is_leaving = True
+        self._socket.close()
+        for worker in self._all():
+            worker.leave(self._leave_seconds, all_leave=True)
+
+    def _go_on_replacing(self) -> None:
+        """Let the worker leave whose replacement is ready, and start the next replacement."""
+        if self._outgoing is not None:
+            self._outgoing.leave(self._leave_seconds, all_leave=False)
+            self._retired.append(self._outgoing)
+            self._outgoing = None
+        while self._to_replace and self._outgoing is None:
+            worker = self._to_replace.pop()
+            if worker in self._workers:
+                self._workers.remove(worker)
+                self._outgoing = worker
+                self._workers.append(self._start())
+
+    def _bury(self, worker: Worker) -> None:
+        """Forget a worker that has ended, and replace it unless it was to leave."""
+        if worker.process.pid is not None:
+            mark_process_dead(worker.process.pid)
+        if worker in self._retired:
+            self._retired.remove(worker)
+        elif worker is self._outgoing:
+            self._outgoing = None
+        else:
+            self._workers.remove(worker)
+            if not self._is_leaving:
+                self._make_up_for(worker)
+
+    def _make_up_for(self, worker: Worker) -> None:
+        """Start a worker in place of one that ended; leave if none has ever started."""
+        code = worker.process.exitcode
+        log.error("Worker %d ended with code %s", worker.process.pid, code)
+        if self._outgoing is not None and not worker.is_ready:
+            # its replacement failed to start
+            self._workers.append(self._outgoing)
+            self._outgoing = None
+            self._to_replace.clear()
+        elif code == STARTUP_FAILURE and not any(other.is_ready for other in self._workers):
+            self._exit_code = code
+            self._leave()
+        else:
+            self._workers.append(self._start())

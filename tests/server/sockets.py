@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import uvicorn
 
-from service.server.protocol import BoundedProtocol
+from service.server.protocol import HttpProtocol
 from tests.api.clients import BODY
 
 if TYPE_CHECKING:
@@ -18,19 +18,20 @@ if TYPE_CHECKING:
 
     from service.api.app import Service
 
-PATIENCE = 1
-"""Seconds that a client is waited for."""
+CLIENT_TIMEOUT = 0.2
+"""Seconds that the server waits for a client."""
 
 HEAD = b"POST /softmax HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
 LENGTH = b"Content-Length: %d\r\n" % len(BODY)
 
 
 @contextmanager
-def serving(app: Service, loop: Literal["uvloop", "asyncio"] = "uvloop") -> Iterator[int]:
+def serving(
+    app: Service, loop: Literal["uvloop", "asyncio"] = "uvloop", *, client_timeout: float = CLIENT_TIMEOUT
+) -> Iterator[int]:
     """The port of a server in a thread of this process."""
-    config = uvicorn.Config(
-        app, port=0, loop=loop, http=BoundedProtocol, ws="none", log_config=None, timeout_keep_alive=PATIENCE
-    )
+    config = uvicorn.Config(app, port=0, loop=loop, http=HttpProtocol, ws="none", log_config=None)  # type: ignore[arg-type]  # uvicorn only calls it
+    config.timeout_keep_alive = client_timeout  # type: ignore[assignment]  # a fraction of a second is enough for tests
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -53,7 +54,7 @@ async def answer(port: int, *pieces: bytes, seconds: float = 10) -> bytes:
                 if reader.at_eof() or reader.exception():
                     break
                 writer.write(piece)
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.02)
             return await reader.read()
     except ConnectionError:
         return b""

@@ -1,0 +1,215 @@
+"""One request and its response, between the connection and the ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+from service.api.context import REJECTION
+from service.errors import Draining
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from starlette.types import ASGIApp, Message, Scope
+
+    from service.errors import ServiceError
+    from service.formats import Piece
+    from service.server.head import RequestHead
+
+log = logging.getLogger("service")
+
+STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus}
+
+BODILESS = frozenset({204, 304})
+
+
+class Connection(Protocol):
+    """The connection that a request arrived on."""
+
+    def write(self, *pieces: Piece) -> None:
+        """Write to the client."""
+
+    write_paused: bool
+
+    async def drain(self) -> None:
+        """Wait until the client has taken most of what was written."""
+
+    def body_taken(self) -> None:
+        """Read on, after the application took what had arrived of the body."""
+
+    def response_completed(self) -> None:
+        """Go on to the next request."""
+
+    def abort(self) -> None:
+        """Close the connection without sending the rest."""
+
+
+class RequestCycle:
+    """The `receive` and `send` of a request, and how far both have come.
+
+    body_complete: the whole body has arrived. is_waiting: the application waits for more of it.
+    response_complete: the whole response has been sent. keep_alive: the connection stays open after it.
+    """
+
+    def __init__(self, connection: Connection, head: RequestHead, date: Iterable[tuple[bytes, bytes]]) -> None:
+        self._connection = connection
+        self._has_content = head.method != "HEAD"
+        self._is_http_1_0 = head.http_version == "1.0"
+        self._default_headers = date
+        self.keep_alive = head.keep_alive
+        self._waits_for_continue = head.expects_continue
+        self._body: bytes = b""
+        self.body_complete = False
+        self._body_delivered = False
+        self._body_error: ServiceError | None = None
+        self.is_waiting = False
+        self._disconnected = False
+        self._changed: asyncio.Event | None = None
+        self._head = b""
+        self._response_started = False
+        self._is_chunked = False
+        self._missing_bytes: int | None = None
+        self.response_complete = False
+
+    @property
+    def unread_bytes(self) -> int:
+        """Bytes of the body that have arrived, and that the application has not taken."""
+        return len(self._body)
+
+    def add_body(self, piece: bytes, *, is_last: bool) -> None:
+        """Take a piece of the body from the connection."""
+        if not self.response_complete:
+            self._body = self._body + piece if self._body else piece
+        if is_last:
+            self.body_complete = True
+        self._wake()
+
+    def fail_body(self, error: ServiceError) -> None:
+        """Take note that nothing more can be read from the client: if the body is incomplete, `receive` raises `error`."""
+        self._body_error = None if self.body_complete else error
+        self.keep_alive = False
+        self._wake()
+
+    def disconnect(self) -> None:
+        """Take note that the client has left."""
+        self._disconnected = True
+        self._body = b""
+        self._wake()
+
+    def _wake(self) -> None:
+        self.is_waiting = False
+        if self._changed is not None:
+            self._changed.set()
+
+    async def run(self, app: ASGIApp, scope: Scope) -> None:
+        """Run the application, and answer for it if it fails."""
+        try:
+            await app(scope, self.receive, self.send)
+        except asyncio.CancelledError:
+            # the time for a graceful shutdown is over
+            await self._answer_failure(app, scope, Draining())
+        except Exception as error:  # noqa: BLE001  the application logs it with its answer
+            await self._answer_failure(app, scope, error)
+        else:
+            if not self.response_complete and not self._disconnected:
+                await self._answer_failure(app, scope, RuntimeError("The response is incomplete."))
+
+    async def _answer_failure(self, app: ASGIApp, scope: Scope, error: Exception) -> None:
+        if not self._response_started:
+            self.keep_alive = False
+            await app({**scope, "extensions": {REJECTION: error}}, self.receive, self.send)
+        elif not self.response_complete:
+            log.error("A response was cut off", exc_info=error)
+            self._connection.abort()
+
+    async def receive(self) -> Message:
+        """Return the next piece of the body, or http.disconnect once nothing more will come. Raise ServiceError."""
+        if self._waits_for_continue and not self.body_complete:
+            self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._waits_for_continue = False
+        while not (self._disconnected or self.response_complete):
+            if self._body_error is not None:
+                self._raise_body_error(self._body_error)
+            if self._body or (self.body_complete and not self._body_delivered):
+                body, self._body = self._body, b""
+                self._body_delivered = self.body_complete
+                self._connection.body_taken()
+                return {"type": "http.request", "body": body, "more_body": not self.body_complete}
+            if self._changed is None:
+                self._changed = asyncio.Event()
+            self._changed.clear()
+            self.is_waiting = True
+            await self._changed.wait()
+        return {"type": "http.disconnect"}
+
+    def _raise_body_error(self, error: ServiceError) -> NoReturn:
+        """Raise the error of the body. Kept here, it would form a reference cycle with its traceback."""
+        self._body_error = None
+        try:
+            raise error
+        finally:
+            del error
+
+    async def send(self, message: Message) -> None:
+        """Send a part of the response: its start, then its body."""
+        if self._connection.write_paused:
+            await self._connection.drain()
+        if self._disconnected:
+            return
+        kind = message["type"]
+        if kind == "http.response.start" and not self._response_started:
+            self._start_response(message["status"], message.get("headers", ()))
+        elif kind == "http.response.body" and self._response_started and not self.response_complete:
+            self._send_body(message.get("body", b""), is_last=not message.get("more_body", False))
+        else:
+            raise RuntimeError(f"ASGI message {kind} is out of order.")
+
+    def _start_response(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Keep the head of the response, to be sent with the first piece of its body."""
+        headers = [*self._default_headers, *[(name.lower(), value) for name, value in headers]]
+        values = dict(headers)
+        if self._waits_for_continue or b"close" in values.get(b"connection", b"").lower():
+            # a client that was not told to continue may leave its body out
+            self.keep_alive = False
+        if not self.keep_alive and b"connection" not in values:
+            headers.append((b"connection", b"close"))
+        if status in BODILESS:
+            self._has_content = False
+        elif b"content-length" in values:
+            self._missing_bytes = int(values[b"content-length"])
+        elif not self._is_http_1_0 and self._has_content:
+            self._is_chunked = True
+            headers.append((b"transfer-encoding", b"chunked"))
+        head = b"\r\n".join((STATUS_LINES[status], *map(b": ".join, headers), b"", b""))
+        if head.count(b"\n") != len(headers) + 2 or head.count(b"\r") != len(headers) + 2:
+            raise RuntimeError("A header of the response contains a line end.")
+        self._head = head
+        self._response_started = True
+
+    def _send_body(self, body: Piece, *, is_last: bool) -> None:
+        head, self._head = self._head, b""
+        if not self._has_content:
+            pieces: tuple[Piece, ...] = ()
+        elif self._is_chunked:
+            pieces = (b"%x\r\n" % len(body), body, b"\r\n") if body else ()
+            pieces = (*pieces, b"0\r\n\r\n") if is_last else pieces
+        else:
+            pieces = (body,)
+            self._count(len(body), is_last=is_last)
+        self._connection.write(head, *pieces)
+        if is_last:
+            self.response_complete = True
+            self._body = b""
+            self._wake()
+            self._connection.response_completed()
+
+    def _count(self, size: int, *, is_last: bool) -> None:
+        """Raise RuntimeError unless the body is as long as Content-Length, where there is one."""
+        if self._missing_bytes is None:
+            return
+        self._missing_bytes -= size
+        if self._missing_bytes < 0 or (is_last and self._missing_bytes):
+            raise RuntimeError("The length of the response is not its Content-Length.")

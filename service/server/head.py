@@ -1,0 +1,147 @@
+"""Parsing of request heads: the request line and the header fields (RFC 9112, 2 to 6)."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import httptools
+
+from service.errors import MalformedHeader
+
+MAX_HEADER_BYTES = 2**16
+"""Largest request head, in bytes."""
+
+HEAD_END = b"\r\n\r\n"
+
+_START = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: |\Z)")
+"""Beginning of a request line: the method, followed by a space unless the rest has not arrived."""
+
+_ABSOLUTE_FORM = re.compile(rb"https?://([^/?]+)", re.IGNORECASE)
+
+NOT_HTTP = f"Send HTTP/1.1, with a first line and headers of at most {MAX_HEADER_BYTES} bytes."
+
+
+class RequestHead(NamedTuple):
+    """A valid request head.
+
+    method: "" for a head that could not be parsed.
+    path: still percent-encoded; "*" for `OPTIONS *`, "/" for CONNECT.
+    headers: names in lower case, values without surrounding whitespace.
+    content_length: None for a chunked body.
+    """
+
+    method: str = ""
+    path: bytes = b"/"
+    query: bytes = b""
+    http_version: str = "1.1"
+    headers: tuple[tuple[bytes, bytes], ...] | list[tuple[bytes, bytes]] = ()
+    content_length: int | None = 0
+    keep_alive: bool = False
+    expects_continue: bool = False
+
+
+class _HeadParser:
+    """The parser of one head, and what it found."""
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpRequestParser(self)
+        self.method = self.version = ""
+        self.target = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.keep_alive = False
+        self.heads = 0
+
+    def feed(self, data: bytes) -> None:
+        """Parse a head. Raise MalformedHeader if it is invalid."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # Upgrade is ignored, RFC 9110, 7.8
+        except httptools.HttpParserError:
+            raise MalformedHeader(NOT_HTTP) from None
+        finally:
+            # it refers to this object
+            del self._parser
+        if self.heads != 1 or self.version not in {"1.0", "1.1"}:
+            raise MalformedHeader(NOT_HTTP)
+
+    def on_url(self, target: bytes) -> None:
+        self.target = target
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # the parser leaves whitespace behind a value
+        self.headers.append((name.lower(), value.rstrip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        self.heads += 1
+        self.method = self._parser.get_method().decode("ascii")
+        self.version = self._parser.get_http_version()
+        self.keep_alive = self._parser.should_keep_alive()
+
+    def on_body(self, _: bytes) -> None:
+        """Take note that the parser found the end of the head before HEAD_END."""
+        self.heads += 1
+
+
+def check_start(data: bytes) -> None:
+    """Raise MalformedHeader if `data`, the beginning of a head, cannot become a valid one."""
+    if len(data) > MAX_HEADER_BYTES or not _START.match(data) or data.count(b"\n") != data.count(b"\r\n"):
+        raise MalformedHeader(NOT_HTTP)
+
+
+def parse_head(data: bytes) -> RequestHead:
+    """Parse a whole request head, its empty line included. Raise MalformedHeader if it is invalid."""
+    if len(data) > MAX_HEADER_BYTES:
+        raise MalformedHeader(NOT_HTTP)
+    parser = _HeadParser()
+    parser.feed(data)
+    return _checked(parser)
+
+
+def _checked(head: _HeadParser) -> RequestHead:
+    """Check what the parser does not: the target, and how the body is framed. The application checks Host."""
+    headers = head.headers
+    is_http_1_1 = head.version == "1.1"
+    path, authority = _split_target(head.method, head.target)
+    if authority is not None:
+        # RFC 9112, 3.2.2: the target replaces Host
+        headers = [(name, authority if name == b"host" else value) for name, value in headers]
+    values = dict(headers)
+    path, _, query = path.partition(b"?")
+    return RequestHead(
+        head.method,
+        path,
+        query,
+        head.version,
+        headers,
+        _content_length(headers, values, is_http_1_1=is_http_1_1),
+        is_http_1_1 and head.keep_alive and head.method != "CONNECT",
+        is_http_1_1 and values.get(b"expect", b"").lower() == b"100-continue",
+    )
+
+
+def _split_target(method: str, target: bytes) -> tuple[bytes, bytes | None]:
+    """Return the path with its query, and the authority of a target in absolute form."""
+    if method == "CONNECT":
+        return b"/", None
+    if b"#" in target or not target.isascii():
+        raise MalformedHeader("Percent-encode the request target; it has no fragment.")
+    if target.startswith(b"/") or (target == b"*" and method == "OPTIONS"):
+        return target, None
+    match = _ABSOLUTE_FORM.match(target)
+    if match is None:
+        raise MalformedHeader("Send a request target that starts with a slash.")
+    rest = target[match.end() :]
+    return (rest if rest.startswith(b"/") else b"/" + rest), match[1]
+
+
+def _content_length(headers: list[tuple[bytes, bytes]], values: dict[bytes, bytes], *, is_http_1_1: bool) -> int | None:
+    """Return the length of the body, None if it is chunked. The parser checked Content-Length."""
+    if b"transfer-encoding" not in values:
+        # leading zeros: int() reads at most 4300 digits
+        return int(values.get(b"content-length", b"").lstrip(b"0") or 0)
+    codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
+    if not is_http_1_1 or codings != [b"chunked"]:
+        raise MalformedHeader("Send a body with Content-Length, or with Transfer-Encoding: chunked in HTTP/1.1.")
+    return None
