@@ -58,7 +58,7 @@ REFUSED = [
     ("gap.csv", b"a,b\n\n1,2\n3,\n", "logits", "Line 4, column 2 is not a number."),
     ("ragged.csv", b"1,2\n3\n", "logits", "Line 2 has 1 columns, the first line has 2."),
     ("names.csv", b"a.png,1,2\nb.png,3,4\n", "logits", "Column 1 holds names. Add a first line that names the columns"),
-    ("head.csv", b"cat,dog\n", "logits", "There is no row of numbers"),
+    ("head.csv", b"cat,dog\n", "logits", "no row of numbers below them"),
     (
         "label.csv",
         b"cat,dog,label\n1,2,cow\n",

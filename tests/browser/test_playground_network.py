@@ -173,12 +173,26 @@ def test_a_refusal_is_shown_beside_its_number(
     settle(page, http)
     assert problem.inner_text() == reply(page)["detail"]
     expect(page.locator("#loss")).to_have_text("–")
-    expect(page.locator("#verdict")).to_contain_text("refused these numbers")
+    expect(page.locator("#verdict")).to_have_text(
+        "There is no result for these numbers. The picture shows the last result."
+    )
     assert page.locator("#picture").evaluate("(picture) => getComputedStyle(picture).opacity") == "0.35"
     page.get_by_role("button", name="Start again").click()
     expect(problem).to_be_hidden()
     expect(page.locator("#loss")).to_have_text("1.4076")
     assert page.locator("#picture").evaluate("(picture) => getComputedStyle(picture).opacity") == "1"
+
+
+def test_a_service_that_is_gone_is_reported(page: Page, server: str) -> None:
+    open_page(page, server)
+    page.route("**/gradient", lambda route: route.abort())
+    number_field(page, "w42").press("ArrowUp")
+    expect(page.locator("#problem-network")).to_have_text("The service does not answer. Check that it is running.")
+    expect(page.locator("#verdict")).to_contain_text("There is no result for these numbers.")
+    page.unroute("**/gradient")
+    number_field(page, "w42").press("ArrowDown")
+    expect(page.locator("#problem-network")).to_be_hidden()
+    expect(page.locator("#loss")).to_have_text("1.4076")
 
 
 def test_a_change_makes_the_numbers_your_own(page: Page, server: str) -> None:
@@ -216,7 +230,7 @@ def test_the_legend_follows_the_direction(page: Page, server: str) -> None:
     page.get_by_role("radio", name="Backward").check()
     expect(page.get_by_text("From o to z: the gradients of the weights")).to_be_visible()
     expect(page.get_by_text("From o to z: the weights w.")).to_be_hidden()
-    expect(page.get_by_text("from the right class to the loss", exact=True)).to_be_visible()
+    expect(page.get_by_text("the way from the right class to the loss")).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [1280, 320])

@@ -1,4 +1,4 @@
-// A request as code that can be pasted somewhere else: curl, Python and JavaScript.
+// A request as code for curl, Python and JavaScript.
 
 import { message } from "./format.js";
 import { getKey } from "./key.js";
@@ -32,10 +32,10 @@ if (!reply.ok) throw new Error((await reply.json()).detail);
 console.log(await reply.json());`;
 }
 
-/** A place for the key, if this service wants one; the key itself is not shown. */
+/** Return a placeholder for the key, if the service asked for one. The code never shows the key itself. */
 const key = () => (getKey() ? { Authorization: "Bearer YOUR_KEY" } : {});
 
-/** A request in JSON. */
+/** Return the code of a JSON request, by language. */
 export function jsonSamples(url, request) {
   const headers = { "Content-Type": "application/json", ...key() };
   const setup = `request = ${message(request).replaceAll("null", "None")}\n`;
@@ -46,7 +46,7 @@ export function jsonSamples(url, request) {
   };
 }
 
-/** A request whose body is a file. */
+/** Return the code of a request whose body is a file, by language. */
 export function fileSamples(url, name, contentType) {
   const headers = { "Content-Type": contentType, Accept: "application/json", ...key() };
   const imports = "from pathlib import Path\n\n";

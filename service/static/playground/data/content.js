@@ -1,4 +1,4 @@
-// What a file holds, judged by its first bytes, so that an error can name it.
+// The kind of a file, judged by its first bytes, so that an error can name it.
 
 import { isNpy } from "./npy.js";
 import { Unreadable } from "./unreadable.js";

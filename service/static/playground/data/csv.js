@@ -55,7 +55,7 @@ export async function readTable(text, pause) {
   const first = lines[0].cells();
   const names = hasHeader(first, lines[1]?.cells(), toNumber) ? first : undefined;
   if (names) lines.shift();
-  if (!lines.length) throw new Unreadable("logits", "There is no row of numbers below the names of the columns.");
+  if (!lines.length) throw new Unreadable("logits", "The text has names of columns, but no row of numbers below them.");
   const find = (kind) => (names ? names.findIndex((name) => kind.test(name)) : -1);
   const [labelColumn, nameColumn] = [find(LABEL), find(ROW_NAME)];
   const columns = Array.from(first.keys()).filter((at) => at !== labelColumn && at !== nameColumn);

@@ -1,4 +1,4 @@
-// What the page shows of the results: counts and short lists, small enough for the page whatever the number of rows.
+// Summaries of the results: counts and short lists that stay small for any number of rows.
 
 const WORST_ROWS = 10;
 const WHOLE_MATRIX = 16;

@@ -24,7 +24,7 @@ export function explain(view) {
       ),
     ];
   if (state.source === "logits" && (kind === "o" || kind === "w"))
-    return [title(selected), words("The scores are set by hand, so there is no layer in front of them.")];
+    return [title(selected), words("The scores are set by hand. No layer is in front of them.")];
   return {
     o: () => explainInput(view, k),
     w: () => explainWeight(view, i, k),

@@ -30,11 +30,12 @@ export function speak({ result }) {
 }
 
 /** Replace every number of the old reply except the picture, which the page dims. */
-export function summarizeRefusal() {
+export function summarizeRefusal(hasPicture) {
   byId("verdict").classList.remove("right");
-  byId("verdict").textContent = "The service refused these numbers. The picture shows the last ones that it accepted.";
+  byId("verdict").textContent =
+    `There is no result for these numbers.${hasPicture ? " The picture shows the last result." : ""}`;
   byId("loss").textContent = "–";
   delete byId("loss").dataset.output;
-  byId("explanation").replaceChildren(html("p", { class: "quiet" }, "There are no formulas for refused numbers."));
+  byId("explanation").replaceChildren(html("p", { class: "quiet" }, "Formulas appear with the next result."));
   byId("numbers").replaceChildren();
 }

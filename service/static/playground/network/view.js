@@ -60,7 +60,7 @@ export function startNetwork(query, onRest) {
       panel.reply(error.problem ? message(error.problem) : "", "");
       showProblem(error);
       byId("stage").classList.add("stale");
-      summarizeRefusal();
+      summarizeRefusal(result !== undefined);
       return false;
     }
   }
