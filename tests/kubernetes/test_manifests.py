@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -14,7 +15,8 @@ from deploy.capacity import UTILISATION, memory_bytes
 from service import __version__
 from service.api.app import create_app
 from service.settings import Settings
-from tests.kubernetes.manifests import FOLDER, Manifest, overlay, pod_spec, quantity, render, validate
+from tests.kubernetes import generated
+from tests.kubernetes.manifests import FOLDER, Manifest, composed, overlay, pod_spec, quantity, validate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,21 +62,141 @@ def test_a_field_that_a_container_does_not_have_is_found(name: str, kind: str) -
         validate(manifest)
 
 
-def test_keda_takes_the_place_of_the_autoscaler(tmp_path: Path) -> None:
-    # kustomize knows folders by relative paths only
-    up = "../" * len(tmp_path.resolve().parts)
-    here = {
-        "resources": [f"{up}{FOLDER}/overlays/production"],
-        "components": [f"{up}{FOLDER}/components/keda"],
+COMPONENTS = [
+    "kubernetes/components/api-keys",
+    "kubernetes/components/gateway",
+    "kubernetes/components/ingress",
+    "kubernetes/components/keda",
+    "kubernetes/components/service-monitor",
+    "kubernetes/components/tls",
+    "kubernetes/components/tracing",
+    "grafana",
+    "prometheus",
+]
+
+
+def test_every_component_is_tested() -> None:
+    found = {
+        str(path.parent.relative_to(FOLDER.parent))
+        for path in FOLDER.parent.rglob("kustomization.yaml")
+        if yaml.safe_load(path.read_text("utf-8"))["kind"] == "Component"
     }
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(here), "utf-8")
-    kinds = {each["kind"]: each for each in render(tmp_path)}
+    assert found == set(COMPONENTS)
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_a_component_is_valid_under_another_name(tmp_path: Path, component: str) -> None:
+    kinds = composed(tmp_path, component, namespace="ml", namePrefix="blue-")
+    for manifest in kinds.values():
+        validate(manifest)
+    names = {kind: manifest["metadata"]["name"] for kind, manifest in kinds.items()}
+    assert names["Deployment"] == "blue-softmax-service"
+
+
+def test_all_components_go_together(tmp_path: Path) -> None:
+    for manifest in composed(tmp_path, *COMPONENTS, namespace="ml").values():
+        validate(manifest)
+
+
+def test_keda_takes_the_place_of_the_autoscaler(tmp_path: Path) -> None:
+    kinds = composed(tmp_path, "kubernetes/components/keda", namespace="ml", namePrefix="blue-")
     assert "HorizontalPodAutoscaler" not in kinds
     scaled = kinds["ScaledObject"]
-    validate(scaled)
-    assert scaled["spec"]["scaleTargetRef"]["name"] == kinds["Deployment"]["metadata"]["name"]
+    assert scaled["metadata"]["namespace"] == kinds["Deployment"]["metadata"]["namespace"] == "ml"
+    assert scaled["spec"]["scaleTargetRef"]["name"] == kinds["Deployment"]["metadata"]["name"] == "blue-softmax-service"
     (trigger,) = scaled["spec"]["triggers"]
     assert float(trigger["metadata"]["threshold"]) == UTILISATION
+    labels = dict(re.findall(r'(\w+)="([^"]*)"', trigger["metadata"]["query"].replace("=~", "=")))
+    assert (labels["namespace"], labels["container"]) == (
+        "ml",
+        container_of("overlays/production", "Deployment")["name"],
+    )
+    assert re.fullmatch(labels["pod"], "blue-softmax-service-7d5f-abcde")
+    assert not re.fullmatch(labels["pod"], "green-softmax-service-7d5f-abcde")
+
+
+def test_keda_without_a_namespace_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=r"metadata\.namespace"):
+        composed(tmp_path, "kubernetes/components/keda")
+
+
+@pytest.mark.parametrize("component", ["gateway", "ingress"])
+def test_traffic_from_outside_goes_to_the_service(tmp_path: Path, component: str) -> None:
+    kinds = composed(tmp_path, f"kubernetes/components/{component}", namespace="ml")
+    service = kinds["Service"]
+    if component == "ingress":
+        (rule,) = kinds["Ingress"]["spec"]["rules"]
+        backend = rule["http"]["paths"][0]["backend"]["service"]
+        assert backend == {"name": service["metadata"]["name"], "port": {"name": service["spec"]["ports"][0]["name"]}}
+        largest = kinds["Ingress"]["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-body-size"]
+        assert quantity(largest.replace("m", "Mi")) == Settings.model_fields["max_body_bytes"].default
+    else:
+        (rule,) = kinds["HTTPRoute"]["spec"]["rules"]
+        assert rule["backendRefs"] == [
+            {"name": service["metadata"]["name"], "port": service["spec"]["ports"][0]["port"]}
+        ]
+
+
+def test_the_gateway_lets_every_path_in_except_metrics_and_probes() -> None:
+    routes = yaml.safe_load((FOLDER / "components/gateway/http-route.yaml").read_text("utf-8"))
+    (rule,) = routes["spec"]["rules"]
+    matches = [match["path"] for match in rule["matches"]]
+
+    def passes(path: str) -> bool:
+        return any(
+            path == each["value"] or (each["type"] == "PathPrefix" and path.startswith(f"{each['value']}/"))
+            for each in matches
+        )
+
+    paths = set(create_app(Settings()).openapi()["paths"])
+    inside = {"/livez", "/readyz", "/metrics"}
+    assert {path for path in paths if not passes(path)} == inside & paths
+
+
+def test_keys_and_certificates_come_from_secrets(tmp_path: Path) -> None:
+    kinds = composed(
+        tmp_path, "kubernetes/components/service-monitor", "kubernetes/components/api-keys", "kubernetes/components/tls"
+    )
+    pods = pod_spec(kinds["Deployment"])
+    (container,) = pods["containers"]
+    variables = {each["name"]: each["value"] for each in container["env"]}
+    mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+    secrets = {each["name"]: each["secret"]["secretName"] for each in pods["volumes"]}
+    assert secrets == {"api-keys": "softmax-service-keys", "tls": "softmax-service-tls"}
+    assert variables == {
+        "SOFTMAX_API_KEYS_FILE": f"{mounts['api-keys']}/keys",
+        "SOFTMAX_TLS_CERTIFICATE_FILE": f"{mounts['tls']}/tls.crt",
+        "SOFTMAX_TLS_KEY_FILE": f"{mounts['tls']}/tls.key",
+    }
+    assert all(name.removeprefix("SOFTMAX_").lower() in Settings.model_fields for name in variables)
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert container[probe]["httpGet"]["scheme"] == "HTTPS"
+    assert kinds["ServiceMonitor"]["spec"]["endpoints"][0]["scheme"] == "https"
+    assert [port["port"] for port in kinds["Service"]["spec"]["ports"]] == [443]
+
+
+def test_traces_may_leave_and_nothing_else(tmp_path: Path) -> None:
+    kinds = composed(tmp_path, "kubernetes/components/tracing")
+    (container,) = pod_spec(kinds["Deployment"])["containers"]
+    variables = {each["name"]: each["value"] for each in container["env"]}
+    assert variables["SOFTMAX_TRACING"] == "true"
+    host, _, port = variables["OTEL_EXPORTER_OTLP_ENDPOINT"].removeprefix("http://").partition(":")
+    collector, names = kinds["NetworkPolicy"]["spec"]["egress"]
+    (target,) = collector["to"]
+    assert target["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": host.split(".")[1]}
+    assert collector["ports"] == [{"port": int(port)}]
+    assert {each["port"] for each in names["ports"]} == {53}
+
+
+def test_the_prometheus_rule_is_that_of_the_file() -> None:
+    assert generated.TARGET.read_text("utf-8") == generated.prometheus_rule()
+
+
+def test_the_dashboard_is_a_config_map_for_grafana(tmp_path: Path) -> None:
+    kinds = composed(tmp_path, "grafana")
+    config = kinds["ConfigMap"]
+    assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert config["data"]["dashboard.json"] == (FOLDER.parent / "grafana/dashboard.json").read_text("utf-8")
 
 
 @pytest.mark.parametrize(("name", "kind"), WORKLOADS)
@@ -174,7 +296,6 @@ def test_all_speak_of_the_same_pods(name: str) -> None:
     assert labels == kinds["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"]
     if name == "overlays/production":
         assert labels == kinds["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"]
-        assert labels == kinds["ServiceMonitor"]["spec"]["selector"]["matchLabels"]
         assert labels.items() <= kinds["Service"]["metadata"]["labels"].items()
         for spread in pod_spec(kinds["Deployment"])["topologySpreadConstraints"]:
             assert spread["labelSelector"]["matchLabels"] == labels
@@ -191,10 +312,18 @@ def test_the_autoscaler_keeps_cores_as_busy_as_the_capacity_model_has_them() -> 
     assert overlay("kserve")["InferenceService"]["spec"]["predictor"]["scaleTarget"] == round(100 * UTILISATION)
 
 
-async def test_metrics_are_scraped_where_the_service_has_them(client: httpx.AsyncClient) -> None:
-    kinds = overlay("overlays/production")
-    (endpoint,) = kinds["ServiceMonitor"]["spec"]["endpoints"]
-    assert endpoint["port"] in {port["name"] for port in kinds["Service"]["spec"]["ports"]}
+async def test_metrics_are_scraped_where_the_service_has_them(client: httpx.AsyncClient, tmp_path: Path) -> None:
+    kinds = composed(tmp_path, "kubernetes/components/service-monitor")
+    service, monitor = kinds["Service"], kinds["ServiceMonitor"]["spec"]
+    assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert service["metadata"]["labels"][monitor["jobLabel"]] == "softmax-service"
+    (endpoint,) = monitor["endpoints"]
+    assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
     answer = await client.get(endpoint["path"])
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith(("text/plain", "application/openmetrics-text"))
+
+
+def test_kserve_runs_plain_deployments() -> None:
+    annotations = overlay("kserve")["InferenceService"]["metadata"]["annotations"]
+    assert annotations == {"serving.kserve.io/deploymentMode": "Standard"}
