@@ -40,6 +40,10 @@ run: .venv/run ## serve on http://127.0.0.1:8000
 test: .venv/dev ## run the tests
 	$(BIN)/python -m pytest --numprocesses auto
 
+.PHONY: fuzz
+fuzz: .venv/dev ## try 20,000 streams of requests, cut at random, on each event loop
+	$(BIN)/python -m tests.server.streams 20000
+
 .PHONY: check
 check: .venv/dev docs ## check format, lint, types, imports and documentation, and run the tests with coverage
 	$(BIN)/ruff format --check

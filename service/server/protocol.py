@@ -29,6 +29,10 @@ SMALL_UNREAD_BYTES = 2**12
 """Bytes that a connection may hold in any case: an ordinary request that arrives in pieces."""
 
 
+TLS_CLOSE_SECONDS = 0.3
+"""Seconds that a client has to confirm the end of a TLS session when the process leaves."""
+
+
 class HttpProtocol(asyncio.BufferedProtocol):
     """uvicorn's `http` protocol: parses requests, runs the application, and writes the responses in order.
 
@@ -98,10 +102,13 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     def shutdown(self) -> None:
         """Close the connection, after the response in progress."""
-        if self._cycle is None or self._cycle.response_complete:
-            self._transport.close()
-        else:
+        if self._cycle is not None and not self._cycle.response_complete:
             self._cycle.keep_alive = False
+            return
+        self._transport.close()
+        if self._has_tls and not self._transport.get_write_buffer_size():
+            # the client may never confirm the end of the session
+            self._loop.call_later(TLS_CLOSE_SECONDS, self._transport.abort)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return memory for the next read."""
@@ -256,12 +263,12 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     def _close(self) -> None:
         """Close the connection after the last response."""
-        self._ignore_input()
         if self._client_ended or not self._transport.can_write_eof():
             self._transport.close()
         elif not self._transport.is_closing():
             # closing both sides resets a connection on which the client still sends, and the response is lost
             self._transport.write_eof()
+        self._ignore_input()
 
     def _ignore_input(self) -> None:
         self._ignores_input = True

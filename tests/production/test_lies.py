@@ -94,7 +94,6 @@ async def test_a_length_that_is_none_is_refused_and_the_connection_closed(addres
         ({**JSON, "Content-Encoding": "br"}, BODY),
         ({**JSON, "Content-Encoding": "gzip, gzip"}, gzip.compress(gzip.compress(BODY))),
         ({"Content-Type": "text/csv"}, BODY),
-        ({"Content-Type": "application/json; charset=utf-16"}, BODY),
         ({"Content-Type": "nonsense"}, BODY),
     ],
 )
@@ -180,7 +179,7 @@ async def test_4_mb_of_the_wrong_type_in_any_field_are_refused_no_slower_than_a_
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nX: \x00\r\n\r\n",
-        b"POST /softmax HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nswordfish\r\n",
+        b"POST /softmax HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nswordfish\r\n",
         b"POST /softmax HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
         b"GET /" + b"a" * MIB + b" HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * MIB + b"\r\n\r\n",
