@@ -1,91 +1,173 @@
-"""Clients made of the OpenAPI document by others' generators get the numbers of the article."""
+"""Clients that generators make of typed.json with their default commands: they compile, and get exact numbers."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
-from tests.contract.document import COMMITTED
+from tests.contract.document import TYPED
 
 HERE = Path(__file__).parent
-ENVIRONMENT = HERE.parents[1] / ".venv-clients" / "bin"
+PROGRAMS = HERE / "programs"
+BUILD = HERE / "build"
+PYTHON = HERE.parents[1] / ".venv-clients" / "bin"
+NODE = HERE / "node_modules" / ".bin"
+
 PROBABILITIES = np.exp([2.0, 3.0, 4.0]) / np.exp([2.0, 3.0, 4.0]).sum()
 GRADIENT = PROBABILITIES - [0, 1, 0]
 
+OPENAPI_GENERATOR = (PYTHON / "openapi-generator-cli", "generate", "-i", TYPED, "-g")
+
+GENERATORS: dict[str, tuple[str | Path, ...]] = {
+    "openapi-typescript": (NODE / "openapi-typescript", TYPED, "-o", BUILD / "openapi-typescript" / "schema.ts"),
+    "hey-api": (NODE / "openapi-ts", "-i", TYPED, "-o", BUILD / "hey-api"),
+    "orval": (NODE / "orval", "--input", TYPED, "--output", BUILD / "orval" / "client.ts"),
+    "typescript-fetch": (*OPENAPI_GENERATOR, "typescript-fetch", "-o", BUILD / "typescript-fetch"),
+    "python": (*OPENAPI_GENERATOR, "python", "-o", BUILD / "python"),
+    "go": (*OPENAPI_GENERATOR, "go", "-o", BUILD / "go"),
+    "java": (*OPENAPI_GENERATOR, "java", "-o", BUILD / "java"),
+    "csharp": (*OPENAPI_GENERATOR, "csharp", "-o", BUILD / "csharp"),
+    "openapi-python-client": (
+        *(PYTHON / "openapi-python-client", "generate", "--path", TYPED),
+        *("--output-path", BUILD / "openapi-python-client", "--overwrite", "--fail-on-warning"),
+    ),
+    "datamodel-code-generator": (
+        *(PYTHON / "datamodel-codegen", "--input", TYPED, "--input-file-type", "openapi"),
+        *("--output", BUILD / "datamodel-code-generator" / "models.py"),
+    ),
+}
+"""The default command of each generator."""
+
+TYPESCRIPT = {
+    "openapi-typescript": "openapi-fetch.ts",
+    "hey-api": "hey-api.ts",
+    "orval": "orval.ts",
+    "typescript-fetch": "typescript-fetch.ts",
+}
+"""The program of each generator of TypeScript."""
+
+PYTHON_PROGRAMS = {
+    "python": "openapi_generator.py",
+    "openapi-python-client": "openapi_python_client.py",
+    "datamodel-code-generator": "datamodel.py",
+}
+"""The program of each generator of Python."""
+
+SOURCES = {
+    "go": (r"\.go$", {"Logits": "[][]float64", "Targets": "[]int64", "Temperature": "*float64", "TopK": "*int64"}),
+    "java": (
+        r"LossRequest\.java$",
+        {
+            "logits": "List<List<Double>>",
+            "targets": "List<Long>",
+            "temperature": "Double",
+            "topK": "Long",
+        },
+    ),
+    "csharp": (
+        r"LossRequest\.cs$",
+        {"Logits": "List<List<double>>?", "Targets": "List<long>?", "Temperature": "double?", "TopK": "long?"},
+    ),
+}
+"""Types that the sources of a client must have. Their toolchains load packages from registries of their own."""
+
 
 def run(*command: str | Path, **variables: str) -> str:
-    """What a command prints; it must end well."""
+    """Return what a command prints. It must succeed."""
+    quiet = {"DO_NOT_TRACK": "1", "OPENAPI_GENERATOR_TELEMETRY": "off"}
+    # openapi-python-client formats with the ruff that it finds
+    path = f"{PYTHON}{os.pathsep}{os.environ['PATH']}"
     ended = subprocess.run(
-        command, cwd=HERE, env={**os.environ, **variables}, capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=HERE,
+        env={**os.environ, "PATH": path, **quiet, **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
 
 
-def check(printed: str) -> None:
-    """Are these the article's numbers, the layer of logits [2, 3, 4] included?"""
-    results: dict[str, Any] = json.loads(printed)
-    np.testing.assert_allclose(results["probabilities"], [PROBABILITIES], rtol=1e-14)
-    assert results["top_k_classes"] == [[2]]
-    np.testing.assert_allclose(results["loss"], -np.log(PROBABILITIES[1]), rtol=1e-14)
-    assert results["infinite"] == "Infinity"
-    np.testing.assert_allclose(results["logits_gradient"], [GRADIENT], rtol=1e-14)
-    weights = np.array([[0, 1], [1, 1], [2, 1]]) - np.outer(GRADIENT, [1, 2])
-    np.testing.assert_allclose(results["updated_weights"], weights, rtol=1e-14)
-    assert results["refusal"] == "top_k must be at most the 3 classes."
+@pytest.fixture(scope="module", params=GENERATORS)
+def generated(request: pytest.FixtureRequest) -> str:
+    """Run one generator, and return its name."""
+    name: str = request.param
+    target = next(part for part in reversed(GENERATORS[name]) if isinstance(part, Path) and BUILD in part.parents)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    run(*GENERATORS[name])
+    return name
 
 
-@pytest.fixture(scope="session")
-def python_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the Python client, made without a warning."""
-    folder = tmp_path_factory.mktemp("python")
-    paths = ["--path", str(COMMITTED), "--output-path", str(folder / "softmax_client")]
-    run(
-        *[str(ENVIRONMENT / "openapi-python-client"), "generate", "--meta", "none", "--fail-on-warning", *paths],
-        *["--config", "openapi-python-client.yaml"],
-        # with this the generator finds the ruff that formats what it writes
-        PATH=f"{ENVIRONMENT}{os.pathsep}{os.environ['PATH']}",
+def post(server: str, path: str, **request: Any) -> Any:
+    """Return the response to a request that no generated client sends."""
+    return httpx.post(f"{server}/{path}", json=request).json()
+
+
+def expected(server: str) -> dict[str, Any]:
+    """Return the results that every program must print, digit by digit."""
+    softmax = post(server, "softmax", logits=[[2, 3, 4]], top_k=1)
+    loss = post(server, "loss", logits=[[2, 3, 4]], targets=[1])
+    layer = {"inputs": [[1, 2]], "weights": [[0, 1], [1, 1], [2, 1]], "bias": [0, 0, 0]}
+    gradient = post(server, "gradient", **layer, targets=[1], learning_rate=1)
+    np.testing.assert_allclose(softmax["probabilities"], [PROBABILITIES], rtol=1e-14)
+    np.testing.assert_allclose(loss["loss"], -np.log(PROBABILITIES[1]), rtol=1e-14)
+    np.testing.assert_allclose(gradient["logits_gradient"], [GRADIENT], rtol=1e-14)
+    np.testing.assert_allclose(
+        gradient["updated_weights"], np.array([[0, 1], [1, 1], [2, 1]]) - np.outer(GRADIENT, [1, 2]), rtol=1e-14
     )
-    return folder
+    return {
+        **{name: softmax[name] for name in ("probabilities", "predictions", "top_k_classes")},
+        "loss": loss["loss"],
+        **{name: gradient[name] for name in ("logits_gradient", "updated_weights")},
+        "refusal": post(server, "softmax", logits=[[2, 3, 4]], top_k=4)["detail"],
+    }
 
 
-@pytest.fixture(scope="session")
-def typescript_program() -> Path:
-    """The TypeScript program, compiled strictly."""
-    schema = ["--default-non-nullable", "false", "--output", "build/schema.ts"]
-    run("node_modules/.bin/openapi-typescript", COMMITTED, *schema)
-    run("node_modules/.bin/tsc", "--project", ".")
-    return HERE / "build" / "program.js"
+def test_client_compiles_strictly_and_gets_exact_numbers(generated: str, server: str, tmp_path: Path) -> None:
+    if generated in SOURCES:
+        check_sources(generated)
+    elif generated in TYPESCRIPT:
+        program = PROGRAMS / TYPESCRIPT[generated]
+        config = {"extends": str(HERE / "tsconfig.json"), "files": [str(program)], "include": []}
+        own = HERE / "build" / f"tsconfig.{generated}.json"
+        own.write_text(json.dumps(config))
+        run(NODE / "tsc", "--project", own)
+        bundle = tmp_path / "program.mjs"
+        # axios is a package of CommonJS, which needs `require`
+        banner = "--banner:js=import{createRequire}from'node:module';const require=createRequire(import.meta.url);"
+        run(NODE / "esbuild", program, "--bundle", "--platform=node", "--format=esm", banner, f"--outfile={bundle}")
+        assert json.loads(run("node", bundle, server)) == expected(server)
+    else:
+        program, folder = PROGRAMS / PYTHON_PROGRAMS[generated], str(BUILD / generated)
+        run(PYTHON / "mypy", "--strict", "--follow-imports=silent", "--config-file=", program, MYPYPATH=folder)
+        assert json.loads(run(PYTHON / "python", program, server, PYTHONPATH=folder)) == expected(server)
 
 
-def test_the_python_client_has_every_operation_and_every_message(python_client: Path) -> None:
-    document = json.loads(COMMITTED.read_text(encoding="utf-8"))
-    names = {operation["operationId"] for path in document["paths"].values() for operation in path.values()}
-    assert {path.stem for path in python_client.glob("*/api/*/[!_]*.py")} == names
-    exported = run(
-        ENVIRONMENT / "python",
-        "-c",
-        "import softmax_client.models as m; print(*m.__all__)",
-        PYTHONPATH=str(python_client),
-    ).split()
-    assert {name for name in document["components"]["schemas"] if name.endswith(("Request", "Reply"))} <= set(exported)
+def check_sources(generator: str) -> None:
+    """Assert that the sources of a client have types of 64 bits, and no name twice."""
+    pattern, types = SOURCES[generator]
+    files = [
+        path for path in (BUILD / generator).rglob("*") if re.search(pattern, path.name) and "test" not in path.parts
+    ]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    for field, kind in types.items():
+        declared = rf"(\b{field}\s+{re.escape(kind)}|{re.escape(kind)}\s+{field}\b)"
+        assert re.search(declared, text), f"{field} is not {kind}"
+    if generator == "go":
+        constants = re.findall(r"^\t([A-Z][A-Z0-9_]*) [A-Z]\w* = ", text, re.MULTILINE)
+        assert constants
+        assert len(constants) == len(set(constants))
 
 
-def test_the_python_client_gets_the_numbers(python_client: Path, server: str) -> None:
-    check(run(ENVIRONMENT / "python", "program.py", server, PYTHONPATH=str(python_client)))
-
-
-def test_a_program_with_the_python_client_has_strict_types(python_client: Path) -> None:
-    strict = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--config-file="]
-    run(*strict, "--python-executable", str(ENVIRONMENT / "python"), "program.py", MYPYPATH=str(python_client))
-
-
-def test_the_typescript_program_gets_the_numbers(typescript_program: Path, server: str) -> None:
-    check(run("node", typescript_program, server))
+def test_every_generator_has_a_program_or_its_sources_checked() -> None:
+    assert set(GENERATORS) == {*TYPESCRIPT, *PYTHON_PROGRAMS, *SOURCES}

@@ -117,13 +117,14 @@ def typed_document(settings: Settings) -> dict[str, Any]:
             "title": NAME,
             "version": __version__,
             "description": DESCRIPTION,
-            "license": {"name": "MIT"},
+            "license": {"name": "MIT", "url": "https://spdx.org/licenses/MIT.html"},
         },
+        "tags": [{"name": "operations", "description": "Softmax, its cross-entropy, and the gradient of it."}],
         "servers": [{"url": settings.root_path or "/"}],
         "paths": {f"/{operation.name}": {"post": _path(operation)} for operation in OPERATIONS},
         "components": {"schemas": schemas} | ({"securitySchemes": SECURITY_SCHEMES} if settings.keys else {}),
-        # without keys, generators would still ask for one
-        **({"security": [{BEARER: []}]} if settings.keys else {}),
+        # generators ask for a key wherever one is possible
+        "security": [{BEARER: []}] if settings.keys else [],
     }
 
 

@@ -1,0 +1,44 @@
+"""The operations, through the client that openapi-python-client makes."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from softmax_service_client import Client
+from softmax_service_client.api.operations import gradient, loss, softmax
+from softmax_service_client.models import (
+    GradientReply,
+    GradientRequest,
+    LossReply,
+    LossRequest,
+    Problem,
+    SoftmaxReply,
+    SoftmaxRequest,
+)
+
+batch: list[list[float]] = [[2, 3, 4]]
+
+with Client(base_url=sys.argv[1]) as client:
+    softmaxed = softmax.sync(client=client, body=SoftmaxRequest(logits=batch, top_k=1))
+    lost = loss.sync(client=client, body=LossRequest(logits=batch, targets=[1]))
+    layer = GradientRequest(
+        inputs=[[1, 2]], weights=[[0, 1], [1, 1], [2, 1]], bias=[0, 0, 0], targets=[1], learning_rate=1
+    )
+    stepped = gradient.sync(client=client, body=layer)
+    refused = softmax.sync(client=client, body=SoftmaxRequest(logits=batch, top_k=4))
+
+assert isinstance(softmaxed, SoftmaxReply)
+assert isinstance(lost, LossReply)
+assert isinstance(stepped, GradientReply)
+assert isinstance(refused, Problem)
+results = {
+    "probabilities": softmaxed.probabilities,
+    "predictions": softmaxed.predictions,
+    "top_k_classes": softmaxed.top_k_classes,
+    "loss": lost.loss,
+    "logits_gradient": stepped.logits_gradient,
+    "updated_weights": stepped.updated_weights,
+    "refusal": refused.detail,
+}
+json.dump(results, sys.stdout)
