@@ -2,15 +2,17 @@
 FROM python:3.13.15-slim-trixie@sha256:7e3a6aca9d74f93cca21a91d86a8dad8c34749afd5b4a98ee481c9c47b9f5ed4 AS base
 
 FROM base AS build
+# run, or tracing for an image with the OpenTelemetry exporter
+ARG REQUIREMENTS=run
 WORKDIR /build
 # no version: Debian keeps only the newest binutils, and none of it is in the image
 # hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends binutils && rm -rf /var/lib/apt/lists/*
-COPY requirements/run.txt requirements/
+COPY requirements/${REQUIREMENTS}.txt requirements/
 RUN python -m venv --without-pip /opt/softmax && \
     python -m pip --python /opt/softmax/bin/python install --no-cache-dir --no-compile --only-binary :all: \
-        --require-hashes -r requirements/run.txt
-# what nobody runs: tests, headers, sources and type stubs of libraries, and the debug symbols of two that ship them
+        --require-hashes -r requirements/${REQUIREMENTS}.txt
+# remove the tests, headers, sources and type stubs of libraries, and the debug symbols of two that ship them
 WORKDIR /opt/softmax/lib/python3.13/site-packages
 RUN find . -type d -name tests -prune -exec rm -r {} + && \
     find . -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.[cha]' -o -name '*.cpp' \) -delete && \
@@ -24,6 +26,8 @@ ENV PATH=/opt/softmax/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     OPENBLAS_NUM_THREADS=1 \
     SOFTMAX_HOST=0.0.0.0
+# nothing in the running image installs packages
+RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.13/site-packages/pip* /usr/local/lib/python3.13/ensurepip
 WORKDIR /opt/softmax/app
 COPY --from=build /opt/softmax /opt/softmax
 COPY deploy/container/healthcheck.py /opt/softmax/

@@ -167,14 +167,16 @@ test-fresh: ## install, run and test on a fresh Debian SUITE without a compiler;
 
 # a command that takes a folder, a tag and the arguments of a build
 IMAGE_BUILDER ?= deploy/container/build.sh
+# run, or tracing for an image with the OpenTelemetry exporter
+REQUIREMENTS ?= run
 IMAGE ?= localhost/softmax-service:latest
 VERSION = $(shell sed -n 's/__version__ = "\(.*\)"/\1/p' service/__init__.py)
 
 .PHONY: image
 image: .venv-deploy/done ## build the container image and the list of its packages
-	$(IMAGE_BUILDER) . $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git describe --always --dirty --abbrev=40)
+	$(IMAGE_BUILDER) . $(IMAGE) --build-arg REQUIREMENTS=$(REQUIREMENTS) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git describe --always --dirty --abbrev=40)
 	mkdir -p build
-	.venv-deploy/bin/python -m deploy.container.locked | .venv-deploy/bin/cyclonedx-py requirements - \
+	.venv-deploy/bin/python -m deploy.container.locked $(REQUIREMENTS) | .venv-deploy/bin/cyclonedx-py requirements - \
 		--pyproject pyproject.toml --mc-type application --output-reproducible --output-file build/image.cdx.json
 
 .PHONY: test-image
@@ -202,6 +204,7 @@ LOCK := --universal --no-strip-extras --python-version 3.11 --generate-hashes --
 lock: .venv/run ## pin the dependencies anew, with hashes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements/run.txt
+	$(BIN)/uv pip compile pyproject.toml --extra tracing -c requirements/run.txt $(LOCK) -o requirements/tracing.txt
 	$(BIN)/uv pip compile pyproject.toml --extra dev $(LOCK) -o requirements/dev.txt
 	$(BIN)/uv pip compile pyproject.toml --extra deploy -c requirements/run.txt $(LOCK) -o requirements/deploy.txt
 	$(BIN)/uv pip compile --group browser -c requirements/dev.txt $(LOCK) -o requirements/browser.txt

@@ -1,1 +1,1 @@
-"""The image: how it is built, and what is in it."""
+"""The container image: its build, its health check and the list of its packages."""

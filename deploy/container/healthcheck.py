@@ -1,4 +1,4 @@
-"""Ends with 0 if the service in this container is alive, on whatever port it is set to, with TLS or without."""
+"""Exit with 0 if the service in this container answers /livez, on its own port, with TLS or without."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ SECONDS = 2
 
 
 def alive(variables: dict[str, str]) -> bool:
-    """Whether /livez says so. Raises OSError if nobody answers."""
+    """Return whether /livez answers 200. Raises OSError if nothing answers."""
     port = int(variables.get("SOFTMAX_PORT", "8000"))
     service = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     if variables.get("SOFTMAX_TLS_CERTIFICATE_FILE"):
         context = ssl.create_default_context()
-        # the certificate is in the name that clients know
+        # the certificate names the host that clients know, not the loopback
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         service = HTTPSConnection("127.0.0.1", port, timeout=SECONDS, context=context)

@@ -1,6 +1,6 @@
-"""python -m deploy.container.locked: the packages that requirements/run.txt pins for the image.
+"""python -m deploy.container.locked: list the packages that a file of requirements/ pins for the image.
 
-The lock holds for every Python and system; the image has one of each.
+The file pins packages for every Python and system, and the image has one of each. Without an argument it is run.txt.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ PYTHON = re.compile(r"^FROM python:(\d+\.\d+)", re.MULTILINE)
 
 
 def environment(dockerfile: str) -> dict[str, str]:
-    """What the markers of a lock are asked about: CPython on Linux, in the version that the Dockerfile starts from."""
+    """Return the values of environment markers in the image: CPython on Linux, in the version of the base image.
+
+    Raises ValueError for a Dockerfile whose base image is not Python.
+    """
     found = PYTHON.search(dockerfile)
     if found is None:
         raise ValueError("the Dockerfile does not start from an image of Python")
@@ -31,7 +34,7 @@ def environment(dockerfile: str) -> dict[str, str]:
 
 
 def locked(lock: str, environment: dict[str, str]) -> list[str]:
-    """The requirements of a lock that hold in an environment, each with its hashes, one a line."""
+    """Return the requirements of a lock that apply in an environment, one in a line with its hashes."""
     kept = []
     for line in lock.replace("\\\n", " ").splitlines():
         if not line[:1].isalnum():
@@ -44,5 +47,6 @@ def locked(lock: str, environment: dict[str, str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    dockerfile, lock = (ROOT / "Dockerfile").read_text("utf-8"), (ROOT / "requirements/run.txt").read_text("utf-8")
+    name = sys.argv[1] if len(sys.argv) > 1 else "run"
+    dockerfile, lock = (ROOT / "Dockerfile").read_text("utf-8"), (ROOT / f"requirements/{name}.txt").read_text("utf-8")
     sys.stdout.writelines(f"{line}\n" for line in locked(lock, environment(dockerfile)))

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 NODE = b"x-ray-node"
-"""The header that names the node of the replica that answered."""
+"""Header with the node of the replica that answered."""
 
 REQUEST_ID = b"x-request-id"
 
 
 class OnNode:
-    """ASGI middleware: says on every reply which node it comes from.
+    """ASGI middleware that adds the node of the replica to every response.
 
-    The proxy of Ray Serve gives every request an id and repeats it on the reply, so the same id is taken off here.
+    The proxy of Ray Serve gives each request an id and adds it to the response, so the same id is removed here.
     """
 
     def __init__(self, app: ASGIApp, node: str) -> None:
@@ -29,7 +29,7 @@ class OnNode:
         self.node = node.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on, and puts the header on its reply."""
+        """Pass the request on, and add the header to its response."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         given = dict(scope["headers"]).get(REQUEST_ID)
@@ -44,7 +44,7 @@ class OnNode:
 
 
 def build() -> ASGIApp:
-    """The application of one replica, with settings from its SOFTMAX_* variables."""
+    """Return the application of one replica, with settings from its SOFTMAX_* variables."""
     return OnNode(create_app(), ray.get_runtime_context().get_node_id())
 
 

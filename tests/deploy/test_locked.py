@@ -32,12 +32,21 @@ def test_what_holds_for_the_image_is_kept_with_its_hashes() -> None:
     ]
 
 
-def test_no_package_of_the_image_has_two_versions_or_no_hash() -> None:
-    lines = locked((ROOT / "requirements/run.txt").read_text("utf-8"), IMAGE)
+@pytest.mark.parametrize("name", ["run", "tracing"])
+def test_no_package_of_the_image_has_two_versions_or_no_hash(name: str) -> None:
+    lines = locked((ROOT / f"requirements/{name}.txt").read_text("utf-8"), IMAGE)
     names = [line.partition("==")[0] for line in lines]
     assert len(names) == len(set(names))
     assert {"numpy", "fastapi", "uvicorn"} <= set(names)
     assert all("--hash=sha256:" in line for line in lines)
+
+
+def test_the_image_with_tracing_has_the_same_packages_and_an_exporter() -> None:
+    run, tracing = (
+        set(locked((ROOT / f"requirements/{name}.txt").read_text("utf-8"), IMAGE)) for name in ("run", "tracing")
+    )
+    assert run < tracing
+    assert any(line.startswith("opentelemetry-exporter-otlp-proto-http==") for line in tracing)
 
 
 def test_an_image_that_does_not_start_from_python_is_not_guessed_at() -> None:
