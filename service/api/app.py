@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service.api import problems
 from service.api.context import REJECTION, RequestContext
-from service.api.middleware import RequestIdMiddleware
+from service.api.middleware import RequestIdMiddleware, answer_asterisk
 from service.api.openapi.document import document
 from service.api.routes.health import health_router
 from service.api.routes.metrics import metrics_router
@@ -59,7 +59,7 @@ class Service(FastAPI):
         self.operations = {
             route.path: self._with_cors(framework if settings.tracing else route.app) for route in routes
         }
-        self.others = RequestIdMiddleware(self._with_cors(framework), runtime)
+        self.others = RequestIdMiddleware(answer_asterisk(self._with_cors(framework)), runtime)
 
     def _with_cors(self, app: ASGIApp) -> ASGIApp:
         """Return the application, open to the pages of `cors_origins`."""

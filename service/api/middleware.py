@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
+
+from starlette.responses import Response
 
 from service.api.context import RequestContext
 from service.api.problems import problem_response
@@ -48,6 +51,16 @@ class RequestIdMiddleware:
         finally:
             context.route = _template(scope)
             self.runtime.record(context)
+
+
+def answer_asterisk(app: ASGIApp) -> ASGIApp:
+    """Return `app`, except that `OPTIONS *` is answered: it asks about the server as a whole (RFC 9110, 9.3.7)."""
+    answer = Response(status_code=HTTPStatus.NO_CONTENT, headers={"Allow": "GET, HEAD, OPTIONS, POST"})
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        await (answer if scope["path"] == "*" else app)(scope, receive, send)
+
+    return serve
 
 
 def _template(scope: Scope) -> str:

@@ -29,6 +29,9 @@ SMALL_UNREAD_BYTES = 2**12
 """Bytes that a connection may hold in any case: an ordinary request that arrives in pieces."""
 
 
+CLOCK_SECONDS = 0.01
+"""Shortest time between two checks of the client timeout."""
+
 TLS_CLOSE_SECONDS = 0.3
 """Seconds that a client has to confirm the end of a TLS session when the process leaves."""
 
@@ -302,16 +305,19 @@ class HttpProtocol(asyncio.BufferedProtocol):
             self._client_turn_since = None
         elif self._client_turn_since is None:
             self._client_turn_since = self._loop.time()
+            self._unsent_bytes = 0
 
     def _check_timeout(self) -> None:
         """Close the connection if the client made no progress for too long."""
         now = self._loop.time()
         since = now if self._client_turn_since is None else self._client_turn_since
-        unsent_bytes = self._transport.get_write_buffer_size() + bytes_in_kernel(self._transport)
         if now - since >= self._client_timeout:
-            if not unsent_bytes or unsent_bytes == self._unsent_bytes:
+            unsent_bytes = self._transport.get_write_buffer_size() + bytes_in_kernel(self._transport)
+            if unsent_bytes in {0, self._unsent_bytes}:
                 self._transport.abort()
                 return
+            self._unsent_bytes = unsent_bytes
             since = self._client_turn_since = now
-        self._unsent_bytes = unsent_bytes
-        self._timer = self._loop.call_at(since + self._client_timeout, self._check_timeout)
+        # a timer may be early by the resolution of the clock
+        seconds = max(since + self._client_timeout - now, CLOCK_SECONDS)
+        self._timer = self._loop.call_later(seconds, self._check_timeout)

@@ -1,0 +1,209 @@
+"""Limits of memory and time, for clients that send too much, too slowly, or read too slowly."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import re
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from service.server import protocol
+from service.server.body import MAX_CHUNK_LINE_BYTES
+from service.server.head import MAX_HEADER_BYTES
+from service.server.protocol import HttpProtocol
+from tests.api.clients import BODY, application
+from tests.server.sockets import CLIENT_TIMEOUT, HEAD, LENGTH, answer, connected, serving, until
+from tests.server.streams import LOOPS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LIVE = b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+LARGE = b'{"logits": [%b0], "outputs": ["jacobian"]}' % (b"0," * 599)
+LARGE_POST = HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(LARGE), LARGE)
+"""A request whose response has 8 MB."""
+
+
+@pytest.fixture(scope="module", params=LOOPS)
+def port(request: pytest.FixtureRequest) -> Iterator[int]:
+    """The port of a server on each event loop."""
+    with serving(application(), request.param) as port:
+        yield port
+
+
+@pytest.fixture(scope="module", params=LOOPS)
+def impatient(request: pytest.FixtureRequest) -> Iterator[int]:
+    """The port of a server on each event loop that does not wait long for a client."""
+    with serving(application(), request.param, client_timeout=CLIENT_TIMEOUT) as port:
+        yield port
+
+
+def statuses(received: bytes) -> list[int]:
+    """The statuses of all responses, in order."""
+    return [int(status) for status in re.findall(rb"HTTP/1.1 (\d+) ", received)]
+
+
+def pieces(data: bytes, size: int) -> list[bytes]:
+    """Cut `data` into pieces of that size."""
+    return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+@pytest.mark.parametrize("size", [MAX_HEADER_BYTES // 3, MAX_HEADER_BYTES, 4 * MAX_HEADER_BYTES])
+@pytest.mark.parametrize(("excess", "status"), [(0, 200), (1, 400)])
+async def test_the_limit_of_a_head_does_not_depend_on_cuts(port: int, size: int, excess: int, status: int) -> None:
+    start, end = b"GET /livez HTTP/1.1\r\nHost: test\r\nConnection: close\r\nX-Long: ", b"\r\n\r\n"
+    head = start + b"a" * (MAX_HEADER_BYTES - len(start + end) + excess) + end
+    assert statuses(await answer(port, *pieces(head, size))) == [status]
+
+
+async def test_a_head_without_an_end_is_refused_early(port: int) -> None:
+    endless = [b"GET /livez HTTP/1.1\r\nHost: test\r\nX-Long: ", *[b"a" * 20_000] * 4]
+    assert statuses(await answer(port, *endless)) == [400]
+
+
+@pytest.mark.parametrize("line", [b"a: b\r\n", b"a" * 1000])
+async def test_endless_trailers_are_refused(port: int, line: bytes) -> None:
+    endless = pieces(line * (2 * MAX_HEADER_BYTES // len(line)), 40_000)
+    assert statuses(await answer(port, CHUNKED + b"0\r\n", *endless)) == [400]
+
+
+@pytest.mark.parametrize(
+    "line", [b"5;" + b"a" * (MAX_CHUNK_LINE_BYTES + 1) + b"\r\nabcde", b"0" * 2 * MAX_CHUNK_LINE_BYTES]
+)
+async def test_endless_chunk_lines_are_refused(port: int, line: bytes) -> None:
+    assert statuses(await answer(port, CHUNKED, *pieces(line, 1500))) == [400]
+
+
+async def test_unfinished_heads_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "MAX_UNREAD_BYTES", 100_000)
+    long_head = HEAD + b"X-Long: " + b"a" * 40_000
+    with serving(application()) as port:
+        async with connected(port) as (_, first), connected(port) as (_, second):
+            first.write(long_head)
+            second.write(long_head)
+            await asyncio.sleep(0.05)
+            assert statuses(await answer(port, long_head)) == [503]
+            # an ordinary request is answered, also in pieces
+            post = HEAD + b"Connection: close\r\n" + LENGTH + b"\r\n" + BODY
+            assert statuses(await answer(port, post[:50], post[50:])) == [200]
+        await asyncio.sleep(0.05)
+        rest = b"\r\nConnection: close\r\n" + LENGTH + b"\r\n" + BODY
+        assert statuses(await answer(port, long_head, rest)) == [200]
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_a_lost_connection_is_freed_without_garbage_collection(loop: Any) -> None:
+    app = application()
+    with serving(app, loop) as port:
+        await answer(port, LIVE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        gc.collect()
+        gc.disable()
+        try:
+            for sent in (
+                HEAD + b"X-Long: " + b"a" * 60_000,
+                HEAD + LENGTH + b"\r\n" + BODY[:5],
+                LIVE * 3,
+                b"HELO\r\n\r\n",
+            ):
+                async with connected(port) as (reader, writer):
+                    writer.write(sent)
+                    await asyncio.sleep(0.05)
+                    del reader
+            await until(lambda: app.runtime.lifecycle.taken == 0)
+            await until(lambda: not any(isinstance(each, HttpProtocol) for each in gc.get_objects()))
+        finally:
+            gc.enable()
+
+
+async def test_requests_sent_ahead_are_not_read(port: int) -> None:
+    client = socket.create_connection(("127.0.0.1", port))
+    client.settimeout(0)
+    sent, stopped = 0, time.monotonic()
+    while time.monotonic() - stopped < CLIENT_TIMEOUT / 2:
+        try:
+            sent += client.send(LIVE * 1000)
+            stopped = time.monotonic()
+        except BlockingIOError:
+            await asyncio.sleep(0.01)
+        # the responses are never read, so that the server stops to read soon
+        assert sent < 40_000_000
+    client.close()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        (),
+        (b"GET /livez",),
+        (HEAD,),
+        (LIVE,),
+        (LIVE, b"GET /livez"),
+        # refused before its body, which then does not come
+        (b"POST /livez HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n",),
+        (b"GET /", *[b"a"] * 30),
+    ],
+    ids=["nothing", "half a line", "half a head", "no next", "half a next", "no body", "byte by byte"],
+)
+async def test_a_client_that_stops_is_waited_for_once(impatient: int, sent: tuple[bytes, ...]) -> None:
+    start = time.monotonic()
+    await answer(impatient, *sent)
+    assert CLIENT_TIMEOUT / 2 < time.monotonic() - start < 8 * CLIENT_TIMEOUT
+
+
+async def test_a_slow_body_has_the_time_of_bodies(impatient: int) -> None:
+    async with connected(impatient) as (reader, writer):
+        writer.write(HEAD + LENGTH + b"\r\n" + BODY[:5])
+        await asyncio.sleep(2 * CLIENT_TIMEOUT)
+        writer.write(BODY[5:])
+        assert (await asyncio.wait_for(reader.readline(), 5)).split()[1] == b"200"
+
+
+async def test_a_client_that_reads_nothing_is_let_go() -> None:
+    app = application()
+    with serving(app, client_timeout=CLIENT_TIMEOUT) as port:
+        async with connected(port) as (_, writer):
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
+            for _ in range(3):
+                writer.write(LARGE_POST.replace(b"Connection: close\r\n", b""))
+            await until(lambda: app.runtime.lifecycle.taken > 0)
+            await until(lambda: app.runtime.lifecycle.taken == 0)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_a_slow_and_steady_reader_gets_all(loop: Any) -> None:
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
+    with serving(application(), loop, client_timeout=CLIENT_TIMEOUT) as port:
+        await asyncio.get_running_loop().run_in_executor(None, client.connect, ("127.0.0.1", port))
+        client.sendall(LARGE_POST)
+        received, start = b"", time.monotonic()
+        while True:
+            data = await asyncio.to_thread(client.recv, 100_000)
+            if not data:
+                break
+            received += data
+            await asyncio.sleep(CLIENT_TIMEOUT / 5)
+    client.close()
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert int(re.findall(rb"content-length: (\d+)", head)[0]) == len(body)
+    assert time.monotonic() - start > 3 * CLIENT_TIMEOUT
+
+
+def test_random_bytes_never_break_the_protocol(port: int) -> None:
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(random.bytes(300) + os.linesep.encode() * 2)
+            client.shutdown(socket.SHUT_WR)
+            while client.recv(2**16):
+                pass
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(LIVE)
+        assert client.recv(2**16).startswith(b"HTTP/1.1 200 ")

@@ -1,0 +1,182 @@
+"""Framing of requests and order of responses: nothing is smuggled, overtaken or lost."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from service.formats import json_encode
+from tests.api.clients import BODY, application
+from tests.server.sockets import CLIENT_TIMEOUT, HEAD, LENGTH, answer, connected, serving
+from tests.server.streams import LOOPS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+POST = HEAD + LENGTH + b"\r\n" + BODY
+LIVE = b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n"
+LAST = b"GET /livez HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+REFUSED = b"POST /softmax HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 9000000\r\n\r\n"
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEA\r\n"
+LONG = json_encode.dumps({"logits": [[0.5] * 100] * 2000, "outputs": ["logits"]})
+LONG_POST = HEAD + b"Content-Length: %d\r\n\r\n" % len(LONG) + LONG
+
+
+@pytest.fixture(scope="module", params=LOOPS)
+def port(request: pytest.FixtureRequest) -> Iterator[int]:
+    """The port of a server on each event loop."""
+    with serving(application(body_timeout_seconds=0.2), request.param) as port:
+        yield port
+
+
+def statuses(received: bytes) -> list[int]:
+    """The statuses of all responses, in order."""
+    return [int(status) for status in re.findall(rb"HTTP/1.1 (\d+) ", received)]
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize("place", [0, 30, 120, 190])
+@pytest.mark.parametrize("before", [b"", LIVE], ids=["first", "behind another"])
+async def test_the_body_of_an_upgrade_is_never_a_request(port: int, framing: str, place: int, before: bytes) -> None:
+    inner = BODY.ljust(500) + b"\r\nGET /livez HTTP/1.1\r\nHost: test\r\n\r\n"
+    if framing == "length":
+        request = HEAD + UPGRADE + b"Content-Length: %d\r\n\r\n%b" % (len(inner), inner)
+    else:
+        request = HEAD + UPGRADE + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(inner), inner)
+    request = before + request
+    received = await answer(port, request[:place], request[place:], LAST)
+    assert statuses(received)[-2:] == [400, 200]
+    assert received.count(b'{"live":true}') == 1 + bool(before)
+
+
+async def test_a_half_closed_connection_is_answered(port: int) -> None:
+    for request in (POST, LIVE + POST, LONG_POST) * 4:
+        async with connected(port) as (reader, writer):
+            writer.write(request)
+            writer.write_eof()
+            assert set(statuses(await asyncio.wait_for(reader.read(), 10))) == {200}
+
+
+async def test_a_request_behind_a_long_body_is_answered_before_the_end(port: int) -> None:
+    assert statuses(await answer(port, LONG_POST + LAST + LIVE)) == [200, 200]
+
+
+async def test_a_request_that_timed_out_is_not_continued(port: int) -> None:
+    received = await answer(port, HEAD + LENGTH + b"\r\n" + BODY[:5], *[b""] * 20, BODY[5:] + LIVE)
+    assert statuses(received) == [408]
+    assert b"\r\nconnection: close\r\n" in received
+
+
+@pytest.mark.parametrize("wrong", [b"garbage\r\n\r\n", b"GET / HTTP/1.1\nHost: a\n\n"])
+async def test_a_malformed_request_is_answered_in_order(port: int, wrong: bytes) -> None:
+    received = await answer(port, POST + LIVE + wrong + LIVE)
+    assert statuses(received) == [200, 200, 400]
+    received = await answer(port, LONG_POST, wrong)
+    assert statuses(received) == [200, 400]
+    length = int(re.findall(rb"content-length: (\d+)", received)[0])
+    assert received.partition(b"\r\n\r\n")[2][length:].startswith(b"HTTP/1.1 400 ")
+
+
+async def test_fields_of_trailers_are_dropped(port: int) -> None:
+    chunks = b"%x\r\n%b\r\n0\r\n" % (len(BODY), BODY)
+    trailers = b"X-Request-ID: smuggled\r\nHost: a\r\nHost: b\r\nContent-Type: text/csv\r\n\r\n"
+    received = await answer(port, HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + trailers + LAST)
+    assert statuses(received) == [200, 200]
+    assert b"smuggled" not in received
+
+
+async def test_a_trailer_does_not_authenticate() -> None:
+    with serving(application(api_keys="key")) as port:
+        request = HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\nAuthorization: Bearer key\r\n\r\n"
+        assert statuses(await answer(port, request, LAST)) == [401, 200]
+
+
+async def test_expect_is_obeyed_with_trailing_whitespace(port: int) -> None:
+    head = HEAD + b"Expect: 100-continue \t\r\n" + LENGTH + b"\r\n"
+    received = await answer(port, head, BODY + LAST)
+    assert statuses(received) == [100, 200, 200]
+
+
+async def test_http_1_0_gets_no_interim_response(port: int) -> None:
+    head = HEAD.replace(b"1.1", b"1.0") + b"Expect: 100-continue\r\n" + LENGTH + b"\r\n"
+    assert statuses(await answer(port, head, BODY)) == [200]
+
+
+async def test_a_body_not_asked_for_is_not_a_request(port: int) -> None:
+    head = b"POST /softmax HTTP/1.1\r\nHost: a\r\nContent-Type: text/csv\r\nExpect: 100-continue\r\n" + LENGTH + b"\r\n"
+    received = await answer(port, head, LIVE)
+    assert statuses(received) == [415]
+    assert b"\r\nconnection: close\r\n" in received
+
+
+async def test_whitespace_around_values_is_not_part_of_them(port: int) -> None:
+    request = POST.replace(b"application/json", b" \tapplication/json \t").replace(b"Host: test", b"Host: \ttest ")
+    assert statuses(await answer(port, request + LAST)) == [200, 200]
+
+
+async def test_connect_opens_no_tunnel(port: int) -> None:
+    received = await answer(port, b"CONNECT test:80 HTTP/1.1\r\nHost: test\r\n\r\n" + LIVE)
+    assert statuses(received) == [405]
+    assert b"\r\nallow: " in received
+
+
+async def test_options_of_the_server_are_answered(port: int) -> None:
+    received = await answer(port, b"OPTIONS * HTTP/1.1\r\nHost: test\r\n\r\n" + LAST)
+    assert statuses(received) == [204, 200]
+    assert b"\r\nallow: GET, HEAD, OPTIONS, POST\r\n" in received
+
+
+@pytest.mark.parametrize("host", [b"", b"Host: a\r\nHost: a\r\n", b"Host: a b\r\n", b"Host: a@b\r\n"])
+@pytest.mark.parametrize("target", [b"/livez", b"http://test/livez"])
+async def test_a_request_without_one_valid_host_is_rejected(port: int, host: bytes, target: bytes) -> None:
+    valid_by_target = target != b"/livez" and host.count(b"Host") == 1
+    received = await answer(port, b"GET %b HTTP/1.1\r\n%b\r\n" % (target, host) + LAST)
+    assert statuses(received) == [200 if valid_by_target else 400, 200]
+
+
+async def test_a_malformed_request_is_counted_logged_and_dated(caplog: pytest.LogCaptureFixture) -> None:
+    with serving(application()) as port, caplog.at_level("INFO", "service.requests"):
+        received = await answer(port, b"HELO\r\n\r\n")
+        metrics = (await asyncio.to_thread(httpx.get, f"http://127.0.0.1:{port}/metrics")).text
+    headers = dict(line.split(b": ") for line in received.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:])
+    assert headers[b"date"].endswith(b" GMT")
+    assert 'http_requests_total{method="OTHER",route="",status="400"} 1.0' in metrics
+    logged = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    assert logged[0]["request_id"].encode() == headers[b"x-request-id"]
+    assert logged[0]["status"] == 400
+
+
+async def test_an_application_that_fails_is_answered_with_a_problem() -> None:
+    app = application()
+
+    async def broken(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    app.others = broken  # type: ignore[assignment]  # any ASGI application will do
+    with serving(app) as port:
+        received = await answer(port, LIVE)
+    assert statuses(received) == [500]
+    assert b"/problems/internal-error" in received
+    assert b"\r\nconnection: close\r\n" in received
+
+
+async def test_a_client_that_goes_on_sending_reads_its_refusal(port: int) -> None:
+    async with connected(port) as (reader, writer):
+        writer.write(REFUSED)
+        for _ in range(90):
+            writer.write(b" " * 100_000)
+            await asyncio.sleep(0)
+        assert statuses(await asyncio.wait_for(reader.read(), 10)) == [415]
+
+
+async def test_a_client_is_not_waited_for_after_its_refusal() -> None:
+    with serving(application(), client_timeout=CLIENT_TIMEOUT) as impatient:
+        async with connected(impatient) as (_, writer), asyncio.timeout(20 * CLIENT_TIMEOUT):
+            writer.write(REFUSED)
+            while not writer.transport.is_closing():
+                writer.write(b" ")
+                await asyncio.sleep(0.02)
