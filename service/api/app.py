@@ -18,6 +18,7 @@ from service.api.routes.metrics import metrics_router
 from service.api.routes.open_inference import router as open_inference_router
 from service.api.routes.operations import operation_routes
 from service.api.routes.pages import add_pages
+from service.api.routes.problems import router as problems_router
 from service.api.runtime import Runtime
 from service.errors import ServiceError
 from service.settings import Settings
@@ -78,8 +79,7 @@ class Service(FastAPI):
     async def _reject(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that the server rejects."""
         context = RequestContext(scope, receive, send, self.runtime.lifecycle)
-        problem = problems.problem_response(scope["extensions"][REJECTION], context.request_id)
-        await context.reply(problem.status, problem.headers, (problem.body,))
+        await context.refuse(scope["extensions"][REJECTION])
         self.runtime.record(context)
 
     def serve(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -97,11 +97,12 @@ def create_app(settings: Settings | None = None) -> Service:
     """Return the application. Settings come from the environment unless they are given."""
     runtime = Runtime(settings or Settings())
     app = Service(runtime)
-    app.state.lifecycle = runtime.lifecycle
+    app.state.runtime = runtime
     app.openapi = partial(document, app, runtime.settings)  # type: ignore[method-assign]
     app.include_router(health_router(runtime.settings))
     app.include_router(metrics_router(runtime))
     app.include_router(open_inference_router)
+    app.include_router(problems_router)
     add_pages(app, runtime.settings)
     app.add_exception_handler(HTTPException, problems.handle_http_exception)  # type: ignore[arg-type]
     app.add_exception_handler(ServiceError, problems.handle_error)

@@ -8,6 +8,7 @@ from random import getrandbits
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from service.api.problems import problem_response
 from service.errors import SlowBody
 from service.formats.compression import inflated_size
 
@@ -164,6 +165,11 @@ class RequestContext:
         else:
             await self._send({"type": "http.response.start", "status": status, "headers": headers})
             await self._send({"type": "http.response.body", "body": b"".join(content)})
+
+    async def refuse(self, error: Exception, invalid_status: int = 422) -> None:
+        """Send the problem response to an error; invalid_status stands for 422."""
+        problem = problem_response(error, self.request_id, invalid_status)
+        await self.reply(problem.status, problem.headers, (problem.body,))
 
     async def _send_long(self, status: int, headers: Iterable[RawHeader], content: Sequence[Piece]) -> None:
         """Send a long response, and return when the client has read most of it: until then it is in flight."""

@@ -14,7 +14,6 @@ import numpy as np
 from service.api.admission import ByteReservation
 from service.api.context import Disconnected, RequestContext
 from service.api.negotiation import content_encoding
-from service.api.problems import problem_response
 from service.errors import Draining
 from service.formats.compression import inflate
 from service.operations import execute, request_size
@@ -81,12 +80,10 @@ class OperationEndpoint:
             context.status = CLIENT_CLOSED_REQUEST
         except asyncio.CancelledError:
             # the time for a graceful shutdown is over
-            problem = problem_response(Draining(), context.request_id)
-            await context.reply(problem.status, problem.headers, (problem.body,))
+            await context.refuse(Draining())
             raise
         except Exception as error:  # noqa: BLE001  the response says what a client may know, and the log has the rest
-            problem = problem_response(error, context.request_id, self.wire_format.invalid_status)
-            await context.reply(problem.status, problem.headers, (problem.body,))
+            await context.refuse(error, self.wire_format.invalid_status)
         finally:
             context.take()
             reservation.release()

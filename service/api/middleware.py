@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from service.api.context import RequestContext
-from service.api.problems import problem_response
 from service.errors import InvalidHost, UntrustedHost
 
 if TYPE_CHECKING:
@@ -46,8 +45,7 @@ class RequestIdMiddleware:
             self.runtime.hosts.check(context.headers.get(b"host"), context.http_version, scope["path"])
             await self.app(scope, receive, send_with_headers)
         except (InvalidHost, UntrustedHost) as error:
-            problem = problem_response(error, context.request_id)
-            await context.reply(problem.status, problem.headers, (problem.body,))
+            await context.refuse(error)
         finally:
             context.route = _template(scope)
             self.runtime.record(context)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 from typing_extensions import TypeAliasType
 
-from service.operations.spec import Domain
 from service.schemas.tensors import Result
-
-if TYPE_CHECKING:
-    from service.operations.spec import Axes, Operation
-
 
 Shape = Annotated[list[Annotated[int, Field(ge=0)]], Field(description="The sizes; empty for a single number.")]
 Datatype = TypeAliasType(
@@ -43,57 +38,6 @@ def left_out(doc: str) -> Any:
 
 def _without_default(schema: dict[str, Any]) -> None:
     del schema["default"]
-
-
-class ServerMetadata(BaseModel):
-    """What runs here."""
-
-    name: str = Field(description="The name of the service.")
-    version: str = Field(description="Its version.")
-    extensions: list[str] = Field(description="What it speaks beyond the protocol.")
-
-
-class ModelName(BaseModel):
-    """An operation by name."""
-
-    name: str = Field(description="The operation.")
-
-
-class TensorMetadata(BaseModel):
-    """A tensor that a model takes or gives."""
-
-    name: str = Field(description="The name.")
-    datatype: str = Field(
-        description="FP64 for floats, which may come as FP32, FP16 and BF16 too; INT64 for integers of any size."
-    )
-    shape: list[int] = Field(description="The sizes, -1 where any will do; a leading one stands for any batch axes.")
-
-
-class ModelMetadata(BaseModel):
-    """An operation as a model."""
-
-    name: str = Field(description="The operation.")
-    versions: list[str] = Field(description="Its versions.")
-    platform: str = Field(description="What computes it.")
-    inputs: list[TensorMetadata] = Field(description="What a request may carry.")
-    outputs: list[TensorMetadata] = Field(description="What a response may carry.")
-
-    @classmethod
-    def of(cls, operation: Operation, version: str) -> ModelMetadata:
-        """What there is to know of an operation."""
-        return cls(
-            name=operation.name,
-            versions=[version],
-            platform="softmax-service",
-            inputs=[
-                _tensor(each.name, each.axes[0], integer=each.domain is Domain.TARGETS) for each in operation.inputs
-            ],
-            outputs=[_tensor(each.name, each.axes[0], integer=each.integer) for each in operation.outputs],
-        )
-
-
-def _tensor(name: str, axes: Axes, *, integer: bool) -> TensorMetadata:
-    return TensorMetadata(name=name, datatype="INT64" if integer else "FP64", shape=[-1] * len(axes))
 
 
 class InferInput(BaseModel):

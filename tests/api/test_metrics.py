@@ -78,7 +78,8 @@ async def test_a_request_is_counted_once_by_method_template_and_status(
     samples = await scraped(client)
     assert value(samples, "http_requests_total", method=method, route=route, status=str(status)) == 1
     assert sum(sample.value for sample in samples if sample.name == "http_requests_total") == 1
-    assert value(samples, "http_request_duration_seconds_count", route=route) == 1
+    labels = {"route": route, "status_class": f"{status // 100}xx"}
+    assert value(samples, "http_request_duration_seconds_count", **labels) == 1
 
 
 @pytest.mark.parametrize("path", ["/softmax", "/api/softmax"], ids=["stripped", "kept"])
@@ -239,7 +240,7 @@ def test_the_metrics_of_several_processes_are_added_up(tmp_path: Path) -> None:
     asked = {"method": "POST", "route": "/softmax", "status": "200"}
     assert (value(first, "http_requests_total", **asked), value(second, "http_requests_total", **asked)) == (3, 6)
     assert value(second, "softmax_elements_total", operation="softmax") == 12
-    assert value(second, "http_request_duration_seconds_count", route="/softmax") == 6
+    assert value(second, "http_request_duration_seconds_count", route="/softmax", status_class="2xx") == 6
     # of which process there would be nothing to say
     assert series(second, "pid") == set()
     assert value(second, "softmax_build_info", version=__version__) == 1

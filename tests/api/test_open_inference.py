@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.operations import OPERATIONS
-from tests.api.clients import connect
+from tests.api.clients import application, connect
 
 if TYPE_CHECKING:
     import httpx
@@ -23,6 +23,8 @@ Array = npt.NDArray[Any]
 
 JSON, BINARY = "application/json", "application/octet-stream"
 HEADER = "Inference-Header-Content-Length"
+EXTENSIONS = ["binary_tensor_data", "model_configuration", "statistics", "model_repository"]
+
 MODELS = {operation.name: operation for operation in OPERATIONS}
 LOGITS = np.array([[2.0, 3.0, 4.0], [3.0, 1.0, -3.0]])
 LABELS = np.array([1, 0])
@@ -388,7 +390,7 @@ async def test_the_server_says_what_it_is_and_what_it_speaks(client: httpx.Async
     reply = await client.get(path)
     assert reply.status_code == 200
     assert reply.json().keys() == {"name", "version", "extensions"}
-    assert reply.json()["extensions"] == ["binary_tensor_data"]
+    assert reply.json()["extensions"] == EXTENSIONS
 
 
 async def test_the_server_is_live_and_ready(client: httpx.AsyncClient) -> None:
@@ -397,7 +399,7 @@ async def test_the_server_is_live_and_ready(client: httpx.AsyncClient) -> None:
 
 
 async def test_the_operations_are_the_models(client: httpx.AsyncClient) -> None:
-    assert (await client.get("/v2/models")).json() == [{"name": name} for name in MODELS]
+    assert (await client.get("/v2/models")).json() == {"models": list(MODELS)}
 
 
 @pytest.mark.parametrize("version", ["", "/versions/1"])
@@ -412,7 +414,73 @@ async def test_a_model_describes_its_tensors_and_is_ready(client: httpx.AsyncCli
         output = operation.named_outputs[each["name"]]
         assert each["datatype"] == ("INT64" if output.integer else "FP64")
         assert each["shape"] == [-1] * len(output.axes[0])
-    assert (await client.get(f"/v2/models/{model}{version}/ready")).json() == {"ready": True}
+    assert (await client.get(f"/v2/models/{model}{version}/ready")).json() == {"name": model, "ready": True}
+
+
+@pytest.mark.parametrize("version", ["", "/versions/1"])
+@pytest.mark.parametrize("model", MODELS)
+async def test_model_has_a_configuration_and_optional_inputs(
+    client: httpx.AsyncClient, model: str, version: str
+) -> None:
+    operation = MODELS[model]
+    config = (await client.get(f"/v2/models/{model}{version}/config")).json()
+    metadata = (await client.get(f"/v2/models/{model}{version}")).json()
+    assert (config["name"], config["max_batch_size"]) == (model, 0)
+    described = {tensor["name"]: tensor for tensor in metadata["inputs"]}
+    for tensor in config["input"]:
+        other = described[tensor["name"]]
+        assert tensor["data_type"] == f"TYPE_{other['datatype']}"
+        assert tensor["dims"] == other["shape"]
+        assert tensor["optional"] == other["parameters"]["optional"]
+        assert tensor["optional"] or (tensor["name"],) in operation.alternatives
+    assert [tensor["name"] for tensor in config["output"]] == [output.name for output in operation.outputs]
+
+
+async def test_statistics_count_successes_and_failures(client: httpx.AsyncClient) -> None:
+    for body in (PLAIN_BODY, PLAIN_BODY, b"{"):
+        await post(client, body)
+    await client.post("/softmax", json={"logits": [0]})
+    (found,) = (await client.get("/v2/models/softmax/stats")).json()["model_stats"]
+    assert (found["name"], found["version"]) == ("softmax", "1")
+    assert found["inference_count"] == found["execution_count"] == 3
+    assert found["last_inference"] > 1e12
+    stats = found["inference_stats"]
+    assert (stats["success"]["count"], stats["fail"]["count"]) == (3, 1)
+    stages = [stats[stage]["ns"] for stage in ("compute_input", "compute_infer", "compute_output")]
+    assert all(stages)
+    assert sum(stages) <= stats["success"]["ns"]
+    everything = (await client.get("/v2/models/stats")).json()["model_stats"]
+    assert [each["name"] for each in everything] == list(MODELS)
+    assert everything[0]["inference_stats"] == stats
+
+
+async def test_repository_index_has_every_model() -> None:
+    app = application()
+    async with connect(app) as client:
+        ready = (await client.post("/v2/repository/index")).json()
+        app.runtime.lifecycle.leaving = True
+        leaving = (await client.post("/v2/repository/index")).json()
+    assert ready == [{"name": name, "version": "1", "state": "READY", "reason": ""} for name in MODELS]
+    assert {model["state"] for model in leaving} == {"UNAVAILABLE"}
+
+
+@pytest.mark.parametrize(
+    ("path", "detail"),
+    [
+        ("resnet", 'Unknown model "resnet"; the models are softmax, loss, gradient, each in version 1.'),
+        ("softmax/versions/2", 'Unknown version "2" of model "softmax"; the models are'),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["", "/ready", "/config", "/stats"])
+async def test_an_unknown_model_is_named(client: httpx.AsyncClient, path: str, suffix: str, detail: str) -> None:
+    reply = await client.get(f"/v2/models/{path}{suffix}")
+    assert (reply.status_code, reply.json()["type"]) == (404, "/problems/unknown-model")
+    assert reply.json()["error"].startswith(detail)
+
+
+async def test_an_unknown_model_with_an_odd_name_is_not_repeated(client: httpx.AsyncClient) -> None:
+    reply = await client.get("/v2/models/<script>")
+    assert reply.json()["error"].startswith("Unknown model; the models are")
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -8,7 +8,8 @@ from bisect import bisect_left
 from functools import lru_cache
 from http import HTTPStatus
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from time import time
+from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, platform_collector, process_collector
 from prometheus_client.exposition import choose_encoder
@@ -18,7 +19,10 @@ from service import __version__
 from service.api.context import STAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from prometheus_client import Metric
+    from prometheus_client.samples import Sample
 
     from service.api.context import RequestContext
 
@@ -37,7 +41,24 @@ SHARED = "PROMETHEUS_MULTIPROC_DIR"
 BATCH_SIZE = 256
 """Number of requests that are added to the counters together."""
 
+STATUS_CLASSES = ("", "1xx", "2xx", "3xx", "4xx", "5xx")
+"""Values of the label `status_class`, by the first digit of the status."""
+
 SHED = HTTPStatus.SERVICE_UNAVAILABLE.value
+
+
+class OperationStatistics(NamedTuple):
+    """The requests of an operation on all of its routes.
+
+    stages: seconds of each of STAGES. last: time of the latest success in this process, 0 for none.
+    """
+
+    successes: int
+    success_seconds: float
+    failures: int
+    failure_seconds: float
+    stages: Mapping[str, float]
+    last: float
 
 
 class BatchedHistogram(Histogram):
@@ -64,7 +85,7 @@ class Metrics:
         self.durations = BatchedHistogram(
             "http_request_duration_seconds",
             "Time from the request head to the last response byte written.",
-            ("route",),
+            ("route", "status_class"),
             registry=registry,
             buckets=SECONDS,
         )
@@ -109,6 +130,7 @@ class Metrics:
             process_collector.ProcessCollector(registry=registry)
             platform_collector.PlatformCollector(registry=registry)
         self._noted: collections.defaultdict[tuple[str, str, int, str], list[Note]] = collections.defaultdict(list)
+        self._last: dict[str, float] = {}
         # a look-up by labels costs more than counting
         self._elements = lru_cache(self.elements.labels)
         self._request = lru_cache(self.requests.labels)
@@ -120,6 +142,8 @@ class Metrics:
         """Note an answered request for the next `flush`."""
         method = context.method if context.method in METHODS else "OTHER"
         noted = self._noted[method, context.route, context.status, context.operation]
+        if context.operation and context.status == HTTPStatus.OK:
+            self._last[context.operation] = time()
         noted.append((seconds, context.bytes_in, context.bytes_out, context.elements, context.stages))
         if len(noted) == BATCH_SIZE:
             self.flush()
@@ -129,7 +153,7 @@ class Metrics:
         for (method, route, status, operation), noted in self._noted.items():
             seconds, bytes_in, bytes_out, elements, stages = zip(*noted, strict=True)
             self._request(method, route, status).inc(len(noted))
-            self._duration(route).observe_all(seconds)
+            self._duration(route, STATUS_CLASSES[status // 100]).observe_all(seconds)
             self._bytes(route, "out").inc(sum(bytes_out))
             if operation:
                 self._bytes(route, "in").inc(sum(bytes_in))
@@ -142,9 +166,40 @@ class Metrics:
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Return the metrics of all processes as text, in the format that Accept asks for, and its media type."""
-        registry = self.registry
-        if self.shared:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)
         write, media_type = choose_encoder(accept)
-        return write(registry), media_type
+        return write(self._all_processes()), media_type
+
+    def statistics(self, operation: str) -> OperationStatistics:
+        """Return the statistics of an operation in all processes."""
+        self.flush()
+        families = {family.name: family for family in self._all_processes().collect()}
+        totals: collections.defaultdict[tuple[bool, str], float] = collections.defaultdict(float)
+        for sample in _samples(families, "http_request_duration_seconds"):
+            route = sample.labels["route"]
+            if route == f"/{operation}" or route.startswith(f"/v2/models/{operation}/"):
+                totals[sample.labels["status_class"] == "2xx", sample.name.rpartition("_")[2]] += sample.value
+        stages = dict.fromkeys(STAGES, 0.0)
+        for sample in _samples(families, "softmax_stage_seconds"):
+            if sample.labels["operation"] == operation and sample.name.endswith("_total"):
+                stages[sample.labels["stage"]] += sample.value
+        return OperationStatistics(
+            successes=int(totals[True, "count"]),
+            success_seconds=totals[True, "sum"],
+            failures=int(totals[False, "count"]),
+            failure_seconds=totals[False, "sum"],
+            stages=stages,
+            last=self._last.get(operation, 0.0),
+        )
+
+    def _all_processes(self) -> CollectorRegistry:
+        """Return the metrics of this process, and of all others that share theirs."""
+        if not self.shared:
+            return self.registry
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)
+        return registry
+
+
+def _samples(families: Mapping[str, Metric], name: str) -> Iterable[Sample]:
+    """Return the samples of a metric, none if it was never used."""
+    return families[name].samples if name in families else ()

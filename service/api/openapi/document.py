@@ -101,7 +101,7 @@ def _build(app: FastAPI, settings: Settings) -> dict[str, Any]:
             if path.startswith("/v2/models/{model}"):
                 _complete_model(item, path)
             _complete(item, schemas)
-            if method == "post":
+            if method == "post" and "requestBody" in item:
                 item["security"] = security
     return {
         **openapi,

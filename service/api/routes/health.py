@@ -15,9 +15,25 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 
+LINKS = {
+    "open_inference": "GET /v2",
+    "models": "GET /v2/models",
+    "docs": "GET /docs",
+    "playground": "GET /playground",
+    "openapi": "GET /openapi.json",
+    "openapi_typed": "GET /openapi/typed.json",
+    "problems": "GET /problems",
+    "info": "GET /info",
+    "metrics": "GET /metrics",
+    "liveness": "GET /livez",
+    "readiness": "GET /readyz",
+}
+"""What GET / lists beside the operations."""
+
+
 def readiness(request: Request, response: Response) -> Ready:
     """Return whether the process accepts requests, with status 503 while it shuts down."""
-    leaving = request.app.state.lifecycle.leaving
+    leaving = request.app.state.runtime.lifecycle.leaving
     if leaving:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return Ready(ready=not leaving)
@@ -48,13 +64,6 @@ def health_router(settings: Settings) -> APIRouter:
         if "text/html" in request.headers.get("accept", ""):
             return RedirectResponse("docs")
         links = {operation.name: f"POST /{operation.name}" for operation in OPERATIONS}
-        links |= {
-            "docs": "GET /docs",
-            "openapi": "GET /openapi.json",
-            "info": "GET /info",
-            "metrics": "GET /metrics",
-            "playground": "GET /playground",
-        }
-        return JSONResponse(links)
+        return JSONResponse({**links, **LINKS})
 
     return router

@@ -1,36 +1,58 @@
-"""The Open Inference Protocol (KServe V2), except inference itself."""
+"""The Open Inference Protocol (KServe V2) and Triton's extensions of it, except inference itself."""
 
 from __future__ import annotations
 
-from typing import Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 
 from service import __version__
+from service.api.context import STAGES
 from service.api.openapi.components import PROBLEM
 from service.api.routes.health import Readiness  # noqa: TC001  FastAPI reads it
 from service.errors import UnknownModel
 from service.formats.open_inference import VERSION
 from service.operations import OPERATIONS
-from service.schemas.open_inference import ModelMetadata, ModelName, ServerMetadata
+from service.schemas.models import (
+    Duration,
+    InferenceStatistics,
+    ModelConfig,
+    ModelMetadata,
+    ModelNames,
+    ModelStatistics,
+    ReadyModel,
+    RepositoryModel,
+    ServerMetadata,
+    Statistics,
+)
 from service.schemas.service import NAME, Live, Ready
+
+if TYPE_CHECKING:
+    from service.api.runtime import Runtime
+    from service.operations.spec import Operation
 
 MODELS = {operation.name: operation for operation in OPERATIONS}
 
-router = APIRouter(prefix="/v2", tags=["open-inference"], responses={"default": PROBLEM})
+EXTENSIONS = ["binary_tensor_data", "model_configuration", "statistics", "model_repository"]
+"""Triton's names of the supported extensions."""
 
 
-def check_model(model: str, version: str) -> None:
-    """Raise UnknownModel unless the model has the version."""
+def find_model(model: str, version: str) -> Operation:
+    """Return the operation of a model. Raise UnknownModel."""
     if model not in MODELS or version != VERSION:
         raise UnknownModel(model, version, MODELS)
+    return MODELS[model]
+
+
+router = APIRouter(prefix="/v2", tags=["open-inference"], responses={"default": PROBLEM})
 
 
 @router.get("/", include_in_schema=False)
 @router.get("", operation_id="v2_server", summary="Server metadata")
 async def server() -> ServerMetadata:
     """Return the name and the version of the service, and the extensions of the protocol."""
-    return ServerMetadata(name=NAME, version=__version__, extensions=["binary_tensor_data"])
+    return ServerMetadata(name=NAME, version=__version__, extensions=EXTENSIONS)
 
 
 @router.get("/health/live", operation_id="v2_live", summary="Liveness")
@@ -46,27 +68,59 @@ async def ready(readiness: Readiness) -> Ready:
 
 
 @router.get("/models", operation_id="v2_models", summary="The models")
-async def models() -> list[ModelName]:
-    """Return the operations, as models."""
-    return [ModelName(name=name) for name in MODELS]
+async def models() -> ModelNames:
+    """Return the names of the operations."""
+    return ModelNames(models=list(MODELS))
+
+
+@router.post("/repository/index", operation_id="v2_repository_index", summary="The model repository")
+async def repository_index(readiness: Readiness, response: Response) -> list[RepositoryModel]:
+    """Return every model with its state."""
+    response.status_code = HTTPStatus.OK
+    state, reason = ("READY", "") if readiness.ready else ("UNAVAILABLE", "The process is shutting down.")
+    return [RepositoryModel(name=name, version=VERSION, state=state, reason=reason) for name in MODELS]
+
+
+@router.get("/models/stats", operation_id="v2_stats", summary="Statistics of all models")
+async def all_statistics(request: Request) -> Statistics:
+    """Return the number and the time of requests of every model."""
+    return Statistics(model_stats=[_statistics(name, request.app.state.runtime) for name in MODELS])
 
 
 @router.get("/models/{model}/versions/{version}", operation_id="v2_model_version", summary="Metadata of a version")
 @router.get("/models/{model}", operation_id="v2_model", summary="Metadata of a model")
 async def metadata(model: str, version: str = VERSION) -> ModelMetadata:
     """Return the inputs and outputs of an operation."""
-    check_model(model, version)
-    return ModelMetadata.of(MODELS[model], VERSION)
+    return ModelMetadata.of(find_model(model, version), VERSION)
+
+
+@router.get(
+    "/models/{model}/versions/{version}/config",
+    operation_id="v2_version_config",
+    summary="Configuration of a version",
+)
+@router.get("/models/{model}/config", operation_id="v2_model_config", summary="Configuration of a model")
+async def config(model: str, version: str = VERSION) -> ModelConfig:
+    """Return the inputs and outputs of an operation in Triton's form."""
+    return ModelConfig.of(find_model(model, version))
+
+
+@router.get(
+    "/models/{model}/versions/{version}/stats", operation_id="v2_version_stats", summary="Statistics of a version"
+)
+@router.get("/models/{model}/stats", operation_id="v2_model_stats", summary="Statistics of a model")
+async def statistics(request: Request, model: str, version: str = VERSION) -> Statistics:
+    """Return the number and the time of requests."""
+    return Statistics(model_stats=[_statistics(find_model(model, version).name, request.app.state.runtime)])
 
 
 @router.get(
     "/models/{model}/versions/{version}/ready", operation_id="v2_version_ready", summary="Readiness of a version"
 )
 @router.get("/models/{model}/ready", operation_id="v2_model_ready", summary="Readiness of a model")
-async def model_ready(model: str, readiness: Readiness, version: str = VERSION) -> Ready:
+async def model_ready(model: str, readiness: Readiness, version: str = VERSION) -> ReadyModel:
     """Return 200 while the process accepts requests, 503 while it shuts down."""
-    check_model(model, version)
-    return readiness
+    return ReadyModel(name=find_model(model, version).name, ready=readiness.ready)
 
 
 @router.post("/models/{model}/versions/{version}/infer", include_in_schema=False)
@@ -74,3 +128,29 @@ async def model_ready(model: str, readiness: Readiness, version: str = VERSION) 
 async def unknown_model(model: str, version: str = VERSION) -> Any:
     """Raise UnknownModel: the models that exist have routes of their own."""
     raise UnknownModel(model, version, MODELS)
+
+
+def _statistics(name: str, runtime: Runtime) -> ModelStatistics:
+    """Return the statistics of a model."""
+    found = runtime.metrics.statistics(name)
+    decode, compute, encode = (_duration(found.successes, found.stages[stage]) for stage in STAGES)
+    return ModelStatistics(
+        name=name,
+        version=VERSION,
+        last_inference=int(found.last * 1e3),
+        inference_count=found.successes,
+        execution_count=found.successes,
+        inference_stats=InferenceStatistics(
+            success=_duration(found.successes, found.success_seconds),
+            fail=_duration(found.failures, found.failure_seconds),
+            queue=_duration(found.successes, 0),
+            compute_input=decode,
+            compute_infer=compute,
+            compute_output=encode,
+        ),
+        batch_stats=[],
+    )
+
+
+def _duration(count: int, seconds: float) -> Duration:
+    return Duration(count=count, ns=round(seconds * 1e9))
