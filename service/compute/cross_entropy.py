@@ -123,6 +123,26 @@ class CrossEntropy(RowGradient):
         return scaled.packed()
 
     @property
+    def target_log_probabilities(self) -> Floats:
+        """(n,) log p of the label, nats; 0 for a row that is not counted."""
+        assert self._targets.labels is not None
+        values = 0.0 - self.softmax.surprisals_at(self._targets.labels[self._block])
+        counted = self._targets.counted
+        return values if counted is None else np.where(counted[self._block], values, 0.0)
+
+    @property
+    def brier_scores(self) -> Floats:
+        """(n,) sum_c (p_c - t_c)**2, with t as sent."""
+        softmax, targets = self.softmax, self._targets
+        if targets.probabilities is not None:
+            differences = softmax.probabilities - targets.probabilities[self._block]
+        else:
+            assert targets.labels is not None
+            differences, labels = softmax.probabilities.copy(), targets.labels[self._block]
+            put(differences, labels, softmax.complements_at(labels))
+        return row_totals(differences * differences, softmax.included)
+
+    @property
     def log_normalizers(self) -> Array:
         """(n,) l for the z-loss, packed, 0 for an empty row; zeros without a z-loss."""
         if not self._targets.z_loss:

@@ -294,6 +294,11 @@ class Softmax:
         return self.top if self.empty is None else np.where(self.empty, -1, self.top)
 
     @property
+    def confidences(self) -> Floats:
+        """(n,) The largest probability; 0 for an empty row."""
+        return at(self.probabilities, self.top)
+
+    @property
     def entropy(self) -> Floats:
         """(n,) -sum_i p_i log p_i, nats, with 0 log 0 = 0."""
         entropy = self.sums(product(self.probabilities, self.surprisals))

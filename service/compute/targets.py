@@ -168,10 +168,18 @@ class Targets:
             return losses.total()
         return losses.total() / denominator if self.scaled_denominator.mantissa else ZERO
 
-    def accuracy(self, predictions: Integers) -> Floats:
-        """Return () the share of counted rows whose prediction is the target, 0 without a counted row."""
-        expected = self.labels if self.probabilities is None else self.probabilities.argmax(axis=-1)
-        hits = predictions == expected
-        if self.counted is not None:
-            hits = hits[self.counted]
-        return np.asarray(hits.mean() if hits.size else 0.0)
+    @cached_property
+    def expected_classes(self) -> Integers:
+        """(N,) The label, or the class of the largest target probability."""
+        if self.probabilities is not None:
+            return self.probabilities.argmax(axis=-1)
+        assert self.labels is not None
+        return self.labels
+
+    def mean_cross_entropy(self, cross_entropies: Array) -> Floats:
+        """Return () the mean of the cross-entropies, packed or plain, whatever the reduction."""
+        if self.is_plain:
+            losses, denominator = Scaled.of(cross_entropies), Scaled.of_number(self.count)
+        else:
+            losses, denominator = Scaled.unpacked(cross_entropies) * self.row_weights, self.scaled_denominator
+        return (losses.total() / denominator).rounded() if denominator.mantissa else np.asarray(0.0)

@@ -29,6 +29,7 @@ class Arguments:
     reduction: Literal["mean", "sum", "none"] = "mean"
     label_smoothing: float = 0.0
     ignore_index: int | None = None
+    bins: int = 15
     z_loss: float = 0.0
     denominator: float | None = None
     learning_rate: float | None = None

@@ -11,6 +11,7 @@ import numpy as np
 from service.compute import linear
 from service.compute.blocks import evaluate
 from service.compute.cross_entropy import CrossEntropy
+from service.compute.evaluation import Reliability, mean_of_counted, top_k_hits
 from service.compute.float32 import SHORT_ROW, Float32Softmax
 from service.compute.gradients import RowGradient, VectorJacobianProduct
 from service.compute.softmax import Softmax
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from service.operations.arguments import Arguments
 
 
-@dataclass(slots=True)
+@dataclass
 class Batch:
     """The arrays of a request, float64 except the logits, with one batch axis: (N, K), (N, D), (N,).
 
@@ -66,6 +67,22 @@ class Batch:
         }
         packed = evaluate(self.rows, self.logits.shape, quantities)["packed"]
         return self.targets.loss(packed, log_normalizers)
+
+    def accuracy(self, predictions: Integers) -> Floats:
+        """Return () the share of counted rows whose prediction is the target, 0 without a counted row."""
+        assert self.targets is not None
+        return mean_of_counted(predictions == self.targets.expected_classes, self.targets.counted)
+
+    def top_k_accuracy(self, top_k_classes: Integers) -> Floats:
+        """Return () the share of counted rows whose target is among the top_k, 0 without a counted row."""
+        assert self.targets is not None
+        return mean_of_counted(top_k_hits(top_k_classes, self.targets.expected_classes), self.targets.counted)
+
+    def reliability(self, confidences: Floats, predictions: Integers) -> Reliability:
+        """Return the counted rows in bins of confidence."""
+        assert self.targets is not None
+        hits = predictions == self.targets.expected_classes
+        return Reliability.of(confidences, hits, self.targets.counted, self.arguments.bins)
 
     def weights_gradient(self, gradient: Floats) -> Floats:
         """Return (K, D) dL/dW, given dL/dz (N, K)."""
@@ -193,7 +210,8 @@ def _targets(arguments: Arguments, axes: Shape, classes: int) -> Targets | None:
     if arguments.class_weights is not None:
         class_weights = _doubles("class_weights", arguments.class_weights, arguments)
     if arguments.sample_weights is not None:
-        sample_weights = _doubles("sample_weights", arguments.sample_weights, arguments).reshape(-1)
+        weights = _doubles("sample_weights", arguments.sample_weights, arguments)
+        sample_weights = values.sample_weights(weights, arguments.reduction, arguments.denominator)
     return Targets(
         len(labels) if labels is not None else len(probabilities),  # type: ignore[arg-type]
         labels,

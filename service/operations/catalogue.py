@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from service.compute import linear
+from service.compute.evaluation import mean_of_counted
 from service.compute.scaled import Scaled
 from service.operations.spec import Domain, Example, Input, Operation, Output, Parameter
 
@@ -50,8 +53,8 @@ TARGETS = (
     Input(
         "sample_weights",
         (ROWS,),
-        Domain.NON_NEGATIVE,
-        "How much each row counts, shape (...); 1 if left out.",
+        Domain.FINITE,
+        "Weight of each row, shape (...), 1 if left out; at least 0, unless reduction or denominator replaces the mean over them.",
         needs=("targets",),
     ),
 )
@@ -71,7 +74,7 @@ SCALING = (
         "Bounds the logits smoothly: softcap * tanh(logits / softcap), before the temperature; not done if left out.",
         above=0.0,
     ),
-    Parameter("top_k", int, "How many of the most probable classes to name, 1 to K.", minimum=1),
+    Parameter("top_k", int, "How many of the most probable classes to name, 1 to K.", minimum=1, axis="k"),
     Parameter(
         "dtype",
         str,
@@ -118,6 +121,15 @@ REDUCTION = (
         minimum=0.0,
         needs=("targets",),
     ),
+)
+
+BINS = Parameter(
+    "bins",
+    int,
+    "Number of equal bins of confidence over (0, 1] for the calibration error.",
+    minimum=1,
+    maximum=10_000,
+    axis="bins",
 )
 
 LEARNING_RATE = Parameter(
@@ -180,6 +192,13 @@ SOFTMAX_OUTPUTS = (
         needs=("top_k",),
     ),
     Output(
+        "top_k_log_probabilities",
+        (("...", "k"),),
+        "The logarithms of top_k_probabilities, shape (..., top_k), nats; -Infinity where only excluded classes are left.",
+        rows=lambda rows: rows.of_top_k(rows.rounded.log_probabilities, -np.inf),
+        needs=("top_k",),
+    ),
+    Output(
         "jacobian",
         (("...", "K", "K"),),
         "Derivative of probability i by logit j, shape (..., K, K): p_i (delta_ij - p_j) / temperature.",
@@ -222,8 +241,77 @@ LOSS_OUTPUTS = (
         "Share of the counted rows whose prediction is the target, a number, unweighted; 0 with no counted row.",
         finite=True,
         depends_on=("predictions",),
-        reduce=lambda batch, predictions: batch.targets.accuracy(predictions),
+        reduce=lambda batch, predictions: batch.accuracy(predictions),
         needs=("targets",),
+    ),
+    Output(
+        "top_k_accuracy",
+        ((),),
+        "Share of the counted rows whose target is one of top_k_classes, a number, unweighted; 0 without a counted row.",
+        finite=True,
+        depends_on=("top_k_classes",),
+        reduce=lambda batch, classes: batch.top_k_accuracy(classes),
+        needs=("targets", "top_k"),
+    ),
+    Output(
+        "perplexity",
+        ((),),
+        "exp of the mean cross-entropy, a number, whatever the reduction; 1 without a counted row.",
+        depends_on=("cross_entropies",),
+        reduce=lambda batch, cross_entropies: np.exp(batch.targets.mean_cross_entropy(cross_entropies)),
+        needs=("targets",),
+    ),
+    Output(
+        "brier_score",
+        ((),),
+        "Mean over the counted rows of the squared distance between probabilities and target, a number, unweighted.",
+        depends_on=("brier_scores",),
+        reduce=lambda batch, scores: mean_of_counted(scores, batch.targets.counted),
+        needs=("targets",),
+    ),
+    Output(
+        "expected_calibration_error",
+        ((),),
+        "Mean gap between accuracy and confidence over the bins, weighted by their counts, a number; 0 without a counted row.",
+        finite=True,
+        depends_on=("confidences", "predictions"),
+        reduce=lambda batch, *rows: batch.reliability(*rows).expected_calibration_error,
+        needs=("targets",),
+    ),
+    Output(
+        "bin_counts",
+        (("bins",),),
+        "Number of counted rows in each bin of confidence, shape (bins,).",
+        integer=True,
+        finite=True,
+        depends_on=("confidences", "predictions"),
+        reduce=lambda batch, *rows: batch.reliability(*rows).counts,
+        needs=("targets",),
+    ),
+    Output(
+        "bin_confidences",
+        (("bins",),),
+        "Mean confidence in each bin, shape (bins,); 0 for an empty bin.",
+        finite=True,
+        depends_on=("confidences", "predictions"),
+        reduce=lambda batch, *rows: batch.reliability(*rows).mean_confidences,
+        needs=("targets",),
+    ),
+    Output(
+        "bin_accuracies",
+        (("bins",),),
+        "Share of right predictions in each bin, shape (bins,); 0 for an empty bin.",
+        finite=True,
+        depends_on=("confidences", "predictions"),
+        reduce=lambda batch, *rows: batch.reliability(*rows).accuracies,
+        needs=("targets",),
+    ),
+    Output(
+        "target_log_probabilities",
+        (ROWS,),
+        "Logarithm of the probability of each label, shape (...), nats; 0 for a row that is not counted.",
+        rows=lambda rows: rows.cross_entropy.target_log_probabilities,
+        needs=("targets", "target classes"),
     ),
 )
 
@@ -353,7 +441,7 @@ OPERATIONS = (
         doc="`L = -sum_i t_i ln p_i` for every row, with `p` the softmax of its logits and `t` its target, reduced over rows.",
         inputs=LOGITS + TARGETS,
         alternatives=(("logits", "inputs"), ("targets",)),
-        parameters=SCALING + REDUCTION,
+        parameters=(*SCALING, *REDUCTION, BINS),
         outputs=SOFTMAX_OUTPUTS + LOSS_OUTPUTS,
         default_outputs=("loss", "denominator"),
         examples=(
@@ -397,7 +485,7 @@ OPERATIONS = (
         ),
         inputs=(*LOGITS, *TARGETS, VECTOR),
         alternatives=(("logits", "inputs"), ("targets", "probabilities_gradient")),
-        parameters=(*SCALING, *REDUCTION, LEARNING_RATE),
+        parameters=(*SCALING, *REDUCTION, BINS, LEARNING_RATE),
         outputs=SOFTMAX_OUTPUTS + LOSS_OUTPUTS + GRADIENT_OUTPUTS,
         default_outputs=(
             "loss",

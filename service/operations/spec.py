@@ -61,6 +61,7 @@ class Parameter:
 
     choices: the words that a str may be; minimum, maximum: bounds it may reach; above, below: bounds it may not.
     needs: fields without which setting it has no meaning.
+    axis: the axis of outputs whose length it is.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Parameter:
     above: float | None = None
     below: float | None = None
     needs: tuple[str, ...] = ()
+    axis: str | None = None
 
     @property
     def default(self) -> float | str | None:
@@ -112,6 +114,8 @@ ROW_QUANTITIES: Mapping[str, Callable[[Rows], Array]] = {
     "maximum": lambda rows: rows.rounded.maximum,
     "log_normalizers": lambda rows: rows.cross_entropy.log_normalizers,
     "cross_entropies": lambda rows: rows.cross_entropy.cross_entropies,
+    "confidences": lambda rows: rows.softmax.confidences,
+    "brier_scores": lambda rows: rows.cross_entropy.brier_scores,
     "temperature_slopes": lambda rows: rows.gradient.packed_temperature_slopes,
 }
 """What outputs may depend on besides other outputs."""
@@ -177,6 +181,11 @@ class Operation:
     def row_quantities(self) -> Mapping[str, Callable[[Rows], Array]]:
         """Everything that is computed for a block of rows, by name."""
         return {**ROW_QUANTITIES, **{output.name: output.rows for output in self.outputs if output.rows is not None}}
+
+    @cached_property
+    def axes(self) -> Mapping[str, str]:
+        """The axis of outputs whose length a parameter is, by parameter."""
+        return {parameter.name: parameter.axis for parameter in self.parameters if parameter.axis is not None}
 
     @cached_property
     def named_outputs(self) -> Mapping[str, Output]:

@@ -61,6 +61,10 @@ def unavailable_reason(output: Output, given: Given) -> str | None:
             rows = given["logits"] if "logits" in given else given["inputs"]
             if len(given.get("targets", ())) < len(rows):
                 return "without targets that are class probabilities"
+        elif needed == "target classes":
+            rows = given["logits"] if "logits" in given else given["inputs"]
+            if "targets" in given and len(given["targets"]) >= len(rows):
+                return "without targets that are class indices"
         elif needed not in given:
             return f"without {needed}"
     for excluded in output.unless:

@@ -66,6 +66,18 @@ def probabilities(targets: Floats) -> Floats:
     )
 
 
+def sample_weights(weights: Floats, reduction: str, denominator: float | None) -> Floats:
+    """Return weights (...) as (N,). Raise InvalidValue for a negative one if they are the divisor of a mean."""
+    if reduction == "mean" and denominator is None and weights.size and weights.min() < 0.0:
+        places = _places("sample_weights", weights < 0.0, weights.shape, "is negative")
+        raise InvalidValue(
+            f"{_at(places)} is negative, and a mean divides by the sum of the weights; "
+            "set reduction to sum or none, or send a denominator.",
+            *places,
+        )
+    return weights.reshape(-1)
+
+
 def rows_of_layer(inputs: Floats, counted: Mask | None, axes: Shape) -> Mask | None:
     """Return (N,) the rows of inputs (N, D) that are not counted and not finite; None for none.
 

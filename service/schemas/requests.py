@@ -66,7 +66,7 @@ def _read(operation: Operation, validate: Callable[..., Request], sent: Mapping[
         if name in operation.domains:
             items.append((name, value.shape))
         elif name in defaults and value != defaults[name]:
-            items.append((name, (value,) if name == "top_k" else ()))
+            items.append((name, (value,) if name in operation.axes else ()))
     signature, outputs = tuple(items), fields["outputs"]
     names = _wanted(operation, signature, None if outputs is None else tuple(outputs))
     return ValidatedRequest(Arguments(**{name: fields[name] for name in sent if name != "outputs"}), signature, names)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from service.compute.blocks import BLOCK_ELEMENTS
 from tests.operations.strategies import ROUNDING, ROW_TENSORS, Floats, Request, by_rows, labelled, soft, with_vector
-from tests.operations.support import Answer, answer, assert_same, available, full_answer
+from tests.operations.support import NAMED, Answer, answer, assert_same, available, full_answer
 
 if TYPE_CHECKING:
     from random import Random
@@ -33,9 +33,6 @@ OF_ROWS = [
     "logits_gradient",
 ]
 """Outputs with rows, without those that are larger than the logits."""
-
-TOTALS = ["denominator", "accuracy", "temperature_gradient"]
-"""Outputs of which a request has one, whatever its rows."""
 
 SCALINGS: dict[str, Request] = {
     "plain": {},
@@ -72,7 +69,7 @@ def unreduced(request: Request) -> Request:
 
 def row_outputs(request: Request) -> list[str]:
     """The names of the outputs that have a row for each row of the logits."""
-    return [name for name in available("gradient", **request) if name not in TOTALS]
+    return [name for name in available("gradient", **request) if NAMED["gradient"].named_outputs[name].has_rows]
 
 
 def by_classes(request: Request, order: list[int]) -> Request:

@@ -265,11 +265,28 @@ def test_a_parameter_out_of_range_is_refused_by_name(name: str, values: list[Any
         assert name in error.detail
 
 
-@pytest.mark.parametrize("weight", [-1.0, nan, inf])
-@pytest.mark.parametrize("name", ["class_weights", "sample_weights"])
+@pytest.mark.parametrize(
+    ("name", "weight"),
+    [*(("class_weights", weight) for weight in (-1.0, nan, inf)), ("sample_weights", nan), ("sample_weights", inf)],
+)
 def test_a_weight_that_is_negative_or_not_finite_is_refused_by_name(name: str, weight: float) -> None:
     error = refusal(InvalidValue, "loss", logits=np.zeros((2, 2)), targets=[0, 1], **{name: [1.0, weight]})
     assert places(error) == [(name,)]
+
+
+def test_negative_sample_weights_of_a_mean_are_refused() -> None:
+    error = refusal(InvalidValue, "loss", logits=np.zeros((2, 2)), targets=[0, 1], sample_weights=[1.0, -1.0])
+    assert places(error) == [("sample_weights", 1)]
+
+
+@pytest.mark.parametrize("options", [{"reduction": "sum"}, {"reduction": "none"}, {"denominator": 2.0}])
+def test_negative_sample_weights_negate_loss_and_gradient(options: Request) -> None:
+    request: Request = {"logits": [[1.0, 2.0], [0.5, 0.0]], "targets": [0, 1], **options}
+    outputs = ["loss", "logits_gradient", "row_losses"]
+    positive = answer("gradient", **request, sample_weights=[1.0, 3.0], outputs=outputs)
+    negative = answer("gradient", **request, sample_weights=[-1.0, -3.0], outputs=outputs)
+    for name in outputs:
+        np.testing.assert_array_equal(negative[name], -positive[name])
 
 
 @pytest.mark.parametrize("probability", [-0.1, nan, inf])

@@ -239,9 +239,10 @@ def test_float32_is_float64_rounded_at_both_ends(request: Request) -> None:
         for name, value in request.items()
     }
     exact = full_answer("gradient", **rounded)
-    expected = {
-        name: values.astype(np.float32) if values.dtype == np.float64 else values for name, values in exact.items()
-    }
+    with np.errstate(over="ignore"):
+        expected = {
+            name: values.astype(np.float32) if values.dtype == np.float64 else values for name, values in exact.items()
+        }
     assert_same(full_answer("gradient", **request, dtype="float32"), expected)
 
 
