@@ -223,6 +223,17 @@ class CrossEntropy(RowGradient):
         return slopes - self._penalty_factor * mean
 
     @property
+    def packed_curvatures(self) -> Array:
+        """(n,) The part of each row in b**2 d2L/db2, b = 1 / T: A times the variance of v under p; packed."""
+        softmax = self.softmax
+        p, distances = softmax.probabilities, softmax.finite_distances
+        mean = softmax.sums(product(p, distances))
+        variances = softmax.sums(product(p, (distances - mean[:, None]) ** 2))
+        if self._labels is None:
+            variances *= row_totals(self._effective, softmax.included)
+        return (Scaled.of(variances) * self._targets.row_shares.rows(self._block)).packed()
+
+    @property
     def targets_gradient(self) -> Floats:
         """(n, K) dL/dt = -(1 - eps) s w log p / denominator."""
         targets, softmax = self._targets, self.softmax

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -10,10 +10,12 @@ import numpy as np
 
 from service.compute import linear
 from service.compute.blocks import evaluate
+from service.compute.calibration import Calibration, Evaluation, minimum
 from service.compute.cross_entropy import CrossEntropy
 from service.compute.evaluation import Reliability, mean_of_counted, top_k_hits
 from service.compute.float32 import SHORT_ROW, Float32Softmax
 from service.compute.gradients import RowGradient, VectorJacobianProduct
+from service.compute.scaled import Scaled
 from service.compute.softmax import Softmax
 from service.compute.targets import Targets
 from service.compute.top_k import top_k_classes
@@ -78,11 +80,42 @@ class Batch:
         assert self.targets is not None
         return mean_of_counted(top_k_hits(top_k_classes, self.targets.expected_classes), self.targets.counted)
 
-    def reliability(self, confidences: Floats, predictions: Integers) -> Reliability:
-        """Return the counted rows in bins of confidence."""
+    def reliability(self, confidences: Floats) -> Reliability:
+        """Return the counted rows in bins of confidence, (N,)."""
         assert self.targets is not None
-        hits = predictions == self.targets.expected_classes
+        hits = np.asarray(self.logits.argmax(axis=-1) == self.targets.expected_classes)
         return Reliability.of(confidences, hits, self.targets.counted, self.arguments.bins)
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """The temperature of the least mean loss, and what it changes."""
+        best = minimum(self._derivatives)
+        return Calibration(best, self._evaluation(1.0), self._evaluation(best.temperature))
+
+    def _derivatives(self, temperature: float) -> tuple[float, float]:
+        """Return b f'(b) and b**2 f''(b) of the mean loss f, with b = 1 / T."""
+        rows = self._at(
+            temperature,
+            slopes=lambda rows: rows.gradient.packed_temperature_slopes,
+            curvatures=lambda rows: rows.cross_entropy.packed_curvatures,
+        )
+        slope, curvature = (Scaled.unpacked(rows[name]).total() for name in ("slopes", "curvatures"))
+        return -float((slope * temperature).rounded()), float(curvature.rounded())
+
+    def _evaluation(self, temperature: float) -> Evaluation:
+        rows = self._at(
+            temperature,
+            cross_entropies=lambda rows: rows.cross_entropy.cross_entropies,
+            confidences=lambda rows: rows.softmax.confidences,
+        )
+        assert self.targets is not None
+        loss = self.targets.mean_cross_entropy(rows["cross_entropies"])
+        return Evaluation(loss, self.reliability(rows["confidences"]))
+
+    def _at(self, temperature: float, **quantities: Callable[[Rows], Array]) -> dict[str, Array]:
+        """Return quantities of the rows at another temperature."""
+        scaled = replace(self, arguments=replace(self.arguments, temperature=temperature, dtype="float64"))
+        return evaluate(scaled.rows, self.logits.shape, quantities)
 
     def weights_gradient(self, gradient: Floats) -> Floats:
         """Return (K, D) dL/dW, given dL/dz (N, K)."""

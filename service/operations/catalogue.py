@@ -274,8 +274,8 @@ LOSS_OUTPUTS = (
         ((),),
         "Mean gap between accuracy and confidence over the bins, weighted by their counts, a number; 0 without a counted row.",
         finite=True,
-        depends_on=("confidences", "predictions"),
-        reduce=lambda batch, *rows: batch.reliability(*rows).expected_calibration_error,
+        depends_on=("confidences",),
+        reduce=lambda batch, confidences: batch.reliability(confidences).expected_calibration_error,
         needs=("targets",),
     ),
     Output(
@@ -284,8 +284,8 @@ LOSS_OUTPUTS = (
         "Number of counted rows in each bin of confidence, shape (bins,).",
         integer=True,
         finite=True,
-        depends_on=("confidences", "predictions"),
-        reduce=lambda batch, *rows: batch.reliability(*rows).counts,
+        depends_on=("confidences",),
+        reduce=lambda batch, confidences: batch.reliability(confidences).counts,
         needs=("targets",),
     ),
     Output(
@@ -293,8 +293,8 @@ LOSS_OUTPUTS = (
         (("bins",),),
         "Mean confidence in each bin, shape (bins,); 0 for an empty bin.",
         finite=True,
-        depends_on=("confidences", "predictions"),
-        reduce=lambda batch, *rows: batch.reliability(*rows).mean_confidences,
+        depends_on=("confidences",),
+        reduce=lambda batch, confidences: batch.reliability(confidences).mean_confidences,
         needs=("targets",),
     ),
     Output(
@@ -302,8 +302,8 @@ LOSS_OUTPUTS = (
         (("bins",),),
         "Share of right predictions in each bin, shape (bins,); 0 for an empty bin.",
         finite=True,
-        depends_on=("confidences", "predictions"),
-        reduce=lambda batch, *rows: batch.reliability(*rows).accuracies,
+        depends_on=("confidences",),
+        reduce=lambda batch, confidences: batch.reliability(confidences).accuracies,
         needs=("targets",),
     ),
     Output(
@@ -385,6 +385,97 @@ GRADIENT_OUTPUTS = (
         needs=("bias", "learning_rate"),
     ),
 )
+
+CALIBRATION_OUTPUTS = (
+    Output(
+        "temperature",
+        ((),),
+        "The temperature of the least mean loss, a number from 1e-6 to 1e6.",
+        finite=True,
+        reduce=lambda batch: batch.calibration.minimum.temperature,
+    ),
+    Output(
+        "at_bound",
+        ((),),
+        "1 if the loss still falls at the end of the range that is returned, or is the same everywhere; else 0.",
+        integer=True,
+        finite=True,
+        reduce=lambda batch: int(batch.calibration.minimum.at_bound),
+    ),
+    Output(
+        "loss",
+        ((),),
+        "Mean cross-entropy at that temperature, a number, nats.",
+        reduce=lambda batch: batch.calibration.after.loss,
+    ),
+    Output(
+        "expected_calibration_error",
+        ((),),
+        "Expected calibration error at that temperature, a number.",
+        finite=True,
+        reduce=lambda batch: batch.calibration.after.reliability.expected_calibration_error,
+    ),
+    Output(
+        "bin_counts",
+        (("bins",),),
+        "Number of counted rows in each bin of confidence at that temperature, shape (bins,).",
+        integer=True,
+        finite=True,
+        reduce=lambda batch: batch.calibration.after.reliability.counts,
+    ),
+    Output(
+        "bin_confidences",
+        (("bins",),),
+        "Mean confidence in each bin at that temperature, shape (bins,); 0 for an empty bin.",
+        finite=True,
+        reduce=lambda batch: batch.calibration.after.reliability.mean_confidences,
+    ),
+    Output(
+        "bin_accuracies",
+        (("bins",),),
+        "Share of right predictions in each bin at that temperature, shape (bins,); 0 for an empty bin.",
+        finite=True,
+        reduce=lambda batch: batch.calibration.after.reliability.accuracies,
+    ),
+    Output(
+        "loss_before",
+        ((),),
+        "Mean cross-entropy at temperature 1, a number, nats.",
+        reduce=lambda batch: batch.calibration.before.loss,
+    ),
+    Output(
+        "expected_calibration_error_before",
+        ((),),
+        "Expected calibration error at temperature 1, a number.",
+        finite=True,
+        reduce=lambda batch: batch.calibration.before.reliability.expected_calibration_error,
+    ),
+    Output(
+        "bin_counts_before",
+        (("bins",),),
+        "Number of counted rows in each bin of confidence at temperature 1, shape (bins,).",
+        integer=True,
+        finite=True,
+        reduce=lambda batch: batch.calibration.before.reliability.counts,
+    ),
+    Output(
+        "bin_confidences_before",
+        (("bins",),),
+        "Mean confidence in each bin at temperature 1, shape (bins,); 0 for an empty bin.",
+        finite=True,
+        reduce=lambda batch: batch.calibration.before.reliability.mean_confidences,
+    ),
+    Output(
+        "bin_accuracies_before",
+        (("bins",),),
+        "Share of right predictions in each bin at temperature 1, shape (bins,); 0 for an empty bin.",
+        finite=True,
+        reduce=lambda batch: batch.calibration.before.reliability.accuracies,
+    ),
+)
+
+CALIBRATION_PARAMETERS = ("softcap", "dtype", "ignore_index", "bins")
+"""The parameters of the other operations that `calibrate` has too."""
 
 MASKED: list[float | str] = [2, "-Infinity", 4]
 """Logits of which the middle class is excluded."""
@@ -530,6 +621,37 @@ OPERATIONS = (
                 {"logits": [2, 3, 4], "targets": 1, "outputs": ["weights_gradient"]},
             ),
             Example("number", "Text where a number must stand", {"logits": [2, "3", 4], "targets": 1}),
+        ),
+    ),
+    Operation(
+        name="calibrate",
+        summary="The temperature that calibrates a classifier",
+        doc="`T` that minimises the mean of `-ln p_y` over the rows, with `p = softmax(z / T)`, and the calibration error with it.",
+        inputs=(*LOGITS, *(each for each in TARGETS if each.name != "class_weights")),
+        alternatives=(("logits", "inputs"), ("targets",)),
+        parameters=tuple(each for each in (*SCALING, *REDUCTION, BINS) if each.name in CALIBRATION_PARAMETERS),
+        outputs=CALIBRATION_OUTPUTS,
+        default_outputs=tuple(output.name for output in CALIBRATION_OUTPUTS if output.axes == ((),)),
+        examples=(
+            Example(
+                "batch",
+                "Logits that are more confident than right",
+                {
+                    "logits": [[6, 0, 1], [5, 1, 0], [0, 4, 1], [3, 2, 8], [7, 1, 2], [1, 5, 0]],
+                    "targets": [0, 1, 1, 2, 0, 1],
+                    "bins": 5,
+                },
+            ),
+            Example(
+                "at_bound",
+                "Every row right: the loss falls until the temperature is 0",
+                {"logits": [[2, 1], [0, 3]], "targets": [0, 1], "outputs": ["temperature", "at_bound"]},
+            ),
+        ),
+        invalid_examples=(
+            Example(
+                "temperature", "The temperature is the result", {"logits": [[2, 1]], "targets": [0], "temperature": 2}
+            ),
         ),
     ),
 )

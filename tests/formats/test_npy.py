@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-SOFTMAX, LOSS, GRADIENT = OPERATIONS
+SOFTMAX, LOSS, GRADIENT, _ = OPERATIONS
 MESSAGE = request_model(SOFTMAX)
 
 FLOATS = ["f2", "f4", "f8"]

@@ -33,7 +33,7 @@ from service.operations import OPERATIONS
 
 Array = npt.NDArray[Any]
 
-SOFTMAX, LOSS, GRADIENT = OPERATIONS
+SOFTMAX, LOSS, GRADIENT, _ = OPERATIONS
 
 FLOATS: dict[str, Any] = {"FP64": "<f8", "FP32": "<f4", "FP16": "<f2", "BF16": ml_dtypes.bfloat16}
 INTEGERS = {f"{sign}INT{8 * size}": f"<{sign.lower() or 'i'}{size}" for sign in ("", "U") for size in (1, 2, 4, 8)}

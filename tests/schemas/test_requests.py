@@ -15,7 +15,7 @@ from tests.schemas.requests import described, named, read, refused, request
 if TYPE_CHECKING:
     from service.operations.spec import Operation, Parameter
 
-SOFTMAX, LOSS, GRADIENT = OPERATIONS
+SOFTMAX, LOSS, GRADIENT, _ = OPERATIONS
 
 PARAMETERS = [(operation, each) for operation in OPERATIONS for each in operation.parameters]
 FIELDS = [(operation, name) for operation in OPERATIONS for name in described(operation)]

@@ -13,7 +13,7 @@ from tests.schemas.requests import described, named, ones, read, refused, reques
 if TYPE_CHECKING:
     from service.operations.spec import Operation, Output
 
-SOFTMAX, LOSS, GRADIENT = OPERATIONS
+SOFTMAX, LOSS, GRADIENT, _ = OPERATIONS
 
 LAYER = ["weights_gradient", "bias_gradient", "inputs_gradient"]
 

@@ -15,7 +15,7 @@ from tests.schemas.requests import named, read
 if TYPE_CHECKING:
     from service.operations.spec import Operation
 
-SOFTMAX, LOSS, GRADIENT = OPERATIONS
+SOFTMAX, LOSS, GRADIENT, _ = OPERATIONS
 
 MARKER = 271828.1828
 WORD = "swordfish"

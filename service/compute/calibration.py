@@ -1,0 +1,72 @@
+"""The temperature that minimises the mean cross-entropy of a batch."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from service.arrays import Floats
+    from service.compute.evaluation import Reliability
+
+LEAST, MOST = 1e-6, 1e6
+"""Temperatures between which the minimum is searched."""
+
+TOLERANCE = 1e-8
+"""Relative step after which Newton's iteration, which squares it, has converged."""
+
+MAX_STEPS = 36
+"""Largest number of steps: with the two ends, two evaluations and the check of values, 41 passes over the batch."""
+
+
+class Minimum(NamedTuple):
+    """A temperature, and whether it is an end of the range because the loss falls towards it."""
+
+    temperature: float
+    at_bound: bool
+
+
+class Evaluation(NamedTuple):
+    """The mean loss of a batch at some temperature, nats, and its bins of confidence."""
+
+    loss: Floats
+    reliability: Reliability
+
+
+class Calibration(NamedTuple):
+    """The best temperature of a batch, and the batch at temperature 1 and at the best one."""
+
+    minimum: Minimum
+    before: Evaluation
+    after: Evaluation
+
+
+def minimum(derivatives: Callable[[float], tuple[float, float]]) -> Minimum:
+    """Return the temperature of the least loss.
+
+    The loss f is convex in b = 1 / T. Newton's iteration in b finds the zero of f'(b); a step that leaves the interval
+    known to hold the zero is replaced by its geometric mean. Where every temperature has the same loss, T is 1.
+
+    derivatives: returns b f'(b) and b**2 f''(b) for a temperature.
+    """
+    at_least, at_most = derivatives(LEAST)[0], derivatives(MOST)[0]
+    if at_least == at_most == 0.0:
+        return Minimum(1.0, at_bound=True)
+    if at_least <= 0.0:
+        return Minimum(LEAST, at_bound=True)
+    if at_most >= 0.0:
+        return Minimum(MOST, at_bound=True)
+    low, high, inverse = 1.0 / MOST, 1.0 / LEAST, 1.0
+    for _ in range(MAX_STEPS):
+        slope, curvature = derivatives(1.0 / inverse)
+        if slope == 0.0:
+            break
+        low, high = (low, inverse) if slope > 0.0 else (inverse, high)
+        step = -inverse * slope / curvature if curvature > 0.0 else 0.0
+        if abs(step) <= TOLERANCE * inverse and curvature > 0.0:
+            inverse += step
+            break
+        inverse = inverse + step if low < inverse + step < high else sqrt(low) * sqrt(high)
+    return Minimum(1.0 / inverse, at_bound=False)
