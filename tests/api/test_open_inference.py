@@ -32,6 +32,7 @@ ASKED = {
     "softmax": ["probabilities", "predictions", "entropy", "jacobian"],
     "loss": ["loss", "denominator", "row_losses", "accuracy", "log_probabilities"],
     "gradient": ["logits_gradient", "weights_gradient", "temperature_gradient", "loss", "predictions"],
+    "calibrate": ["temperature", "loss", "loss_before", "at_bound", "expected_calibration_error"],
 }
 ENCODINGS = ["gzip", "deflate"]
 

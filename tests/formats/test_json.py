@@ -21,7 +21,7 @@ from service.operations import OPERATIONS
 if TYPE_CHECKING:
     from service.operations.spec import Operation
 
-GRADIENT = OPERATIONS[-1]
+GRADIENT = OPERATIONS[2]
 NUMBER = re.compile(rb"-?\d[^],}]*")
 
 Array = npt.NDArray[Any]

@@ -21,7 +21,7 @@ from service.formats.json_decode import decode
 from service.operations import OPERATIONS
 from service.schemas.requests import request_model
 
-GRADIENT = OPERATIONS[-1]
+GRADIENT = OPERATIONS[2]
 MESSAGE = request_model(GRADIENT)
 
 ROW = b"[1.2345678901234567,-2.3456789012345678e-3,3]"

@@ -20,7 +20,7 @@ from service.formats.json_encode import encode
 from service.operations import OPERATIONS
 from tests.formats.test_json_malformed import mutants
 
-GRADIENT = OPERATIONS[-1]
+GRADIENT = OPERATIONS[2]
 
 ROW = b"[1.2345678901234567,-2.3456789012345678e-3,3]"
 MANY = b",".join([ROW] * 100_000)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
-GRADIENT = OPERATIONS[-1]
+GRADIENT = OPERATIONS[2]
 
 lengths = st.fixed_dictionaries(
     {

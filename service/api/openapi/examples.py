@@ -9,7 +9,7 @@ import ssrjson
 
 from service.api.negotiation import content_type, first_accepted
 from service.api.problems import problem_response
-from service.errors import BodyTooLarge, ServiceError
+from service.errors import BodyTooLarge, ServiceError, TensorTooLarge
 from service.formats import json_decode, json_encode, open_inference
 from service.operations import OPERATIONS, execute, request_size
 from service.schemas.requests import request_model
@@ -43,6 +43,13 @@ INFERENCES: dict[str, dict[str, Any]] = {
         ],
         "outputs": [{"name": "logits_gradient"}],
     },
+    "calibrate": {
+        "inputs": [
+            {"name": "logits", "shape": [3, 2], "datatype": "FP64", "data": [3, 0, 0, 4, 5, 1]},
+            {"name": "targets", "shape": [3], "datatype": "INT64", "data": [0, 1, 1]},
+        ],
+        "outputs": [{"name": "temperature"}, {"name": "loss"}, {"name": "loss_before"}],
+    },
 }
 """Infer requests by model."""
 
@@ -61,8 +68,14 @@ def replies(operation: Operation, shown: Iterable[Example]) -> Examples:
 
 def refusals(operation: Operation, settings: Settings, media_types: tuple[str, ...]) -> dict[int, Examples]:
     """Return error responses of an operation by status. media_types: the media types of the operation."""
-    classes = isqrt(settings.max_elements) + 1
-    large = {"logits": [0] * classes, "outputs": ["jacobian"]} | ({} if operation.name == "softmax" else {"targets": 0})
+    largest = f"logits of {settings.max_elements + 1} elements"
+    too_large: ServiceError = TensorTooLarge("logits", settings.max_elements + 1, settings.max_elements)
+    if "jacobian" in operation.named_outputs:
+        classes = isqrt(settings.max_elements) + 1
+        largest = f"jacobian of {classes} classes"
+        targets = {} if operation.name == "softmax" else {"targets": 0}
+        request = {"logits": [0] * classes, "outputs": ["jacobian"], **targets}
+        too_large = _refusal(_answer, operation, request, settings.max_elements)
     refused: dict[int, Examples] = {}
     for name, summary, sent, error in (
         (
@@ -80,9 +93,9 @@ def refusals(operation: Operation, settings: Settings, media_types: tuple[str, .
         ),
         (
             "tensor",
-            "An output that is too large",
-            f"jacobian of {classes} classes",
-            _refusal(_answer, operation, large, settings.max_elements),
+            "A tensor that is too large",
+            largest,
+            too_large,
         ),
         ("text", "A body of text", "Content-Type: text/plain", _refusal(content_type, b"text/plain", media_types)),
         *(
