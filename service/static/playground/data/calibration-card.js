@@ -4,13 +4,13 @@ import { html, scroller, table } from "../dom.js";
 import { number, percent } from "../format.js";
 import { reliabilityDiagram } from "./reliability.js";
 
-const MEASURES = [
+const measuresFor = (k) => [
   ["loss", "loss", number],
   ["perplexity", "perplexity", number],
   ["accuracy", "accuracy", percent],
-  ["topAccuracy", "accuracy of the top 5", percent],
-  ["brier", "Brier score", number],
-  ["calibrationError", "expected calibration error", percent],
+  ["top_k_accuracy", `accuracy of the top ${k}`, percent],
+  ["brier_score", "Brier score", number],
+  ["expected_calibration_error", "expected calibration error", percent],
 ];
 
 /** Create the card of some figures. `fit` promises the figures at the best temperature, undefined if it failed. */
@@ -32,7 +32,10 @@ export function calibrationCard(before, fit) {
         ),
       ),
     );
-    const rows = MEASURES.map(([name, title, form]) => [title, ...all.map((figures) => form(figures[name]))]);
+    const rows = measuresFor(before.topK).map(([name, title, form]) => [
+      title,
+      ...all.map((figures) => form(figures[name])),
+    ]);
     measures.replaceChildren(scroller("Measures", table("", ["measure", ...titles], rows)));
   }
   async function run() {

@@ -1,18 +1,24 @@
 // Requests about a dataset, and their replies as arrays.
 
 import { post } from "../api.js";
-import { readNpy } from "./npy.js";
+import { readNpy, readShape } from "./npy.js";
 import { readArchive, writeArchive } from "./zip.js";
 
 const NPZ = "application/x-npz";
-const EVALUATION = ["loss", "row_losses", "accuracy", "probabilities", "predictions"];
+const MEASURES = ["loss", "accuracy", "top_k_accuracy", "perplexity", "brier_score", "expected_calibration_error"];
+const BINS = ["bin_counts", "bin_confidences", "bin_accuracies"];
+const EVALUATION = [...MEASURES, ...BINS, "row_losses", "probabilities", "predictions"];
 const PREDICTION = ["probabilities", "predictions", "entropy"];
+const TOP_K = 5;
 
 /** Return the request that evaluates a dataset: { url, body, contentType, file }. */
 export function requestFor(dataset, parameters = {}) {
-  const [operation, outputs] = dataset.targets ? ["loss", EVALUATION] : ["softmax", PREDICTION];
-  return makeRequest(dataset, operation, { ...parameters, outputs: outputs.join(",") });
+  if (!dataset.targets) return makeRequest(dataset, "softmax", { ...parameters, outputs: PREDICTION });
+  return makeRequest(dataset, "loss", { ...parameters, top_k: topK(dataset), outputs: EVALUATION });
 }
+
+/** Return how many classes top_k_accuracy looks at: 5, or all of fewer classes. */
+const topK = ({ classes }) => Math.max(1, Math.min(TOP_K, classes || 1));
 
 /** Return the request for an operation on a dataset. */
 export function makeRequest(dataset, operation, parameters) {
@@ -40,17 +46,29 @@ export async function send({ url, body, contentType }, { received, signal }) {
 export function resultsOf(dataset, arrays) {
   const { probabilities, predictions, row_losses, entropy } = arrays;
   const rows = predictions.values.length;
-  const labels = dataset.targets && readNpy(dataset.targets).values;
+  // Class probabilities as targets have no single right class.
+  const hasLabels = dataset.targets && sizeOf(readShape(dataset.targets)) === rows;
   return {
     rows,
     classes: probabilities.shape.at(-1),
     probabilities: probabilities.values,
     predictions: predictions.values,
-    // Class probabilities as targets have no single right class.
-    labels: labels?.length === rows ? labels : undefined,
+    labels: hasLabels ? readNpy(dataset.targets).values : undefined,
     measure: (row_losses ?? entropy).values,
     measured: row_losses ? "loss" : "entropy",
     classNames: dataset.classNames,
     rowNames: dataset.rowNames,
+  };
+}
+
+const sizeOf = (shape) => shape.reduce((product, size) => product * size, 1);
+
+/** Return the measures of an evaluation with targets: scalars by output name, and the bins of confidence. */
+export function measuresOf(dataset, arrays) {
+  const [counts, confidences, accuracies] = BINS.map((name) => arrays[name].values);
+  return {
+    ...Object.fromEntries(MEASURES.map((name) => [name, arrays[name].values[0]])),
+    topK: topK(dataset),
+    bins: Array.from(counts, (rows, at) => ({ rows, confidence: confidences[at], accuracy: accuracies[at] })),
   };
 }

@@ -22,6 +22,7 @@ export function madeUp() {
   );
   return {
     logits: writeNpy([ROWS, NAMES.length], logits),
+    classes: NAMES.length,
     targets: writeNpy([ROWS], labels),
     classNames: NAMES,
   };

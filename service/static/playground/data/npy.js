@@ -36,6 +36,9 @@ export function readNpy(buffer) {
   return { shape, values: kind.endsWith("8") && kind !== "f8" ? Float64Array.from(values, Number) : values };
 }
 
+/** Return the shape of a .npy file. Throws an Error if its header is broken. */
+export const readShape = (buffer) => readHeader(buffer).shape;
+
 function readHeader(buffer) {
   const view = new DataView(buffer);
   const isLong = view.getUint8(6) > 1;

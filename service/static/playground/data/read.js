@@ -4,7 +4,7 @@ import { readContent } from "./content.js";
 import { readLabelTable, readTable } from "./csv.js";
 import { encodeLabels } from "./labels.js";
 import { flattenNested } from "./nested.js";
-import { readNpy, writeNpy } from "./npy.js";
+import { readNpy, readShape, writeNpy } from "./npy.js";
 import { Unreadable } from "./unreadable.js";
 import { readArchive } from "./zip.js";
 
@@ -12,12 +12,13 @@ const LOGITS = ["logits", "scores"];
 const LABELS = ["targets", "labels", "target", "label", "y", "y_true"];
 
 /**
- * Return { logits, targets, classNames, rowNames } of the sources: .npy files as buffers, and names where the text has
- * them. Each source is a File, or a Blob of text. Labels beside the logits are used unless there are separate ones.
+ * Return { logits, classes, targets, classNames, rowNames } of the sources: .npy files as buffers, the number of classes,
+ * and names where the text has them. Each source is a File, or a Blob of text. Labels beside the logits are used unless there are separate ones.
  * `pause(done, total)` is awaited now and then.
  */
 export async function readDataset(logitsSource, labelsSource, pause) {
   const dataset = await readLogits(await readContent(logitsSource, "logits"), pause);
+  dataset.classes = (await attempt("logits", () => readShape(dataset.logits))).at(-1);
   if (labelsSource) dataset.targets = await readLabels(await readContent(labelsSource, "labels"), dataset.classNames);
   return dataset;
 }
@@ -106,6 +107,6 @@ async function attempt(field, read) {
   try {
     return await read();
   } catch (error) {
-    throw new Unreadable(field, `The archive cannot be read. ${error.message}`);
+    throw new Unreadable(field, error.message);
   }
 }

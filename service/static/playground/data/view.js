@@ -47,7 +47,8 @@ export function startData() {
     panel.request(fileSamples(url, file, contentType));
     panel.reply(message(summary.reply), summary.timing);
     heatMap = heatMapCard(summary, ask);
-    const { hasLabels } = summary;
+    const { hasLabels, loss } = summary;
+    const hasTargets = loss !== undefined;
     const column = (...cards) => html("div", {}, ...cards);
     byId("results").replaceChildren(
       figures(summary, saveButtons(file)),
@@ -56,7 +57,7 @@ export function startData() {
         { class: "results" },
         column(heatMap.root, ...(hasLabels ? [perClassCard(summary)] : [])),
         column(worstCard(summary, heatMap.look), ...(hasLabels ? [confusionCard(summary)] : [])),
-        ...(hasLabels ? [calibrationCard(summary, () => work("fit"))] : []),
+        ...(hasTargets ? [calibrationCard(summary, () => work("fit"))] : []),
       ),
     );
     byId("results").hidden = false;

@@ -1,11 +1,10 @@
 // The worker: it reads files, asks the service and keeps the arrays, so that the page stays free to move.
 
 import { setKey } from "../key.js";
-import { makeRequest, requestFor, resultsOf, send } from "./evaluate.js";
+import { makeRequest, measuresOf, requestFor, resultsOf, send } from "./evaluate.js";
 import { fitTemperature } from "./fit.js";
 import { ordered, paint, rowsOfLine } from "./heatmap.js";
 import { madeUp } from "./made-up.js";
-import { metrics } from "./metrics.js";
 import { readDataset } from "./read.js";
 import { className, confusion, perClass, rowName, worstRows } from "./summary.js";
 import { writeResults } from "./write.js";
@@ -73,16 +72,12 @@ async function evaluate(next, temperature, tell, signal) {
   tell({ text: "Waiting for the service" });
   const received = (done, total) => tell({ text: "Receiving", done, total });
   const { arrays, timing, size } = await send(request, { received, signal });
-  const found = resultsOf(next, arrays);
-  const [loss, accuracy] = [arrays.loss?.values[0], arrays.accuracy?.values[0]];
   const { url, contentType, file } = request;
   return {
-    results: found,
+    results: resultsOf(next, arrays),
     figures: {
       temperature,
-      loss,
-      accuracy,
-      ...(found.labels && metrics(found, loss)),
+      ...(next.targets && measuresOf(next, arrays)),
       request: { url, contentType, file },
       reply: Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, describe(array)])),
       timing,
