@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.playground import drop, evaluate, npy, npz, output, show, written
+from tests.browser.playground import as_number, drop, evaluate, npy, npz, output, show, written
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -238,7 +238,7 @@ def test_measures_are_shown_before_and_after_the_fit(data: Page, http: httpx.Cli
     data.get_by_role("button", name="Fit the temperature").press("Enter")
     expect(data.locator(".dot.after").first).to_be_visible()
     heads = data.get_by_role("region", name="Measures").locator("thead th").all_inner_texts()
-    temperature = float(heads[2].removeprefix("T = "))
+    temperature = as_number(heads[2].removeprefix("T = "))
     shown = measures(data)
     for column, at in enumerate((1, temperature)):
         expected = measure(evaluate(http, logits, labels, temperature=at), labels)
@@ -253,12 +253,20 @@ def test_measures_are_shown_before_and_after_the_fit(data: Page, http: httpx.Cli
     assert data.locator(".reliability").count() == 2
 
 
+def test_a_fit_without_a_minimum_is_reported(data: Page) -> None:
+    drop(data, "#logits-drop", {"rows.csv": b"cat,dog,label\n3,1,cat\n0,2,dog\n"})
+    show(data)
+    data.get_by_role("button", name="Fit the temperature").click()
+    expect(data.get_by_role("region", name="Calibration")).to_contain_text("The loss has no minimum")
+    expect(data.get_by_role("region", name="Measures")).to_contain_text("T = 1.00e−6")
+
+
 def test_a_cancelled_fit_can_be_started_again(data: Page) -> None:
     data.get_by_role("button", name="made-up").click()
-    data.route("**/gradient?*", lambda _: None)
+    data.route("**/calibrate?*", lambda _: None)
     data.get_by_role("button", name="Fit the temperature").click()
-    expect(data.locator("#progress-text")).to_contain_text("Fitting")
+    expect(data.locator("#progress-text")).to_have_text("Fitting the temperature")
     data.get_by_role("button", name="Cancel").click()
-    data.unroute("**/gradient?*")
+    data.unroute("**/calibrate?*")
     data.get_by_role("button", name="Fit the temperature").click()
     expect(data.locator(".reliability")).to_have_count(2)

@@ -4,6 +4,9 @@ import { html, scroller, table } from "../dom.js";
 import { number, percent } from "../format.js";
 import { reliabilityDiagram } from "./reliability.js";
 
+const NO_MINIMUM =
+  "The loss has no minimum: it still falls at this temperature, the end of the range. More rows usually mend that.";
+
 const measuresFor = (k) => [
   ["loss", "loss", number],
   ["perplexity", "perplexity", number],
@@ -42,7 +45,9 @@ export function calibrationCard(before, fit) {
     button.disabled = true;
     const after = await fit();
     button.disabled = false;
-    if (after) show(before, after);
+    if (!after) return;
+    show(before, after);
+    if (after.isAtBound) measures.append(html("p", {}, NO_MINIMUM));
   }
 
   show(before);

@@ -57,7 +57,7 @@ export function startData() {
         { class: "results" },
         column(heatMap.root, ...(hasLabels ? [perClassCard(summary)] : [])),
         column(worstCard(summary, heatMap.look), ...(hasLabels ? [confusionCard(summary)] : [])),
-        ...(hasTargets ? [calibrationCard(summary, () => work("fit"))] : []),
+        ...(hasTargets ? [calibrationCard(summary, () => work("calibrate"))] : []),
       ),
     );
     byId("results").hidden = false;

@@ -2,7 +2,6 @@
 
 import { setKey } from "../key.js";
 import { makeRequest, measuresOf, requestFor, resultsOf, send } from "./evaluate.js";
-import { fitTemperature } from "./fit.js";
 import { ordered, paint, rowsOfLine } from "./heatmap.js";
 import { madeUp } from "./made-up.js";
 import { readDataset } from "./read.js";
@@ -17,7 +16,7 @@ let order;
 let running = new AbortController();
 
 /** Long tasks. Each cancels the one before it. */
-const tasks = { load, fit, cancel: () => {} };
+const tasks = { load, calibrate, cancel: () => {} };
 
 /** Short questions about the results. They cancel nothing. */
 const questions = { picture, row, save, body: () => requestFor(dataset).body };
@@ -88,16 +87,12 @@ async function evaluate(next, temperature, tell, signal) {
 
 const describe = ({ shape, values }) => (shape.length ? `shape (${shape.join(", ")})` : values[0]);
 
-/** Fit the temperature and return the figures at it. */
-async function fit(_, tell, signal) {
-  let asked = 0;
-  const temperature = await fitTemperature(async (at) => {
-    asked += 1;
-    tell({ text: `Fitting: request ${asked}, T = ${at.toFixed(4)}`, done: asked, total: 20 });
-    const request = makeRequest(dataset, "gradient", { temperature: at, outputs: "temperature_gradient" });
-    return (await send(request, { signal })).arrays.temperature_gradient.values[0];
-  });
-  return (await evaluate(dataset, temperature, tell, signal)).figures;
+/** Calibrate: fit the temperature, and return the figures at it. */
+async function calibrate(_, tell, signal) {
+  tell({ text: "Fitting the temperature" });
+  const { arrays } = await send(makeRequest(dataset, "calibrate", { outputs: "temperature,at_bound" }), { signal });
+  const { figures } = await evaluate(dataset, arrays.temperature.values[0], tell, signal);
+  return { ...figures, isAtBound: arrays.at_bound.values[0] === 1 };
 }
 
 /** Paint the heat map in an order. */
