@@ -58,7 +58,7 @@ def steps() -> dict[str, Callable[[], object]]:
         "arrays to message": partial(model.read, sent),
         "how much work it is": partial(request_size, operation, message.signature, message.output_names),
         "softmax": partial(execute, operation, message.arguments, message.output_names),
-        "arrays to text": partial(json_encode.encode, outputs, operation),
+        "arrays to text": partial(json_encode.encode, outputs),
     }
 
 

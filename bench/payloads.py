@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import ssrjson
 
 from service.formats import json_encode
 
@@ -93,11 +93,11 @@ def _binary_inference(values: Floats) -> Message:
 
 def _member(name: str) -> Callable[[bytes, tuple[int, ...]], Floats]:
     """Return a function that reads one member of a JSON object."""
-    return lambda body, _: np.array(ssrjson.loads(body)[name])
+    return lambda body, _: np.array(json.loads(body)[name])
 
 
 def _first_output(body: bytes, shape: tuple[int, ...]) -> Floats:
-    return np.array(ssrjson.loads(body)["outputs"][0]["data"]).reshape(shape)
+    return np.array(json.loads(body)["outputs"][0]["data"]).reshape(shape)
 
 
 def _last_bytes(body: bytes, shape: tuple[int, ...]) -> Floats:

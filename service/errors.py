@@ -60,6 +60,16 @@ def quoted(name: str) -> str:
     return f' "{name}"' if PLAIN_NAME.fullmatch(name) else ""
 
 
+MAX_ERRORS = 20
+"""Places that an error names."""
+
+
+def written(location: Location) -> str:
+    """Return a location as it is written in code: logits[3, 17]."""
+    name, *index = location
+    return f"{name}[{', '.join(map(str, index))}]" if index else str(name)
+
+
 class ServiceError(Exception):
     """An error of a request, with one sentence that says what to change.
 
@@ -96,21 +106,27 @@ class UnknownField(ServiceError):
     """The operation has no field of this name.
 
     name: the name in the request.
+    kind: a field, an input, a parameter or an output, for example.
+    hint: what to do; the nearest of the known names if left out.
     """
 
-    def __init__(self, name: str, known: Iterable[str]) -> None:
+    def __init__(self, name: str, known: Iterable[str], kind: str = "field", hint: str | None = None) -> None:
         known = list(known)
-        close = get_close_matches(name[:64], known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}."
-        super().__init__(f"A field is not known here; {hint}")
+        if hint is None:
+            close = get_close_matches(name[:64].lower(), known, n=1)
+            hint = f'did you mean "{close[0]}"?' if close else f"known are {', '.join(known)}."
+        locations = [((name,), f"is not a known {kind}")] if PLAIN_NAME.fullmatch(name) else []
+        super().__init__(f"Unknown {kind}{quoted(name)}; {hint}", *locations)
 
 
 class DuplicateField(ServiceError):
     """A field is given twice."""
 
     def __init__(self, name: str | None = None) -> None:
-        locations = [] if name is None else [((name,), "is given twice")]
-        super().__init__(f"{name or 'A field'} is given twice; give it once.", *locations)
+        if name is not None and PLAIN_NAME.fullmatch(name):
+            super().__init__(f"{name} is given twice; give it once.", ((name,), "is given twice"))
+        else:
+            super().__init__("A field is given twice; give it once.")
 
 
 class MissingField(ServiceError):
@@ -136,29 +152,35 @@ class InvalidTensor(ServiceError):
 class RaggedTensor(InvalidTensor):
     """The rows of a tensor differ in length or depth."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *places: Location) -> None:
+        locations = [(place, "does not have the shape of the items before it") for place in places]
+        first = (
+            f"{written(places[0])} does not have the shape of the items before it" if places else f"{name} is ragged"
+        )
         super().__init__(
-            f"{name} must be a rectangle: rows of one length, and no number beside a row.", ((name,), "is ragged")
+            f"{first}; {name} must be a rectangle: rows of one length, and no number beside a row.",
+            *(locations or [((name,), "is ragged")]),
         )
 
 
 class NotANumber(InvalidTensor):
     """A tensor contains a value that is not a number."""
 
-    def __init__(self, name: str) -> None:
-        exception = ', or "-Infinity" for an excluded class' if name == "logits" else ""
+    def __init__(self, name: str, *locations: tuple[Location, str]) -> None:
+        exception = {"logits": ', or "-Infinity" for an excluded class', "mask": " or booleans"}.get(name, "")
+        place, kind = locations[0] if locations else ((name,), "is not numeric")
         super().__init__(
-            f"{name} must hold numbers only{exception}: no null, boolean, other string or object.",
-            ((name,), "is not numeric"),
+            f"{written(place)} {kind}; {name} must hold numbers only{exception}.", *(locations or [(place, kind)])
         )
 
 
 class NumberOutOfRange(InvalidTensor):
     """A number is beyond the range of its datatype."""
 
-    def __init__(self, name: str | None, dtype: str) -> None:
-        locations = [] if name is None else [((name,), f"is beyond the range of {dtype}")]
-        super().__init__(f"{name or 'The body'} has a number beyond the range of {dtype}; scale it down.", *locations)
+    def __init__(self, name: str, dtype: str, *places: Location) -> None:
+        locations = [(place, f"is beyond the range of {dtype}") for place in places or [(name,)]]
+        first = f"{written(places[0])} is" if places else f"{name} has a number"
+        super().__init__(f"{first} beyond the range of {dtype}; scale it down.", *locations)
 
 
 class InvalidDatatype(InvalidTensor):

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from service.api.negotiation import content_type, first_accepted
 from service.errors import MalformedBody
-from service.formats import json_decode, json_encode, npy, open_inference
+from service.formats import json_decode, json_encode, npy, open_inference, open_inference_reply
 from service.formats.open_inference import HEADER_LENGTH
+from service.formats.query import reject_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,6 +84,7 @@ class PlainFormat:
 
     def __init__(self, settings: Settings) -> None:
         self._max_body_bytes = settings.max_body_bytes
+        self._max_elements = settings.max_elements
 
     def check_headers(self, context: RequestContext) -> None:
         """Raise UnreadableMediaType or UnwritableMediaType."""
@@ -97,12 +99,12 @@ class PlainFormat:
         accept = context.headers.get(b"accept")
         sent, wanted = _plain_types(context.headers.get(b"content-type"), accept)
         if sent == JSON:
-            fields = json_decode.decode(body, operation)
+            fields = json_decode.decode(body, operation, context.query, max_elements=self._max_elements)
         elif sent == npy.NPY:
             fields = npy.decode_npy(body, operation, context.query)
         else:
             fields = npy.decode_npz(body, operation, context.query, max_bytes=self._max_body_bytes)
-        return fields, partial(_write_json, operation) if wanted == JSON else partial(_write_numpy, accept)
+        return fields, _write_json if wanted == JSON else partial(_write_numpy, accept)
 
 
 @lru_cache(maxsize=64)
@@ -112,15 +114,15 @@ def _plain_types(content_type_header: bytes | None, accept: bytes | None) -> tup
     return sent, first_accepted(accept, PLAIN_TYPES if sent == JSON else NUMPY_FIRST)
 
 
-def _write_json(operation: Operation, outputs: Mapping[str, Array]) -> Reply:
-    return _reply(JSON, json_encode.encode(outputs, operation))
+def _write_json(outputs: Mapping[str, Array]) -> Reply:
+    return _reply(JSON, json_encode.encode(outputs))
 
 
 def _write_numpy(accept: bytes | None, outputs: Mapping[str, Array]) -> Reply:
     """Encode one output as .npy, several as .npz. Raise UnwritableMediaType."""
     media_type = first_accepted(accept, (npy.NPZ,) if len(outputs) > 1 else (npy.NPY, npy.NPZ))
     if media_type == npy.NPZ:
-        return _reply(npy.NPZ, (npy.encode_npz(outputs),))
+        return _reply(npy.NPZ, npy.encode_npz(outputs))
     (values,) = outputs.values()
     return _reply(npy.NPY, npy.encode_npy(values))
 
@@ -129,6 +131,9 @@ class OpenInferenceFormat:
     """The body is an infer request: JSON, and behind it the bytes of the tensors without JSON data."""
 
     invalid_status = 400
+
+    def __init__(self, settings: Settings) -> None:
+        self._max_elements = settings.max_elements
 
     def check_headers(self, context: RequestContext) -> None:
         """Raise UnreadableMediaType or UnwritableMediaType. Both headers may be missing, as common clients do it."""
@@ -142,7 +147,8 @@ class OpenInferenceFormat:
 
     def decode(self, context: RequestContext, body: Body, operation: Operation) -> tuple[Fields, Write]:
         """Return the fields in a body, and the function that encodes the outputs. Raise ServiceError."""
-        inference = open_inference.decode(body, _header_length(context), operation)
+        reject_parameters(context.query)
+        inference = open_inference.decode(body, _header_length(context), operation, max_elements=self._max_elements)
         # the inputs are freed before the outputs are encoded
         fields, inference.fields = inference.fields, {}
         return fields, partial(_write_inference, inference, operation)
@@ -159,7 +165,7 @@ def _header_length(context: RequestContext) -> int | None:
 
 
 def _write_inference(inference: Inference, operation: Operation, outputs: Mapping[str, Array]) -> Reply:
-    content, header_length = open_inference.encode(inference, outputs, operation)
+    content, header_length = open_inference_reply.encode(inference, outputs, operation)
     if header_length is None:
         return _reply(JSON, content)
     return _reply(BINARY, content, (HEADER_LENGTH_NAME, b"%d" % header_length))

@@ -1,4 +1,4 @@
-"""Bytes to named tensors and back, a file for each format."""
+"""Formats of bodies: bytes to named tensors and back."""
 
 Piece = bytes | memoryview
-"""A part of what is written, which whoever sends it need not put together."""
+"""A part of a body; the parts are sent one after the other."""

@@ -1,4 +1,4 @@
-"""Datatypes of binary tensors: their names, their sizes, and how NumPy holds them."""
+"""Datatypes of binary tensors: their names, their sizes, and their NumPy equivalents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 FLOATS = {"FP64": "<f8", "FP32": "<f4", "FP16": "<f2", "BF16": "<u2"}
-"""Floats, little-endian. BF16 is the upper half of a float32, which NumPy has no name for."""
+"""Floats, little-endian. BF16 is the upper half of a float32; NumPy has no name for it."""
 
 INTEGERS = {
     "INT64": "<i8",
@@ -25,21 +25,21 @@ INTEGERS = {
 }
 """Integers, little-endian."""
 
-STORED = {name: np.dtype(code) for name, code in (FLOATS | INTEGERS).items()}
-"""Every datatype as it lies in memory."""
+STORED = {name: np.dtype(code) for name, code in (FLOATS | INTEGERS | {"BOOL": "<u1"}).items()}
+"""Every datatype, as NumPy stores it."""
 
-PRECISIONS = {"FP64": "float64", "FP32": "float32", "FP16": "float32", "BF16": "float32"}
-"""The dtype that an operation computes a datatype in."""
+PRECISIONS = {"FP32": "float32"}
+"""The dtype in which an operation computes a datatype; float64 for any other, so that FP16 and BF16 are rounded once."""
 
 
 def from_bytes(data: memoryview, datatype: str, shape: tuple[int, ...]) -> Array:
-    """The tensor in data: a view of it, which need not be aligned, or float32 for BF16."""
+    """Return the tensor in data: a view of it, which need not be aligned, or float32 for BF16."""
     values = np.frombuffer(data, STORED[datatype]).reshape(shape)
     return _from_bits(values) if datatype == "BF16" else values
 
 
 def to_datatype(values: Array, datatype: str) -> Array:
-    """Floats of an answer rounded to a datatype, still as numbers."""
+    """Return the floats of an answer rounded to a datatype, still as numbers."""
     if datatype == "BF16":
         return _from_bits(_bf16_bits(values))
     if values.dtype == STORED[datatype]:
@@ -49,22 +49,22 @@ def to_datatype(values: Array, datatype: str) -> Array:
 
 
 def stored(values: Array, datatype: str) -> Array:
-    """The tensor as it is stored: little-endian, row-major."""
+    """Return the tensor as it is stored: little-endian, row-major."""
     return np.asarray(_bf16_bits(values) if datatype == "BF16" else to_datatype(values, datatype), order="C")
 
 
 def memory(values: Array) -> memoryview:
-    """The bytes of a row-major array where they are."""
+    """Return the bytes of a row-major array, not copied."""
     return values.reshape(-1).view(np.uint8).data
 
 
 def _from_bits(bits: Array) -> Array:
-    """The float32 whose upper 16 bits are given."""
+    """Return the float32 whose upper 16 bits are given."""
     return np.left_shift(bits, 16, dtype=np.uint32, out=np.empty(bits.shape, np.uint32)).view(np.float32)
 
 
 def _bf16_bits(values: Array) -> Array:
-    """The upper 16 bits of values as float32, rounded half to even; a NaN stays one."""
+    """Return the upper 16 bits of values as float32, rounded half to even; a NaN stays a NaN."""
     with np.errstate(over="ignore"):
         single = np.asarray(values.astype(np.float32))
     bits = single.view(np.uint32)

@@ -1,54 +1,41 @@
-"""Decode a JSON body: numbers go from the text into arrays, with no Python object for any of them."""
+"""Decode a JSON body: long tensors go from the text into arrays, without a Python object for each number."""
 
 from __future__ import annotations
 
-from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING, Any
 
-import simdjson
-
 from service.errors import NotAnObject
-from service.formats.json_document import read
-from service.formats.names import unique
+from service.formats.json_document import NOT_AN_OBJECT, Document, is_placeholder
+from service.formats.names import check_names
+from service.formats.query import merge, parameters
 
 if TYPE_CHECKING:
-    from service.formats.json_document import Document
     from service.operations.spec import Operation
 
-LONGEST_LIST = 64
-"""Items that are looked at of a list which is no tensor; no operation has as many outputs."""
 
+def decode(
+    body: bytes | bytearray, operation: Operation, query: str = "", *, max_elements: float = inf
+) -> dict[str, Any]:
+    """Return the fields of a JSON object and of the query string: tensors as arrays, other fields as Python objects.
 
-def decode(body: bytes | bytearray, operation: Operation) -> dict[str, Any]:
-    """The fields of a JSON object: tensors as arrays, anything else as Python objects.
+    A field that is null is left out.
 
-    Raises MalformedBody, NotAnObject, UnknownField, DuplicateField, RaggedTensor, NotANumber, NumberOutOfRange.
+    max_elements: largest number of elements of a long tensor.
+
+    Raises MalformedBody, NotAnObject, UnknownField, DuplicateField, RaggedTensor, NotANumber, NumberOutOfRange,
+    ShapeMismatch and TensorTooLarge.
     """
-    return read(body, _fields, operation)
-
-
-def _fields(document: Document, operation: Operation) -> dict[str, Any]:
-    root = document.root
-    if not isinstance(root, simdjson.Object):
-        raise NotAnObject("The body must be a JSON object with named fields.")
+    document = Document(body, max_elements=max_elements)
+    if not isinstance(document.root, dict):
+        raise NotAnObject(NOT_AN_OBJECT)
+    check_names(document.root, operation)
     domains = operation.domains
     fields: dict[str, Any] = {}
-    lists = 0
-    for name in unique(root.keys(), operation.names):
-        value = root[name]
-        tensor = document.tensor(name, value, domains[name]) if name in domains else None
-        if tensor is not None:
-            fields[name] = tensor
-        elif isinstance(value, simdjson.Array):
-            fields[name] = _list(value)
-            lists += 1
-        else:
-            fields[name] = {} if isinstance(value, simdjson.Object) else value
-    document.check_depths(others=lists)
-    return fields
-
-
-def _list(value: simdjson.Array) -> list[Any]:
-    """A list that is no tensor: its first items, with an empty object for whatever is nested."""
-    items = islice(value, LONGEST_LIST)
-    return [{} if isinstance(item, simdjson.Array | simdjson.Object) else item for item in items]
+    for name, value in document.root.items():
+        if name in domains and value is not None:
+            fields[name] = document.tensor(name, value, domains[name])
+        elif value is not None:
+            # a long array of numbers is neither a parameter nor a list of outputs
+            fields[name] = {} if is_placeholder(value) else value
+    return merge(fields, parameters(operation, query)) if query else fields

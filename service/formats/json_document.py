@@ -1,94 +1,122 @@
-"""A JSON text, parsed, whose tensors are read one by one."""
+"""JSON text of a request, of which tensors are read one by one."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+import re
+from typing import TYPE_CHECKING, Any
 
-import simdjson
+import numpy as np
 
-from service.errors import RaggedTensor
-from service.formats import json_numbers, long_arrays
+from service.errors import NotAnObject
+from service.formats import codecs
+from service.formats.json_mistakes import BLANKS, JsonMistake, Mend, malformed
+from service.formats.json_parse import MAX_SLOW_BYTES, parse
+from service.formats.long_arrays import (
+    LONG_BYTES,
+    OPENING,
+    PLACEHOLDER,
+    LongArray,
+    Span,
+    extract_long_arrays,
+    original_offset,
+)
+from service.formats.nested import from_nested, from_numbers
+from service.operations.spec import Domain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from service.arrays import Array
-    from service.operations.spec import Domain
 
-Result = TypeVar("Result")
+NAME = re.compile(rb'"(\w{1,64})"\s*$')
+"""The name of a member, before its colon."""
 
 
 class Document:
-    """A JSON text, parsed, whose tensors are read one by one.
+    """JSON text of a request.
 
-    root: of the parsed text; in place of a long array it may have a string.
-    skeleton: what was parsed, the text without the long arrays.
+    root: the parsed text, with a string in place of each long array.
     """
 
-    def __init__(self, root: Any, skeleton: bytes | bytearray) -> None:
-        self.root = root
-        self._skeleton = skeleton
-        self._read: list[tuple[str, Any, tuple[int, ...]]] = []
+    def __init__(self, text: bytes | bytearray, *, constants: bool = False, max_elements: float) -> None:
+        """Parse a text.
 
-    def tensor(self, name: str, value: Any, domain: Domain) -> Array | None:
-        """The nested array of numbers that value is, None if it is no array. Raises ServiceError."""
-        if not isinstance(value, simdjson.Array):
-            return None
-        array = json_numbers.tensor(name, value, domain)
-        self._read.append((name, value, array.shape))
-        return array
+        constants: accept the bare tokens NaN, Infinity and -Infinity as numbers of a tensor.
+        max_elements: largest number of elements of a long array.
 
-    def check_depths(self, others: int) -> None:
-        """Raises RaggedTensor where a row hides an array of one number: [1, [2]] flattens like [1, 2].
-
-        others: how many lists there are that are no tensor.
-
-        BatchedHistogram they account for every opening bracket, or one of the tensors has brackets too many.
+        Raises MalformedBody, DuplicateField, NotAnObject, and what is wrong with the numbers where that is the reason.
         """
-        expected = others
-        for _, _, shape in self._read:
-            expected += json_numbers.brackets(shape)
-        if self._skeleton.count(b"[") == expected:
-            return
-        for name, array, shape in self._read:
-            if array.mini.count(b"[") != json_numbers.brackets(shape):
-                raise RaggedTensor(name)
-
-
-class CutDocument(Document):
-    """A JSON text of which long arrays were cut out before the rest was parsed.
-
-    text: the whole; spans: where in it the arrays are.
-    """
-
-    def __init__(
-        self, root: Any, skeleton: bytes | bytearray, text: bytes | bytearray, spans: Sequence[long_arrays.Span]
-    ) -> None:
-        super().__init__(root, skeleton)
         self._text = text
-        self._spans = spans
-        self._unread = len(spans)
+        self._constants = constants
+        self._max_elements = max_elements
+        remainder, self._spans = extract_long_arrays(text) if len(text) >= LONG_BYTES else (text, [])
+        self.unread = len(self._spans)
+        self._has_booleans = b"true" in remainder or b"false" in remainder
+        try:
+            self.root = parse(remainder, constants=constants)
+        except JsonMistake as mistake:
+            self.root = self._parse_again(original_offset(mistake.offset, self._spans), mistake.mend)
 
-    def tensor(self, name: str, value: Any, domain: Domain) -> Array | None:
-        """As `Document.tensor`, also of an array that was cut out. Raises ServiceError, long_arrays.NotAnArray."""
-        if not (isinstance(value, str) and value.startswith(long_arrays.PLACEHOLDER)):
-            return super().tensor(name, value, domain)
-        self._unread -= 1
-        return long_arrays.read(name, self._text, self._spans[int(value[1:])], domain)
+    def tensor(self, name: str, value: Any, domain: Domain) -> Array:
+        """Return a tensor of the document as an array.
 
-    def check_depths(self, others: int) -> None:
-        """As `Document.check_depths`. Raises long_arrays.NotAnArray where a long array stands and no tensor does."""
-        if self._unread:
-            raise long_arrays.NotAnArray
-        super().check_depths(others)
+        value: what stands in its place in the root.
+
+        Raises MalformedBody, NotANumber, NumberOutOfRange, RaggedTensor, ShapeMismatch and TensorTooLarge.
+        """
+        if not is_placeholder(value):
+            array = None if self._has_booleans else from_numbers(value)
+            if array is None:
+                words = self._constants or domain is Domain.LOGITS
+                return from_nested(name, value, domain, words=words)
+            return (
+                array if array.dtype == np.int64 and domain is Domain.TARGETS else array.astype(np.float64, copy=False)
+            )
+        self.unread -= 1
+        try:
+            return self._long_array(name, domain).read(self._spans[int(value[len(PLACEHOLDER) :])])
+        except JsonMistake as mistake:
+            raise malformed(self._text, mistake.offset, mistake.mend) from None
+
+    def _long_array(self, name: str, domain: Domain) -> LongArray:
+        words = self._constants or domain is Domain.LOGITS
+        reader = codecs.active.new_reader()
+        return LongArray(name, self._text, domain, words, self._constants, self._max_elements, reader)
+
+    def _parse_again(self, offset: int, mend: Mend) -> Any:
+        """Return the value of a short text as a whole. Raises the error for a mistake at an offset otherwise."""
+        text = self._text
+        if self._spans and len(text) <= MAX_SLOW_BYTES:
+            self._spans, self.unread = [], 0
+            try:
+                return parse(text, constants=self._constants)
+            except JsonMistake as mistake:
+                offset, mend = mistake.offset, mistake.mend
+        if len(text) > MAX_SLOW_BYTES:
+            if text[:MAX_SLOW_BYTES].lstrip(BLANKS)[:1] in (b"[", b'"'):
+                raise NotAnObject(NOT_AN_OBJECT)
+            self._check_array_before(offset)
+        raise malformed(text, offset, mend)
+
+    def _check_array_before(self, offset: int) -> None:
+        """Raise the error for the array in which a mistake of a long text is, if the array is the reason."""
+        text = self._text
+        colon = text.rfind(b":", 0, offset)
+        opening = OPENING.match(text, colon) if colon != -1 else None
+        name = NAME.search(text[max(0, colon - LONG_BYTES) : colon])
+        if opening is None or name is None:
+            return
+        span = Span(opening.start(1), text.rfind(b"]") + 1, opening[1].count(b"["))
+        if span.end <= span.start:
+            return
+        try:
+            self._long_array(name[1].decode(), Domain.LOGITS).read(span)
+        except JsonMistake as mistake:
+            if mistake.mend is not Mend.AFTER:
+                raise malformed(text, mistake.offset, mistake.mend) from None
 
 
-def read(text: bytes | bytearray, reader: Callable[..., Result], *arguments: Any) -> Result:
-    """What reader makes of the document in a text, and of the arguments. Raises ServiceError."""
-    if len(text) >= long_arrays.LONG_BYTES:
-        skeleton, spans = long_arrays.cut(text)
-        if spans:
-            with suppress(long_arrays.NotAnArray):
-                return reader(CutDocument(long_arrays.parse_skeleton(skeleton), skeleton, text, spans), *arguments)
-    return reader(Document(json_numbers.parse(text), text), *arguments)
+NOT_AN_OBJECT = "The body must be a JSON object with named fields."
+
+
+def is_placeholder(value: Any) -> bool:
+    """Return whether a value of a root stands for a long array."""
+    return isinstance(value, str) and value.startswith(PLACEHOLDER)

@@ -1,153 +1,230 @@
-"""Long arrays of a JSON text, cut out and parsed a piece at a time.
+"""Long arrays of numbers, taken out of a JSON text and read in pieces.
 
-A parser takes several times the memory of its text. That of a piece stays in the cache, and is used again for the next.
+A parser takes several times the memory of its text. The memory of a piece stays in the cache, and is used again for the
+next piece. A mistake is looked for in its piece only.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cache
+from secrets import token_hex
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import simdjson
 
-from service.errors import MalformedBody, RaggedTensor
-from service.formats.json_numbers import NUMBER_REASONS, brackets, parse, reason, tensor
+from service.errors import RaggedTensor, TensorTooLarge
+from service.formats.codecs.numbers import NotNumbers
+from service.formats.json_mistakes import JsonMistake, Mend
+from service.formats.json_parse import MAX_SLOW_BYTES, parse_items
+from service.formats.nested import from_nested
+from service.operations.spec import MAX_RANK, Domain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from service.arrays import Array
-    from service.operations.spec import Domain
+    from service.arrays import Array, Shape
+    from service.formats.codecs import NumberReader
 
-LONG_BYTES = 2**18
-"""Length of a text, and of an array in it, from which on the array is cut out."""
+LONG_BYTES = 2**11
+"""Length of an array from which on it is taken out of the text."""
 
 PIECE_BYTES = 2**17
-"""Length of a piece, but for its last row; the fastest of 2**14 to 2**20 where a core has 1 MB of L2 cache."""
+"""Length of a piece, without its last item; the fastest of 2**14 to 2**20 on a core with 1 MB of L2 cache."""
 
-MOST_ARRAYS = 64
+MAX_PIECE_BYTES = MAX_SLOW_BYTES - len(b"[]")
+"""Length of a piece that the strict reader still accepts."""
+
+MAX_ARRAYS = 64
 """Arrays of a text that are looked at; no operation has as many inputs."""
 
-MAX_RANK = 4
-"""Axes of an array that is cut out."""
+WINDOW_BYTES = 2**20
+"""Length of text that is searched in one call, since a search holds the interpreter lock."""
 
-OPENING = re.compile(rb":\s*((?:\[\s*){1,%d})" % (MAX_RANK + 1))
-"""A member that is an array, and whether of too many axes."""
+OPENING = re.compile(rb":\s*+((?:\[\s*+)++)")
+"""A member that is an array, and its opening brackets."""
 
-CLOSINGS = [re.compile(rb"\]\s*" * rank) for rank in range(MAX_RANK + 1)]
-"""The end of an array of each rank from 1 on."""
+WORD = re.compile(rb'(?:"(?:-?Infinity|NaN)"[^"]*+)++')
+"""Strings that stand for non-finite numbers, and the text between them."""
 
-SEPARATORS = [re.compile(rb"\]\s*" * (rank - 1) + rb",") for rank in range(MAX_RANK + 1)]
-"""What stands between two items of an array of each rank."""
+PLACEHOLDER = token_hex(16)
+"""Start of a string that stands for an array; a client cannot know it."""
 
-PLACEHOLDER = "\0"
-"""Begins the string that stands for an array: a text without a backslash cannot hold that character."""
+NONFINITE = {b" -1.79e+308": -np.inf, b" 1.79e+308": np.inf, b" 9e99": np.nan}
+"""Numbers that are read in place of non-finite ones. The blank keeps each apart from a number before it."""
 
-OPEN = ord("[")
+STRINGS = dict(zip((b'"-Infinity"', b'"Infinity"', b'"NaN"'), NONFINITE, strict=True))
+CONSTANTS = dict(zip((b"-Infinity", b"Infinity", b"NaN"), NONFINITE, strict=True))
 
-
-class NotAnArray(Exception):
-    """What was cut out is no array by itself: only the text as a whole tells what it is."""
+BOOLEANS = {b"true": b" 1 ", b"false": b" 0 "}
 
 
 class Span(NamedTuple):
-    """Where an array is in the text, and how many brackets it opens with."""
+    """The place of an array in a text, and how many brackets it opens with."""
 
     start: int
     end: int
     rank: int
 
 
-def cut(text: bytes | bytearray) -> tuple[bytes | bytearray, list[Span]]:
-    """The text with a string, `PLACEHOLDER` and a number, for each long array, and the spans of the arrays.
+def extract_long_arrays(text: bytes | bytearray) -> tuple[bytes | bytearray, list[Span]]:
+    """Return the text with a string, `PLACEHOLDER` and a number, for each long array, and the places of the arrays.
 
-    Where an array starts and ends is a guess, which holds for arrays of numbers. Both text and spans are parsed in the
-    end, and one of them is refused if a span is not exactly one array: it started in a string, say.
+    The end of an array is a guess that is right for an array of numbers. Both the text and the arrays are parsed later, and
+    one of them is rejected if a span is not exactly one array.
     """
     spans: list[Span] = []
-    kept: list[bytes | bytearray] = []
+    remainder: list[bytes | bytearray] = []
     start = position = 0
-    for _ in range(MOST_ARRAYS):
-        opening = OPENING.search(text, position)
+    for _ in range(MAX_ARRAYS):
+        opening = _search(OPENING, text, position, len(text))
         if opening is None:
             break
         position, rank = opening.start(1), opening[1].count(b"[")
-        end = _end(text, position, rank) if rank <= MAX_RANK else 0
-        if end is None:
-            break
+        end = _array_end(text, position) if rank <= MAX_RANK else 0
         if end - position >= LONG_BYTES:
-            kept += [text[start:position], b'"\\u0000%d"' % len(spans)]
+            remainder += [text[start:position], b'"%b%d"' % (PLACEHOLDER.encode(), len(spans))]
             spans.append(Span(position, end, rank))
             start = position = end
         else:
             position = opening.end()
-    kept.append(text[start:])
-    if any(b"\\" in each for each in kept[::2]):
-        return text, []
-    return b"".join(kept), spans
+    remainder.append(text[start:])
+    return b"".join(remainder), spans
 
 
-def _end(text: bytes | bytearray, start: int, rank: int) -> int | None:
-    """Where an array of numbers, and excluded classes, would end that starts there.
+def _search(pattern: re.Pattern[bytes], text: bytes | bytearray, start: int, end: int) -> re.Match[bytes] | None:
+    """Return the first match between start and end that is not longer than a window."""
+    for position in range(start, end, WINDOW_BYTES):
+        match = pattern.search(text, position, min(end, position + 2 * WINDOW_BYTES))
+        # a match that starts late may go on behind the window
+        if match is not None and (match.start() < position + WINDOW_BYTES or end <= position + 2 * WINDOW_BYTES):
+            return match
+    return None
 
-    0 if it is none, None if nothing of that rank ends in the rest of the text, so that it is not searched again.
-    """
-    limit = text.find(b'"', start)
-    if limit == -1:
-        limit = len(text)
-    elif text.startswith(b'"-Infinity"', limit):
-        closing = CLOSINGS[rank].search(text, start)
-        return closing.end() if closing else None
+
+def _array_end(text: bytes | bytearray, start: int) -> int:
+    """Return where an array of numbers, and of strings that stand for numbers, would end; 0 if it is not one."""
+    quote = text.find(b'"', start)
+    while quote != -1 and (words := WORD.match(text, quote, quote + WINDOW_BYTES)):
+        quote = text.find(b'"', words.end())
+    limit = len(text) if quote == -1 else quote
     brace = text.find(b"}", start, limit)
     return text.rfind(b"]", start, limit if brace == -1 else brace) + 1
 
 
-def parse_skeleton(text: bytes | bytearray) -> Any:
-    """The document in a text that arrays were cut out of. Raises NotAnArray, and what `parse` does for its numbers."""
-    try:
-        return _parse(simdjson.Parser(), text)
-    except MalformedBody:
-        raise NotAnArray from None
+def original_offset(offset: int, spans: list[Span]) -> int:
+    """Return the offset in the text for an offset in the text without its long arrays."""
+    for index, span in enumerate(spans):
+        if offset <= span.start:
+            break
+        offset += span.end - span.start - len(b'"%b%d"' % (PLACEHOLDER.encode(), index))
+    return offset
 
 
-def read(name: str, text: bytes | bytearray, span: Span, domain: Domain) -> Array:
-    """The array in a span of the text, as `tensor` would read it. Raises NotAnArray, and ServiceError."""
-    parser = simdjson.Parser()
-    parts = [_read_piece(name, parser, piece, domain) for piece in _pieces(text, span)]
-    if len({part.shape[1:] for part in parts}) > 1:
-        raise RaggedTensor(name)
-    return np.concatenate(parts)
+class LongArray(NamedTuple):
+    """Reader of one long array.
+
+    bare: accept the bare tokens NaN, Infinity and -Infinity too.
+    words: accept the strings that stand for non-finite numbers.
+    """
+
+    name: str
+    text: bytes | bytearray
+    domain: Domain
+    words: bool
+    bare: bool
+    max_elements: float
+    read_numbers: NumberReader
+
+    def read(self, span: Span, origin: Shape = ()) -> Array:
+        """Return the array in a span of the text.
+
+        origin: index of the array in the tensor.
+
+        Raises JsonMistake, NotANumber, NumberOutOfRange, RaggedTensor, and TensorTooLarge before there are more than
+        max_elements.
+        """
+        parts: list[Array] = []
+        items = size = 0
+        for start, end in self._pieces(span):
+            part = self._read_items(start, end, span, (*origin, items))
+            if parts and not (len(part) and len(parts[0])):
+                raise JsonMistake(end, Mend.COMMA)
+            if parts and part.shape[1:] != parts[0].shape[1:]:
+                raise RaggedTensor(self.name, (self.name, *origin, items))
+            items, size = items + len(part), size + part.size
+            if size > self.max_elements:
+                raise TensorTooLarge(self.name, size, self.max_elements)
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _pieces(self, span: Span) -> Iterator[tuple[int, int]]:
+        """Yield the start and the end of some items of the array at a time, or of one that is longer than a piece."""
+        text, separator = self.text, _separator(span.rank)
+        end = text.rindex(b"]", span.start, span.end)
+        start = text.index(b"[", span.start) + 1
+        while start <= end:
+            match = _search(separator, text, start + PIECE_BYTES, end)
+            stop = match.end() - 1 if match else end
+            if stop - start > MAX_PIECE_BYTES:
+                # the last of these items is long: leave it for the next piece
+                for shorter in separator.finditer(text, start, start + PIECE_BYTES):
+                    stop = shorter.end() - 1
+            yield start, stop
+            start = stop + 1
+
+    def _read_items(self, start: int, end: int, span: Span, origin: Shape) -> Array:
+        """Return some items of the array in a span. origin: index of the first of them."""
+        text = self.text
+        if end - start > MAX_PIECE_BYTES and span.rank > 1:
+            inner = Span(text.find(b"[", start, end), text.rfind(b"]", start, end) + 1, span.rank - 1)
+            around = text[start : inner.start] + text[inner.end : end]
+            if 0 <= inner.start < inner.end and not around.strip():
+                return self.read(inner, origin)[np.newaxis]
+        piece = b"".join((b"[", memoryview(text)[start:end], b"]"))
+        try:
+            return self._read_piece(piece)
+        except NotNumbers:
+            pass
+        items, mistake = parse_items(piece, constants=self.bare)
+        array = from_nested(self.name, items, self.domain, words=self.words, origin=origin)
+        if mistake is None:
+            return array
+        # between the items of a rectangular array there are as many opening brackets as closing ones
+        if not _is_balanced(piece) and _is_balanced(memoryview(text)[span.start : span.end]):
+            raise RaggedTensor(self.name, (self.name, *origin[:-1], origin[-1] + len(items)))
+        raise JsonMistake(start + mistake.offset - 1, mistake.mend)
+
+    def _read_piece(self, text: bytes) -> Array:
+        """Return the array in a short text. Raises NotNumbers where only the strict reader can tell."""
+        counts = dict.fromkeys(NONFINITE, 0)
+        replacements = (STRINGS if self.words and b'"' in text else {}) | (CONSTANTS if self.bare else {})
+        for word, number in replacements.items():
+            if count := text.count(word):
+                text = text.replace(word, number)
+                counts[number] += count
+        if self.domain is Domain.MASK:
+            for word, number in BOOLEANS.items():
+                text = text.replace(word, number)
+        array = self.read_numbers(text, integers=self.domain is Domain.TARGETS)
+        for number, count in counts.items():
+            if count:
+                places = array == float(number)
+                # a client may send that very number
+                if np.count_nonzero(places) != count:
+                    raise NotNumbers
+                array[places] = NONFINITE[number]
+        return array
 
 
-def _pieces(text: bytes | bytearray, span: Span) -> Iterator[bytes]:
-    """Arrays that hold the items of the array in the span, one after the other."""
-    view = memoryview(text)
-    end = text.rindex(b"]", span.start, span.end)
-    start = text.index(b"[", span.start) + 1
-    while start <= end:
-        separator = SEPARATORS[span.rank].search(text, start + PIECE_BYTES, end)
-        stop = end if separator is None else separator.end() - 1
-        yield b"".join((b"[", view[start:stop], b"]"))
-        start = stop + 1
+def _is_balanced(text: bytes | memoryview) -> bool:
+    """Return whether a text has as many opening brackets as closing ones."""
+    characters = np.frombuffer(text, np.uint8)
+    return np.count_nonzero(characters == ord("[")) == np.count_nonzero(characters == ord("]"))
 
 
-def _read_piece(name: str, parser: simdjson.Parser, piece: bytes, domain: Domain) -> Array:
-    """The items in a piece."""
-    items = _parse(parser, piece)
-    if not isinstance(items, simdjson.Array) or not len(items):
-        raise NotAnArray
-    values = tensor(name, items, domain)
-    if np.count_nonzero(np.frombuffer(piece, np.uint8) == OPEN) != brackets(values.shape):
-        raise RaggedTensor(name)
-    return values
-
-
-def _parse(parser: simdjson.Parser, text: bytes | bytearray) -> Any:
-    """The document in a text; only numbers that the parser cannot read are reason for another try."""
-    try:
-        return parser.parse(text)
-    except (ValueError, RuntimeError) as error:
-        if reason(error) not in NUMBER_REASONS:
-            raise NotAnArray from None
-    return parse(text)
+@cache
+def _separator(rank: int) -> re.Pattern[bytes]:
+    """Return the pattern of what is between two items of an array."""
+    # not as a group with a count: a search for a literal first byte is faster
+    return re.compile(rb"\]\s*+" * (rank - 1) + b",")

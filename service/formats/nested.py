@@ -1,51 +1,114 @@
-"""Nested lists of numbers as arrays: the slow way, for Python callers and for logits with strings among them."""
+"""Nested lists of numbers to arrays, and the places of what is not a number.
+
+Short tensors are read here, and the pieces of long ones that a codec rejects.
+"""
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from math import inf, nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.errors import NotANumber, NumberOutOfRange, RaggedTensor
+from service.errors import MAX_ERRORS, NotANumber, NumberOutOfRange, RaggedTensor, ShapeMismatch
+from service.operations.spec import MAX_RANK, Domain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
-    from service.arrays import Array
-
-MAX_RANK = 32
-"""Axes of a tensor; NumPy counts to 64, and the answer may have two more."""
+    from service.arrays import Array, Shape
+    from service.errors import Location, ServiceError
 
 NONFINITE = {"Infinity": inf, "-Infinity": -inf, "NaN": nan}
-"""How JSON spells what it has no numbers for, as ProtoJSON does."""
+"""The strings that stand for non-finite numbers, as in ProtoJSON."""
+
+KIND_NAMES = {bool: "a boolean", str: "a string", dict: "an object", type(None): "null"}
+"""The JSON values that are not numbers, as an error names them."""
 
 
-def from_nested(name: str, value: Any) -> Array:
-    """A number, or a nested list of numbers, as an array: int64 if all are integers that fit, else float64.
+def from_numbers(value: Any) -> Array | None:
+    """Return a number, or a nested list of numbers without booleans, as an array; None for any other value.
 
-    Among logits the strings of `NONFINITE` are numbers too. Raises NotANumber, NumberOutOfRange and RaggedTensor.
+    The dtype is that which NumPy chooses: int64 or uint64 if all are integers, else float64.
+    """
+    try:
+        array = np.array(value)
+    except ValueError:
+        return None
+    return array if array.dtype.kind in "iuf" and array.ndim <= MAX_RANK and np.isfinite(array).all() else None
+
+
+def from_nested(name: str, value: Any, domain: Domain, *, words: bool = False, origin: Shape = ()) -> Array:
+    """Return a number, or a nested list of numbers, as an array.
+
+    The dtype is int64 for targets that are all integers of 64 bits, else float64.
+
+    words: accept the strings of NONFINITE as numbers.
+    origin: index of the first item of value, where value is a part of a tensor.
+
+    Raises NotANumber, NumberOutOfRange, RaggedTensor and ShapeMismatch with the places of the first bad values.
     """
     shape: list[int] = []
-    level: Sequence[Any] = [value]
-    while any(isinstance(item, list) for item in level):
-        sizes = {len(item) if isinstance(item, list) else -1 for item in level}
-        if len(sizes) > 1:
-            raise RaggedTensor(name)
-        shape.append(sizes.pop())
-        level = [item for items in level for item in items]
-    if name == "logits":
-        level = [NONFINITE.get(item, item) if isinstance(item, str) else item for item in level]
-    return _from_numbers(name, level).reshape(shape)
-
-
-def _from_numbers(name: str, values: Sequence[Any]) -> Array:
-    kinds = set(map(type, values))
+    level: list[Any] = [value]
+    while (kinds := set(map(type, level))) == {list}:
+        lengths = set(map(len, level))
+        if len(lengths) > 1:
+            raise RaggedTensor(name, *_places(name, (len(row) != len(level[0]) for row in level), shape, origin))
+        shape.append(lengths.pop())
+        if len(shape) > MAX_RANK:
+            raise ShapeMismatch(f"{name} has more than {MAX_RANK} axes; merge some.", ((name,), "has too many axes"))
+        level = list(chain.from_iterable(level))
+    if float in kinds and (inf in level or -inf in level):
+        raise NumberOutOfRange(name, "float64", *_places(name, (item in (inf, -inf) for item in level), shape, origin))
+    if words and str in kinds:
+        level = [NONFINITE.get(item, item) if type(item) is str else item for item in level]
+        kinds = set(map(type, level))
+    if domain is Domain.MASK and kinds <= {bool, int, float}:
+        kinds = {int}
     if not kinds <= {int, float}:
-        raise NotANumber(name)
+        raise _not_numbers(name, level, shape, origin, domain)
     try:
-        if kinds == {int} and -(2**63) <= min(values) <= max(values) < 2**63:
-            return np.array(values, np.int64)
-        return np.array(values, np.float64)
+        return _from_numbers(level, integers=domain is Domain.TARGETS and kinds == {int}).reshape(shape)
     except OverflowError:
-        raise NumberOutOfRange(name, "float64") from None
+        raise NumberOutOfRange(name, "float64", *_places(name, map(_overflows, level), shape, origin)) from None
+
+
+def _from_numbers(numbers: list[Any], *, integers: bool) -> Array:
+    """Return int64 if integers are wanted and fit, else float64. Raises OverflowError."""
+    if integers and min(numbers) >= -(2**63) and max(numbers) < 2**63:
+        return np.array(numbers, np.int64)
+    return np.array(numbers, np.float64)
+
+
+def _overflows(number: float) -> bool:
+    """Return whether a number is beyond double range."""
+    return isinstance(number, int) and abs(number) >= 2**1024
+
+
+def _not_numbers(name: str, level: list[Any], shape: list[int], origin: Shape, domain: Domain) -> ServiceError:
+    """Return the error for values of one level of which some are not numbers."""
+    accepted = {int, float, bool} if domain is Domain.MASK else {int, float}
+    wrong = [item for item in level if type(item) not in accepted and type(item) is not list]
+    if not wrong:
+        is_row = type(level[0]) is list
+        return RaggedTensor(name, *_places(name, ((type(item) is list) != is_row for item in level), shape, origin))
+    flags = (type(item) not in accepted and type(item) is not list for item in level)
+    places = _places(name, flags, shape, origin)
+    return NotANumber(
+        name, *((place, f"is {KIND_NAMES[type(item)]}") for place, item in zip(places, wrong, strict=False))
+    )
+
+
+def _places(name: str, wrong: Iterable[bool], shape: list[int], origin: Shape) -> list[Location]:
+    """Return the locations of the first items that are wrong, in a level of that shape."""
+    found = islice((index for index, is_wrong in enumerate(wrong) if is_wrong), MAX_ERRORS)
+    return [(name, *_shifted(np.unravel_index(index, shape), origin)) for index in found]
+
+
+def _shifted(index: Iterable[np.intp], origin: Shape) -> Iterable[int]:
+    """Return the index in the whole tensor of an item of a part that starts at origin."""
+    first, *rest = (*map(int, index), 0)
+    if not origin:
+        return (first, *rest)[:-1]
+    return (*origin[:-1], origin[-1] + first, *rest[:-1])

@@ -1,17 +1,14 @@
-"""The Open Inference Protocol (KServe V2): named tensors as JSON, as raw bytes behind the JSON, or both."""
+"""Decode requests of the Open Inference Protocol (KServe V2): named tensors as JSON, or as raw bytes behind the JSON."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import islice
-from math import prod
-from typing import TYPE_CHECKING, Any
+from math import inf, prod
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import simdjson
 
 from service.errors import (
-    ConflictingFields,
     DuplicateField,
     InvalidDatatype,
     InvalidOutputs,
@@ -21,19 +18,15 @@ from service.errors import (
     NumberOutOfRange,
     ShapeMismatch,
 )
-from service.formats import json_decode, json_encode
-from service.formats.datatypes import FLOATS, INTEGERS, PRECISIONS, STORED, from_bytes, memory, stored, to_datatype
-from service.formats.json_document import read
+from service.formats.datatypes import FLOATS, INTEGERS, PRECISIONS, STORED, from_bytes, to_datatype
+from service.formats.json_document import Document
 from service.formats.names import unique
-from service.formats.nested import MAX_RANK
-from service.operations.spec import Domain
+from service.operations.spec import MAX_RANK, Domain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-    from service.arrays import Array
-    from service.formats import Piece
-    from service.formats.json_document import Document
+    from service.arrays import Array, Shape
     from service.operations.spec import Operation
 
 VERSION = "1"
@@ -43,85 +36,134 @@ HEADER_LENGTH = "Inference-Header-Content-Length"
 """The header that says how many bytes of a body are JSON; the rest are tensors."""
 
 MEMBERS = ("id", "parameters", "inputs", "outputs", "model_name", "model_version")
-"""What a request may hold; some clients name the model there too, but the path decides."""
+"""Members of a request; some clients name the model there too, but the path decides."""
 
-IGNORED = frozenset({"sequence_id", "sequence_start", "sequence_end", "priority", "timeout"})
-"""Parameters for schedulers, which common clients send; there is nothing to schedule here."""
+IGNORED = frozenset({"sequence_id", "sequence_start", "sequence_end", "priority", "timeout", "content_type", "headers"})
+"""Parameters that other servers and their clients use for scheduling and conversion."""
+
+IGNORED_PREFIX = "triton_"
+
+INPUT_PARAMETERS = ("binary_data_size", *IGNORED)
+OUTPUT_PARAMETERS = ("binary_data", "classification", *IGNORED)
+
+DTYPES = {"float64": "FP64", "float32": "FP32"}
+"""The datatype of the answer for the parameter dtype."""
+
+MAX_OUTPUTS = 64
+"""Outputs of a request that are looked at; no operation has as many."""
+
+DATATYPES = {
+    Domain.LOGITS: (*FLOATS, *INTEGERS),
+    Domain.TARGETS: (*FLOATS, *INTEGERS),
+    Domain.MASK: ("BOOL", *INTEGERS),
+}
+"""The datatypes that a tensor may have, where they are not the floats alone."""
+
+
+class OutputOptions(NamedTuple):
+    """How an output is written.
+
+    binary: as raw bytes; None leaves it to the request.
+    classes: number of "value:index" strings in place of each row; None for the numbers themselves.
+    """
+
+    binary: bool | None = None
+    classes: int | None = None
 
 
 @dataclass(slots=True)
 class Inference:
-    """A request, taken apart.
+    """A decoded request.
 
-    fields: inputs, parameters and outputs by name, for whoever takes them.
-    datatype: of the floats in the answer, that of the logits or the inputs.
-    binary: for each output asked for by name, whether its data is to be raw bytes; None leaves it to binary_output.
+    fields: inputs, parameters and outputs by name.
+    datatype: of the floats in the answer.
+    outputs: options of each output that is asked for by name.
+    binary_output: whether outputs without an option of their own are raw bytes.
     """
 
     fields: dict[str, Any]
     datatype: str
     id: str | None = None
-    binary: Mapping[str, bool | None] = field(default_factory=dict)
+    outputs: Mapping[str, OutputOptions] = field(default_factory=dict)
     binary_output: bool = False
 
 
-def decode(body: bytes | bytearray, header_length: int | None, operation: Operation) -> Inference:
-    """The request in a body, of which the first header_length bytes are JSON (None: all). Raises ServiceError.
+def decode(
+    body: bytes | bytearray, header_length: int | None, operation: Operation, *, max_elements: float = inf
+) -> Inference:
+    """Return the request in a body, of which the first header_length bytes are JSON (None: all of them).
 
-    A tensor behind the JSON is a view of the body.
+    A tensor behind the JSON is a view of the body. A member that is null is left out.
+
+    Raises ServiceError.
     """
-    text = body if header_length is None else body[:header_length]
     if header_length is not None and not 0 <= header_length <= len(body):
         raise MalformedBody(f"{HEADER_LENGTH} must be the length of the JSON part of the body, in bytes.")
-    return read(text, _inference, memoryview(body)[len(text) :], operation)
-
-
-def _inference(document: Document, raw: memoryview, operation: Operation) -> Inference:
-    """The request in a document, and in the raw bytes behind it."""
+    text = body if header_length is None else body[:header_length]
+    document = Document(text, constants=True, max_elements=max_elements)
     request = _members(document.root, MEMBERS, "The body")
-    items = _items(request.get("inputs"), "inputs")
-    tensors, datatypes = _inputs(document, items, raw, operation)
-    document.check_depths(others=1 + len(items) + ("outputs" in request))
-    parameters, binary_output = _parameters(request.get("parameters"), operation)
+    tensors, datatypes = _inputs(document, request.get("inputs"), memoryview(body)[len(text) :], operation)
+    if document.unread:
+        raise MalformedBody("The body has a long array of numbers that is not the data of an input; remove it.")
+    known = (*(each.name for each in operation.parameters), "binary_data_output")
+    parameters = _parameters(request.get("parameters"), known, "parameter")
+    binary_output = _boolean(parameters.pop("binary_data_output", False), "binary_data_output")
     datatype = datatypes.get("logits", datatypes.get("inputs", "FP64"))
-    precision = PRECISIONS[datatype]
-    if parameters.get("dtype", precision) != precision:
-        raise ConflictingFields(
-            f"The answer has the datatype of the logits, {datatype}; leave dtype out.",
-            (("dtype",), "excludes the datatype"),
-        )
-    fields = {**tensors, **parameters, "dtype": precision}
-    binary = _outputs(request["outputs"]) if "outputs" in request else {}
+    fields = {"dtype": PRECISIONS.get(datatype, "float64"), **tensors, **parameters}
+    datatype = DTYPES.get(str(parameters.get("dtype")), datatype if datatype in FLOATS else "FP64")
+    outputs: dict[str, OutputOptions] = {}
     if "outputs" in request:
-        fields["outputs"] = list(binary)
+        outputs = _outputs(request["outputs"])
+        fields["outputs"] = list(outputs)
     identity = request.get("id")
     if identity is not None and not isinstance(identity, str):
-        raise MalformedBody("id must be a string.")
-    return Inference(fields, datatype, identity, binary, binary_output)
+        raise MalformedBody("id must be a string.", (("id",), "is not a string"))
+    return Inference(fields, datatype, identity, outputs, binary_output)
 
 
-def _members(value: Any, known: tuple[str, ...], what: str) -> dict[str, Any]:
-    """The members of a JSON object, each known and there once."""
-    if not isinstance(value, simdjson.Object):
-        raise NotAnObject(f"{what} must be a JSON object.")
-    return {name: value[name] for name in unique(value.keys(), known)}
+def _members(value: Any, known: Collection[str], subject: str, kind: str = "member") -> dict[str, Any]:
+    """Return the members of a JSON object that are not null. Raises NotAnObject and UnknownField."""
+    if not isinstance(value, dict):
+        raise NotAnObject(f"{subject} must be a JSON object.")
+    unique(value, known, kind)
+    return {name: member for name, member in value.items() if member is not None}
 
 
-def _items(value: Any, what: str) -> simdjson.Array:
-    if not isinstance(value, simdjson.Array):
-        raise MalformedBody(f"{what} must be a list of objects.")
+def _parameters(value: Any, known: Collection[str], kind: str) -> dict[str, Any]:
+    """Return the parameters in a JSON object that mean something here. Raises NotAnObject and UnknownField."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise NotAnObject("parameters must be a JSON object.")
+    named = {
+        name: each
+        for name, each in value.items()
+        if name in known or not (name in IGNORED or name.startswith(IGNORED_PREFIX))
+    }
+    return {name: each for name, each in _members(named, known, "parameters", kind).items() if name not in IGNORED}
+
+
+def _boolean(value: Any, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise MalformedBody(f"{name} must be true or false.", ((name,), "is not a boolean"))
+    return value
+
+
+def _list(value: Any, name: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise MalformedBody(f"{name} must be a list of objects.", ((name,), "is not a list"))
     return value
 
 
 def _inputs(
-    document: Document, items: simdjson.Array, raw: memoryview, operation: Operation
+    document: Document, value: Any, raw: memoryview, operation: Operation
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """The tensors and their datatypes, by name. Those without data lie in raw, one behind the other."""
+    """Return the tensors and their datatypes, by name. Those without data are in raw, one behind the other."""
     domains = operation.domains
     tensors: dict[str, Any] = {}
     datatypes: dict[str, str] = {}
     used = 0
-    for item in items:
+    for item in _list(value, "inputs"):
         members = _members(item, ("name", "shape", "datatype", "parameters", "data"), "An input")
         name, shape, datatype = _heading(members, domains)
         if name in tensors:
@@ -131,129 +173,106 @@ def _inputs(
         if (size is None) == (data is None):
             raise MissingField(f"{name} must have either data or a binary_data_size.", ((name,), "needs data"))
         if size is None:
-            values = document.tensor(name, data, domains[name])
-            if values is None:
-                raise MalformedBody(f"{name} must have its data as a list.")
-            tensors[name] = _as_datatype(name, values, datatype, shape)
+            if not isinstance(data, list | str):
+                raise MalformedBody(f"{name} must have its data as a list.", ((name,), "is not a list"))
+            tensors[name] = _as_datatype(name, document.tensor(name, data, domains[name]), datatype, shape)
         else:
-            if size != prod(shape) * STORED[datatype].itemsize or size > len(raw) - used:
-                raise ShapeMismatch(
-                    f"{name} of shape {shape} and datatype {datatype} takes {prod(shape) * STORED[datatype].itemsize} bytes; "
-                    "its binary_data_size, and the bytes behind the JSON, must say the same.",
-                    ((name,), "has the wrong size"),
-                )
-            tensors[name] = shaped(name, from_bytes(raw[used : used + size], datatype, (prod(shape),)), shape)
+            tensors[name] = _raw_tensor(name, raw[used:], size, datatype, shape)
             used += size
         datatypes[name] = datatype
     if used != len(raw):
-        raise MalformedBody(f"The inputs take {used} bytes behind the JSON; the body has {len(raw)} there.")
+        raise MalformedBody(f"The inputs have {used} bytes behind the JSON; the body has {len(raw)} there.")
     return tensors, datatypes
 
 
-def _heading(members: Mapping[str, Any], domains: Mapping[str, Domain]) -> tuple[str, tuple[int, ...], str]:
-    """Name, shape and datatype of an input."""
+def _heading(members: Mapping[str, Any], domains: Mapping[str, Domain]) -> tuple[str, Shape, str]:
+    """Return the name, the shape and the datatype of an input."""
     name, shape, datatype = members.get("name"), members.get("shape"), members.get("datatype")
     if not isinstance(name, str):
-        raise MalformedBody("An input must have a name, a string.")
-    unique([name], domains)
-    if not isinstance(shape, simdjson.Array) or len(shape) > MAX_RANK:
+        raise MalformedBody("An input must have a name, a string.", (("inputs",), "has an input without a name"))
+    unique([name], domains, "input")
+    if not isinstance(shape, list) or len(shape) > MAX_RANK:
         raise ShapeMismatch(f"{name} must have a shape, a list of at most {MAX_RANK} sizes.", ((name,), "has no shape"))
-    sizes: list[Any] = shape.as_list()
-    if any(type(size) is not int or size < 0 for size in sizes):
-        raise ShapeMismatch(
-            f"{name} must have a shape of sizes that are whole and not negative.", ((name,), "has no shape")
-        )
-    allowed = [*FLOATS, *INTEGERS] if domains[name] is Domain.TARGETS else [*FLOATS]
+    if any(type(size) is not int or size < 0 for size in shape):
+        raise ShapeMismatch(f"{name} must have a shape of integers that are not negative.", ((name,), "has no shape"))
+    allowed = DATATYPES.get(domains[name], tuple(FLOATS))
     if datatype not in allowed:
         raise InvalidDatatype(
             f"{name} must have one of the datatypes {', '.join(allowed)}.", ((name,), "has the wrong datatype")
         )
-    return name, tuple(sizes), datatype
+    return name, tuple(shape), datatype
 
 
 def _binary_size(parameters: Any, name: str) -> int | None:
-    """How many bytes of raw data a tensor has; None if it has none. Other parameters of a tensor have no meaning here."""
-    if parameters is None:
-        return None
-    if not isinstance(parameters, simdjson.Object):
-        raise NotAnObject(f"The parameters of {name} must be a JSON object.")
-    if list(parameters.keys()).count("binary_data_size") > 1:
-        raise DuplicateField("binary_data_size")
-    size = parameters.get("binary_data_size")
+    """Return how many bytes of raw data a tensor has; None if it has none."""
+    size = _parameters(parameters, INPUT_PARAMETERS, "input parameter").get("binary_data_size")
     if size is not None and (type(size) is not int or size < 0):
-        raise MalformedBody(f"The binary_data_size of {name} must be a whole number of bytes.")
+        raise MalformedBody(
+            f"The binary_data_size of {name} must be a number of bytes, an integer.", ((name,), "has no size")
+        )
     return size
 
 
-def _as_datatype(name: str, values: Array, datatype: str, shape: tuple[int, ...]) -> Array:
-    """Values that came flat or nested, in their shape, rounded to their datatype."""
+def _raw_tensor(name: str, raw: memoryview, size: int, datatype: str, shape: Shape) -> Array:
+    """Return the tensor in the first bytes of raw."""
+    expected = prod(shape) * STORED[datatype].itemsize
+    if size != expected or size > len(raw):
+        raise ShapeMismatch(
+            f"{name} of shape {shape} and datatype {datatype} has {expected} bytes; "
+            "its binary_data_size, and the bytes behind the JSON, must agree with that.",
+            ((name,), "has the wrong size"),
+        )
+    return _shaped(name, from_bytes(raw[:size], datatype, (prod(shape),)), shape)
+
+
+def _as_datatype(name: str, values: Array, datatype: str, shape: Shape) -> Array:
+    """Return values that came flat or nested, in their shape, rounded to their datatype."""
     if values.shape != shape and (values.ndim != 1 or values.size != prod(shape)):
         raise ShapeMismatch(
             f"{name} has data of shape {values.shape}; its shape {shape} asks for that or for {prod(shape)} numbers in a row.",
             ((name,), "has the wrong size"),
         )
-    if datatype in INTEGERS:
-        limits = np.iinfo(STORED[datatype])
-        fits = bool(((values >= limits.min) & (values <= limits.max) & (values == np.floor(values))).all())
-    else:
+    if datatype in FLOATS:
         doubles = values.astype(np.float64, copy=False)
         values = to_datatype(doubles, datatype)
-        fits = values is doubles or np.array_equal(np.isinf(values), np.isinf(doubles))
-    if not fits:
-        raise NumberOutOfRange(name, datatype)
-    return shaped(name, values, shape)
+        wrong = np.isinf(values) & ~np.isinf(doubles) if values is not doubles else np.False_
+    else:
+        limits = np.iinfo(STORED[datatype])
+        highest = 1 if datatype == "BOOL" else limits.max
+        wrong = ~((values >= limits.min) & (values <= highest) & (values == np.floor(values)))
+    if wrong.any():
+        index = np.unravel_index(int(np.flatnonzero(wrong)[0]), values.shape)
+        raise NumberOutOfRange(name, datatype, (name, *map(int, index)))
+    return _shaped(name, values, shape)
 
 
-def shaped(name: str, values: Array, shape: tuple[int, ...]) -> Array:
-    """Values in a shape. Raises ShapeMismatch for one that no array can have, though it may have no elements."""
+def _shaped(name: str, values: Array, shape: Shape) -> Array:
+    """Return values in a shape. Raises ShapeMismatch for one that no array can have, even without elements."""
     try:
         return values.reshape(shape)
     except (ValueError, OverflowError):
         raise ShapeMismatch(f"{name} has a shape that no tensor can have.", ((name,), "has the wrong size")) from None
 
 
-def _parameters(value: Any, operation: Operation) -> tuple[dict[str, Any], bool]:
-    """The operation's parameters by name, and whether outputs are binary unless they say otherwise."""
-    if value is None:
-        return {}, False
-    known = (*(each.name for each in operation.parameters), "binary_data_output", *IGNORED)
-    members = _members(value, known, "parameters")
-    binary_output = members.pop("binary_data_output", False)
-    return {name: member for name, member in members.items() if name not in IGNORED}, binary_output is True
-
-
-def _outputs(value: Any) -> dict[str, bool | None]:
-    """The outputs asked for, and whether each is to be binary."""
-    outputs: dict[str, bool | None] = {}
-    for item in islice(_items(value, "outputs"), json_decode.LONGEST_LIST):
+def _outputs(value: Any) -> dict[str, OutputOptions]:
+    """Return the options of the outputs that are asked for, by name."""
+    items = _list(value, "outputs")
+    if len(items) > MAX_OUTPUTS:
+        raise InvalidOutputs(f"outputs must name at most {MAX_OUTPUTS} outputs.", (("outputs",), "names too many"))
+    outputs: dict[str, OutputOptions] = {}
+    for index, item in enumerate(items):
         members = _members(item, ("name", "parameters"), "An output")
-        name, parameters = members.get("name"), members.get("parameters")
+        name = members.get("name")
         if not isinstance(name, str) or name in outputs:
-            raise InvalidOutputs("outputs must name each output once.", (("outputs",), "names an output twice, or not"))
-        binary = parameters.get("binary_data") if isinstance(parameters, simdjson.Object) else None
-        outputs[name] = None if binary is None else binary is True
+            raise InvalidOutputs(
+                "outputs must name each output once.", (("outputs", index), "has no name, or that of another output")
+            )
+        parameters = _parameters(members.get("parameters"), OUTPUT_PARAMETERS, "output parameter")
+        binary, classes = parameters.get("binary_data"), parameters.get("classification")
+        if classes is not None and (type(classes) is not int or classes < 1):
+            raise InvalidOutputs(
+                "classification must be the number of classes to return, an integer from 1.",
+                (("outputs", index, "classification"), "is not a number of classes"),
+            )
+        outputs[name] = OutputOptions(None if binary is None else _boolean(binary, "binary_data"), classes)
     return outputs
-
-
-def encode(inference: Inference, outputs: Mapping[str, Array], operation: Operation) -> tuple[list[Piece], int | None]:
-    """The answer, piece by piece, and how many bytes of it are JSON if others follow."""
-    identity = {} if inference.id is None else {"id": inference.id}
-    opening = json_encode.dumps({"model_name": operation.name, "model_version": VERSION, **identity})
-    header: list[Piece] = [opening[:-1]]
-    before = b',"outputs":['
-    tensors: list[Piece] = []
-    for name, values in outputs.items():
-        output = operation.named_outputs[name]
-        datatype = "INT64" if output.integer else inference.datatype
-        entry: dict[str, Any] = {"name": name, "shape": values.shape, "datatype": datatype}
-        binary = inference.binary.get(name)
-        if inference.binary_output if binary is None else binary:
-            tensors.append(memory(stored(values, datatype)))
-            entry["parameters"] = {"binary_data_size": len(tensors[-1])}
-            header += (before, json_encode.dumps(entry))
-        else:
-            data = json_encode.written(to_datatype(values, datatype).reshape(-1), output)
-            header += (before, json_encode.dumps(entry)[:-1], b',"data":', *data, b"}")
-        before = b","
-    header.append(b"]}")
-    return [*header, *tensors], sum(map(len, header)) if tensors else None

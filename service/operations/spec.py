@@ -26,6 +26,9 @@ ShapeSignature = tuple[tuple[str, "Shape"], ...]
 """All of a request but the values in it, in the order of its fields: the name and the shape of each input, and the name of
 each parameter that is not its default, with () in place of a shape; top_k makes an axis, so it has the length of that."""
 
+MAX_RANK = 32
+"""Largest number of axes of a tensor: NumPy has 64 at most, and an output may have two more than an input."""
+
 SHAPE_CACHE_SIZE = 1024
 """How many forms are remembered, with what follows from them."""
 
@@ -38,6 +41,7 @@ class Domain(StrEnum):
     ROWS = "finite numbers in every row that is counted"
     NON_NEGATIVE = "finite numbers that are not negative"
     TARGETS = "class indices, or class probabilities that are not negative"
+    MASK = "1 or true for a class that is kept, 0 or false for one that is excluded"
 
 
 @dataclass(frozen=True, slots=True)

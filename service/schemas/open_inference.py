@@ -15,12 +15,22 @@ Datatype = TypeAliasType(
     Annotated[
         Literal[
             "FP64", "FP32", "FP16", "BF16",
-            "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8",
+            "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8", "BOOL",
         ],
         Field(
-            description="The integers are for targets. Floats are answered in the datatype of the logits or inputs, "
-            "integers as INT64."
+            description="Integers are for logits, targets and mask, BOOL for mask. Floats of the response have the "
+            "datatype of logits or inputs unless `dtype` is given; integers are INT64."
         ),
+    ],
+)  # fmt: skip
+ResultDatatype = TypeAliasType(
+    "ResultDatatype",
+    Annotated[
+        Literal[
+            "FP64", "FP32", "FP16", "BF16",
+            "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8",
+        ],
+        Field(description="A float, or INT64; BYTES for an output with the parameter classification."),
     ],
 )  # fmt: skip
 InferParameters = TypeAliasType(
@@ -75,7 +85,7 @@ class InferTensor(BaseModel):
 
     name: str = Field(description="An output of the operation.")
     shape: Shape
-    datatype: Datatype
+    datatype: ResultDatatype
     parameters: InferParameters = left_out(
         "binary_data_size: the bytes that hold the tensor behind the JSON, in place of data."
     )

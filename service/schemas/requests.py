@@ -1,4 +1,4 @@
-"""The request and the reply of an operation as Pydantic models, made from its description."""
+"""Request models of the operations, built from the catalogue."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, cr
 from typing_extensions import TypeAliasType
 
 from service.errors import (
+    MAX_ERRORS,
     InvalidOutputs,
     InvalidParameter,
     ServiceError,
     UnknownField,
 )
 from service.operations.arguments import Arguments
+from service.operations.foreign_names import hint
 from service.operations.spec import SHAPE_CACHE_SIZE, Domain, Operation, ShapeSignature
 from service.operations.validation import check_outputs, check_presence, fit, unavailable_reason
 from service.schemas.tensors import Logit, TensorField, Weight, nested, optional
@@ -26,13 +28,10 @@ if TYPE_CHECKING:
     from service.arrays import Shape
     from service.operations.spec import Input, Parameter
 
-MOST = 20
-"""Places that a refusal names."""
-
 
 @dataclass(slots=True)
 class ValidatedRequest:
-    """A request that is understood.
+    """Request that passed validation.
 
     output_names: the outputs to return, in the order asked for.
     """
@@ -43,15 +42,12 @@ class ValidatedRequest:
 
 
 class Request(BaseModel):
-    """A request as it is sent. What its fields are on their own is said here; `read` sees to how they go together."""
+    """Request as it is sent: the types and ranges of its fields. `read` checks that the fields agree."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     read: ClassVar[Callable[[Mapping[str, Any]], ValidatedRequest]]
-    """The message in named tensors and parameters: no unknown field, inputs that fit, outputs that can be had.
-
-    Raises ServiceError.
-    """
+    """Return the validated request for named tensors and parameters. Raise ServiceError."""
 
 
 def _read(operation: Operation, validate: Callable[..., Request], sent: Mapping[str, Any]) -> ValidatedRequest:
@@ -74,7 +70,7 @@ def _read(operation: Operation, validate: Callable[..., Request], sent: Mapping[
 
 @lru_cache(maxsize=SHAPE_CACHE_SIZE)
 def _wanted(operation: Operation, signature: ShapeSignature, outputs: tuple[str, ...] | None) -> tuple[str, ...]:
-    """The names of the outputs to return. Raises ServiceError where the items of a signature do not go together."""
+    """Return the names of the outputs to return. Raise ServiceError where the items of a signature do not agree."""
     given = dict(signature)
     check_presence(operation, given)
     (classes,) = fit(operation.inputs, given)["K"]
@@ -89,29 +85,35 @@ def _wanted(operation: Operation, signature: ShapeSignature, outputs: tuple[str,
 
 
 def refusal(error: ValidationError, operation: Operation) -> ServiceError:
-    """What Pydantic found, as a refusal that repeats nothing of the input."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)[:MOST]
+    """Return the errors of Pydantic as one error that repeats no value of the request."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]
     for each in found:
         if each["type"] == "extra_forbidden":
-            return UnknownField(str(each["loc"][0]), operation.names)
+            name = str(each["loc"][0])
+            return UnknownField(name, operation.names, hint=hint(name, operation.names))
     field = str(found[0]["loc"][0])
     if field == "outputs":
         names = ", ".join(operation.named_outputs)
         return InvalidOutputs(
             f"outputs must be a list of one or more of {names}.", *((each["loc"], "is not an output") for each in found)
         )
+    advice = ADVICE.get((field, found[0]["type"]), "")
     locations = [(each["loc"], each["msg"].replace("Input should be", "must be")) for each in found]
-    return InvalidParameter(f"{field} {locations[0][1]}.", *locations)
+    return InvalidParameter(f"{field} {locations[0][1]}{advice}.", *locations)
+
+
+ADVICE = {("temperature", "greater_than"): "; the limit of temperature 0 is the output predictions"}
+"""What to ask for in place of a parameter outside its range, by field and type of error."""
 
 
 @cache
 def request_model(operation: Operation) -> type[Request]:
-    """The model of the operation's requests: SoftmaxRequest, say."""
+    """Return the request model of an operation, for example SoftmaxRequest."""
     fields = {each.name: _input(each) for each in operation.inputs}
     fields |= {each.name: _parameter(each) for each in operation.parameters}
     fields["outputs"] = _outputs(operation)
     model = create_model(f"{operation.name.title()}Request", __base__=Request, __doc__=operation.doc, **fields)
-    # which is all that model_validate does, but for options that are not used here; to look it up takes as long as three calls
+    # model_validate looks the validator up in each call, which costs as much as three calls
     model.read = partial(_read, operation, model.__pydantic_validator__.validate_python)
     return model
 
@@ -131,7 +133,7 @@ def _parameter(each: Parameter) -> Any:
 
 
 def _integral(value: Any) -> Any:
-    """JSON has one kind of number: 5.0 is the integer 5."""
+    """Return an integral float as an integer: JSON has one kind of number."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -145,5 +147,5 @@ def _outputs(operation: Operation) -> Any:
 
 @cache
 def _choice(name: str, words: tuple[str, ...]) -> Any:
-    """One of some words, a type with a name of its own in the JSON schema."""
+    """Return a named type of one of some words."""
     return TypeAliasType(name, Literal[words])

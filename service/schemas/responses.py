@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @cache
 def reply_model(operation: Operation) -> type[BaseModel]:
-    """The model of the operation's replies: SoftmaxReply, say. It documents; replies are written straight from arrays."""
+    """Return the response model of an operation, for example SoftmaxReply. It is documentation: responses are arrays."""
     fields = {each.name: _output(each) for each in operation.outputs}
     return create_model(
         f"{operation.name.title()}Reply",
         __config__=ConfigDict(extra="forbid"),
-        __doc__="The outputs asked for, by name; no other field is there.",
+        __doc__="The outputs that the request asks for, by name.",
         **fields,
     )
 

@@ -1,4 +1,4 @@
-"""Tensor fields: arrays in Python, nested arrays of numbers in JSON."""
+"""Tensor fields: arrays in Python, nested arrays of numbers in the JSON schema."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pydantic import Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypeAliasType
 
-from service.errors import InvalidValue, NotANumber, ShapeMismatch
-from service.formats.nested import MAX_RANK, from_nested
-from service.operations.spec import Domain
+from service.errors import MAX_ERRORS, InvalidValue, NotANumber, ShapeMismatch, written
+from service.operations.spec import MAX_RANK, Domain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from service.arrays import Array
+    from service.errors import Location
     from service.operations.spec import Axes
 
 NonFinite = TypeAliasType(
@@ -27,14 +27,14 @@ NonFinite = TypeAliasType(
     Annotated[
         Literal["Infinity", "-Infinity", "NaN"],
         Field(
-            description="A result that is no number of JSON.",
-            # generators of clients make names of values, and "-Infinity" has none of its own
+            description="A result that JSON has no number for.",
+            # code generators turn values into names, and "-Infinity" is not a name
             json_schema_extra={"x-enum-varnames": ["INFINITY", "NEGATIVE_INFINITY", "NAN"]},
         ),
     ],
 )
-BOUNDED = (Domain.FINITE, Domain.NON_NEGATIVE)
-"""Domains that a value may lie outside of whatever the other fields are; what depends on those is checked later."""
+BOUNDED = (Domain.FINITE, Domain.NON_NEGATIVE, Domain.MASK)
+"""Domains that do not depend on the other fields of a request."""
 
 Logit = float | Literal["-Infinity"]
 Weight = Annotated[float, Field(ge=0)]
@@ -42,10 +42,9 @@ Result = float | NonFinite
 
 
 def nested(scalar: Any, shapes: Iterable[Axes]) -> Any:
-    """The type of a tensor in JSON: arrays of scalars, one deep for each axis of one of its shapes.
+    """Return the type of a tensor in JSON: nested arrays of scalars, one level for each axis of one of its shapes.
 
-    No batch axes and one are written out. More are arrays of anything: a type that holds itself would say it exactly,
-    but generators of clients make nothing of it.
+    No batch axes and one are written out. More are arrays of anything: code generators cannot read a recursive type.
     """
     ranks: set[int] = set()
     deepest = 0
@@ -69,10 +68,10 @@ def _arrays(scalar: Any, depth: int) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class TensorField:
-    """Makes an ndarray field of a Pydantic model: `Annotated[np.ndarray, TensorField(domain, shown)]`.
+    """Array field of a Pydantic model: `Annotated[np.ndarray, TensorField(domain, shown)]`.
 
-    Takes an array, a number or a nested list of numbers; refuses what lies outside the domain.
-    shown: the type that stands for it in the JSON schema.
+    domain: the values that are accepted.
+    shown: the type that stands for the field in the JSON schema.
     """
 
     domain: Domain
@@ -84,10 +83,9 @@ class TensorField:
             json_schema_input_schema=handler.generate_schema(self.shown),
         )
 
-    def validate(self, name: str, value: Any) -> Array:
-        """value as an array of int64 or of floats, in the domain."""
-        array = value if isinstance(value, np.ndarray) else from_nested(name, value)
-        if array.dtype.kind not in "iuf":
+    def validate(self, name: str, array: Any) -> Array:
+        """Return the array. Raise NotANumber, ShapeMismatch and InvalidValue if it is not one of numbers in the domain."""
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
             raise NotANumber(name)
         if array.ndim > MAX_RANK:
             raise ShapeMismatch(f"{name} has more than {MAX_RANK} axes; merge some.", ((name,), "has too many axes"))
@@ -97,14 +95,26 @@ class TensorField:
 
 
 def check_domain(name: str, array: Array, domain: Domain) -> None:
-    """Raises InvalidValue where a value lies outside the domain, one of BOUNDED."""
-    if not np.isfinite(array).all():
-        raise InvalidValue(f"{name} must hold finite numbers; it has a NaN or an infinity.", ((name,), "is not finite"))
+    """Raise InvalidValue with the first places where a value is outside the domain, one of BOUNDED."""
+    finite = np.isfinite(array)
+    if not finite.all():
+        raise _invalid(name, ~finite, "is not finite", "finite numbers")
     if domain is Domain.NON_NEGATIVE and (array < 0).any():
-        raise InvalidValue(f"{name} must not hold negative numbers.", ((name,), "is negative"))
+        raise _invalid(name, array < 0, "is negative", "numbers that are not negative")
+    if domain is Domain.MASK and not ((array == 0) | (array == 1)).all():
+        raise _invalid(name, (array != 0) & (array != 1), "is neither 0 nor 1", "1 or true to keep a class, 0 or false")
+
+
+def _invalid(name: str, wrong: Array, message: str, accepted: str) -> InvalidValue:
+    """Return the error for the values of an array that are wrong."""
+    indices = [np.unravel_index(index, wrong.shape) for index in np.flatnonzero(wrong)[:MAX_ERRORS]]
+    places: list[Location] = [(name, *map(int, index)) for index in indices]
+    return InvalidValue(
+        f"{written(places[0])} {message}; {name} must hold {accepted}.", *((place, message) for place in places)
+    )
 
 
 def optional(kind: Any, doc: str, *, default: Any = None, **constraints: Any) -> Any:
-    """A field that may be left out but, being there, is never null."""
+    """Return a field that may be left out. Decoders leave out a field that is null."""
     extra = (lambda schema: schema.pop("default", None)) if default is None else None
     return kind, Field(default=default, description=doc, json_schema_extra=extra, **constraints)

@@ -17,6 +17,7 @@ from service.operations import OPERATIONS, execute
 from service.schemas.requests import request_model
 from service.settings import Settings
 from tests.contract.document import COMMITTED, current, same
+from tests.tensors import with_arrays
 
 if TYPE_CHECKING:
     import httpx
@@ -178,7 +179,7 @@ def test_an_output_said_to_be_finite_is_finite_whatever_the_logits() -> None:
     logits = np.array([[0.0, 0.0], [-np.inf, 0.0], [largest, -largest], [largest, largest], [5e-324, -5e-324]])
     for temperature in (5e-324, 1.0, largest):
         given = {"logits": logits, "targets": np.zeros(5, int), "temperature": temperature, "top_k": 2}
-        message = request_model(operation).read({**given, "outputs": finite})
+        message = request_model(operation).read(with_arrays(operation, {**given, "outputs": finite}))
         outputs = execute(operation, message.arguments, message.output_names)
         assert [name for name, values in outputs.items() if not np.isfinite(values).all()] == []
 

@@ -19,7 +19,9 @@ def test_output_that_is_added_works() -> None:
     exec(code, names)  # noqa: S102 - the code is ours
     softmax = OPERATIONS[0]
     added = replace(softmax, outputs=(*softmax.outputs, names["margin"]))
-    message = request_model(added).read({"logits": [[2.0, 3.0, 4.0], [3.0, 1.0, -3.0]], "outputs": ["margin"]})
+    message = request_model(added).read(
+        {"logits": np.array([[2.0, 3.0, 4.0], [3.0, 1.0, -3.0]]), "outputs": ["margin"]}
+    )
     answer = execute(added, message.arguments, message.output_names)
     np.testing.assert_allclose(answer["margin"], [0.66524096 - 0.24472847, 0.87887824 - 0.11894324], rtol=1e-7)
 

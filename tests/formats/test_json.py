@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tracemalloc
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,6 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from service.formats import json_encode
 from service.formats.json_decode import decode
 from service.operations import OPERATIONS
-
-if TYPE_CHECKING:
-    from service.operations.spec import Operation
 
 GRADIENT = OPERATIONS[2]
 NUMBER = re.compile(rb"-?\d[^],}]*")
@@ -34,9 +31,9 @@ any_shape = array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5)
 filled_shape = array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=5)
 
 
-def encode(outputs: dict[str, Array], operation: Operation) -> bytes:
-    """The answer in one piece."""
-    return b"".join(json_encode.encode(outputs, operation))
+def encode(outputs: dict[str, Array]) -> bytes:
+    """Return the answer in one piece."""
+    return b"".join(json_encode.encode(outputs))
 
 
 def body(**fields: Any) -> bytes:
@@ -109,24 +106,24 @@ def test_a_field_may_be_spelled_with_escapes_and_stand_among_blanks() -> None:
 
 @given(arrays(np.float64, filled_shape, elements=finite))
 def test_doubles_come_back_from_json_bit_by_bit(values: Array) -> None:
-    decoded = decode(encode({"logits": values}, GRADIENT), GRADIENT)["logits"]
+    decoded = decode(encode({"logits": values}), GRADIENT)["logits"]
     assert decoded.shape == values.shape
     assert decoded.tobytes() == values.tobytes()
 
 
 @given(arrays(np.int64, any_shape, elements=signed))
 def test_integers_are_written_exactly(values: Array) -> None:
-    assert json.loads(encode({"predictions": values}, GRADIENT)) == {"predictions": values.tolist()}
+    assert json.loads(encode({"predictions": values})) == {"predictions": values.tolist()}
 
 
 @given(arrays(np.float64, any_shape, elements=finite))
 def test_every_shape_is_written_as_nested_arrays(values: Array) -> None:
-    assert json.loads(encode({"probabilities": values}, GRADIENT)) == {"probabilities": values.tolist()}
+    assert json.loads(encode({"probabilities": values})) == {"probabilities": values.tolist()}
 
 
 @given(arrays(np.float32, st.integers(1, 9), elements=short))
 def test_single_precision_is_written_in_the_fewest_digits_that_read_back(values: Array) -> None:
-    written = [number.decode() for number in NUMBER.findall(encode({"loss": values}, GRADIENT))]
+    written = [number.decode() for number in NUMBER.findall(encode({"loss": values}))]
     assert np.array(written, np.float32).tobytes() == values.tobytes()
     assert [significant(number) for number in written] == [
         significant(np.format_float_scientific(value, unique=True)) for value in values
@@ -135,7 +132,7 @@ def test_single_precision_is_written_in_the_fewest_digits_that_read_back(values:
 
 @given(arrays(np.float64, st.integers(1, 9), elements=finite))
 def test_double_precision_is_written_in_the_fewest_digits_that_read_back(values: Array) -> None:
-    written = [number.decode() for number in NUMBER.findall(encode({"loss": values}, GRADIENT))]
+    written = [number.decode() for number in NUMBER.findall(encode({"loss": values}))]
     assert np.array(written, np.float64).tobytes() == values.tobytes()
     assert [significant(number) for number in written] == [significant(repr(float(value))) for value in values]
 
@@ -143,25 +140,25 @@ def test_double_precision_is_written_in_the_fewest_digits_that_read_back(values:
 def test_every_number_of_half_precision_is_written_in_digits_that_read_back() -> None:
     values = np.arange(2**16, dtype=np.uint16).view(np.float16)
     values = values[np.isfinite(values)]
-    written = json.loads(encode({"loss": values}, GRADIENT))["loss"]
+    written = json.loads(encode({"loss": values}))["loss"]
     assert np.array(written, np.float16).tobytes() == values.tobytes()
 
 
 @given(arrays(np.float64, filled_shape, elements=anything), st.integers(1, 9))
 def test_a_long_array_is_written_in_pieces_that_make_the_same_text(values: Array, size: int) -> None:
     outputs = {"loss": values, "logits": values.T, "probabilities": np.zeros((3, 3)), "accuracy": np.array(0.5)}
-    whole = encode(outputs, GRADIENT)
+    whole = encode(outputs)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_encode, "PIECE_ELEMENTS", size)
-        assert encode(outputs, GRADIENT) == whole
-        pieces = json_encode.encode(outputs, GRADIENT)
+        assert encode(outputs) == whole
+        pieces = json_encode.encode(outputs)
     # a number has at most 24 characters, and brackets and a comma beside it
     assert max(map(len, pieces)) <= size * 34 + 2
 
 
 @given(arrays(np.float64, any_shape, elements=anything))
 def test_what_is_not_finite_is_a_string_in_its_place(values: Array) -> None:
-    spelled = np.array(json.loads(encode({"loss": values}, GRADIENT))["loss"], object)
+    spelled = np.array(json.loads(encode({"loss": values}))["loss"], object)
     np.testing.assert_array_equal(spelled.astype(np.float64), values.reshape(spelled.shape))
     words = {item for item in spelled.ravel().tolist() if isinstance(item, str)}
     assert words <= {"Infinity", "-Infinity", "NaN"}
@@ -174,23 +171,23 @@ def test_a_tensor_of_rank_0_is_a_number_or_a_string(dtype: Any) -> None:
         "denominator": np.array(np.inf, dtype),
         "temperature_gradient": np.array(np.nan, dtype),
     }
-    assert encode(numbers, GRADIENT) == b'{"loss":0.1,"denominator":"Infinity","temperature_gradient":"NaN"}'
+    assert encode(numbers) == b'{"loss":0.1,"denominator":"Infinity","temperature_gradient":"NaN"}'
 
 
 def test_an_array_need_not_be_contiguous() -> None:
     values = np.arange(6.0).reshape(2, 3)
-    assert json.loads(encode({"logits": values.T[:, ::-1]}, GRADIENT)) == {"logits": values.T[:, ::-1].tolist()}
+    assert json.loads(encode({"logits": values.T[:, ::-1]})) == {"logits": values.T[:, ::-1].tolist()}
 
 
 def test_outputs_are_written_in_the_order_they_are_given() -> None:
-    assert encode({"loss": np.array(1.0), "accuracy": np.array(0.5)}, GRADIENT) == b'{"loss":1.0,"accuracy":0.5}'
+    assert encode({"loss": np.array(1.0), "accuracy": np.array(0.5)}) == b'{"loss":1.0,"accuracy":0.5}'
 
 
 @pytest.mark.parametrize(
     "shape", [(100_000,), (1_000, 100), (50_000, 2), (100_000, 1), (10, 100, 100), (100_000, 1, 1)], ids=str
 )
 def test_decoding_makes_no_python_object_for_each_number(shape: tuple[int, ...]) -> None:
-    text = encode({"logits": np.random.default_rng(0).normal(size=shape)}, GRADIENT)
+    text = encode({"logits": np.random.default_rng(0).normal(size=shape)})
     tracemalloc.start()
     decode(text, GRADIENT)
     _, peak = tracemalloc.get_traced_memory()

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
 from service.errors import (
-    ConflictingFields,
     DuplicateField,
     InvalidDatatype,
     InvalidOutputs,
@@ -28,7 +27,8 @@ from service.errors import (
     ShapeMismatch,
     UnknownField,
 )
-from service.formats.open_inference import decode, encode
+from service.formats.open_inference import decode
+from service.formats.open_inference_reply import encode
 from service.operations import OPERATIONS
 
 Array = npt.NDArray[Any]
@@ -157,7 +157,7 @@ def test_the_strings_of_what_json_has_no_numbers_for_are_logits() -> None:
 def test_the_datatype_of_the_answer_is_that_of_the_logits(datatype: str) -> None:
     inference = decode(request(flat("targets", LABELS, "INT64"), flat("logits", LOGITS, datatype)), None, LOSS)
     assert inference.datatype == datatype
-    assert inference.fields["dtype"] == ("float64" if datatype == "FP64" else "float32")
+    assert inference.fields["dtype"] == ("float32" if datatype == "FP32" else "float64")
 
 
 @given(st.tuples(st.integers(), st.integers()) | st.integers(-8, 56).map(lambda size: (size, 48 - size)))
@@ -296,7 +296,6 @@ REFUSED: dict[str, tuple[bytes, type[ServiceError]]] = {
     "an input that is not known": (request(flat("bogus", LOGITS)), UnknownField),
     "an input of another operation": (request(flat("learning_rate", LOGITS)), UnknownField),
     "an input twice": (request(flat("logits", LOGITS), flat("logits", LOGITS)), DuplicateField),
-    "logits that are integers": (request(flat("logits", LOGITS, "INT64")), InvalidDatatype),
     "bytes": (request(flat("logits", LOGITS, "BYTES")), InvalidDatatype),
     "truth values": (request(flat("targets", LABELS, "BOOL")), InvalidDatatype),
     "a datatype in small letters": (request(flat("logits", LOGITS, "fp64")), InvalidDatatype),
@@ -316,10 +315,25 @@ REFUSED: dict[str, tuple[bytes, type[ServiceError]]] = {
     "a label that is no integer": (request(flat("targets", np.array([0.5]), "INT64")), ServiceError),
     "a parameter that is not known": (request(flat("logits", LOGITS), parameters={"bogus": 1}), UnknownField),
     "outputs as a parameter": (request(flat("logits", LOGITS), parameters={"outputs": ["loss"]}), UnknownField),
-    "another dtype": (request(flat("logits", LOGITS), parameters={"dtype": "float32"}), ConflictingFields),
+    "an input parameter that is not known": (request(raw("logits", LOGITS) | {"parameters": {"x": 1}}), UnknownField),
+    "an output parameter that is not known": (
+        request(flat("logits", LOGITS), outputs=[{"name": "loss", "parameters": {"x": 1}}]),
+        UnknownField,
+    ),
+    "a flag that is a string": (
+        request(flat("logits", LOGITS), parameters={"binary_data_output": "true"}),
+        MalformedBody,
+    ),
+    "a flag of an output that is a number": (
+        request(flat("logits", LOGITS), outputs=[{"name": "loss", "parameters": {"binary_data": 1}}]),
+        MalformedBody,
+    ),
+    "a classification of no class": (
+        request(flat("logits", LOGITS), outputs=[{"name": "loss", "parameters": {"classification": 0}}]),
+        InvalidOutputs,
+    ),
     "an output twice": (request(flat("logits", LOGITS), outputs=[{"name": "loss"}] * 2), InvalidOutputs),
     "an output without a name": (request(flat("logits", LOGITS), outputs=[{}]), InvalidOutputs),
-    "outputs that are nothing": (request(flat("logits", LOGITS), outputs=None), MalformedBody),
 }
 
 
@@ -407,9 +421,87 @@ def test_an_answer_names_the_model_its_version_and_no_id_that_was_not_sent() -> 
     }
 
 
-def test_parameters_for_schedulers_are_let_through_and_mean_nothing() -> None:
-    ignored = {"sequence_id": 1, "sequence_start": True, "sequence_end": False, "priority": 1, "timeout": 9}
+def test_parameters_of_other_servers_are_ignored() -> None:
+    ignored = {"content_type": "np", "headers": {"a": "b"}, "triton_enable_empty_final_response": True}
+    ignored |= {"sequence_id": 1, "sequence_start": True, "sequence_end": False, "priority": 1, "timeout": 9}
     plain = decode(request(flat("logits", LOGITS), parameters={"temperature": 2}), None, SOFTMAX)
     scheduled = decode(request(flat("logits", LOGITS), parameters={"temperature": 2, **ignored}), None, SOFTMAX)
     assert scheduled.fields.keys() == plain.fields.keys()
     assert scheduled.fields["temperature"] == 2
+
+
+def test_members_that_are_null_are_absent() -> None:
+    tensor = flat("logits", LOGITS) | {"parameters": None}
+    text = request(tensor, outputs=None, id=None, parameters=None, model_name=None)
+    inference = decode(text, None, SOFTMAX)
+    assert inference.fields.keys() == {"dtype", "logits"}
+    assert inference.id is None
+
+
+def test_bare_nonfinite_numbers_are_read_in_any_float_tensor() -> None:
+    text = (
+        b"""{"inputs": [{"name": "%b", "shape": [2, 2], "datatype": "FP32", "data": [1, -Infinity, NaN, Infinity]}]}"""
+    )
+    for name in (b"logits", b"inputs", b"weights"):
+        tensor = decode(text % name, None, SOFTMAX).fields[name.decode()]
+        np.testing.assert_array_equal(tensor, [[1, -inf], [nan, inf]])
+
+
+def test_long_data_with_bare_nonfinite_numbers_is_exact() -> None:
+    values = np.random.default_rng(0).normal(size=50_000)
+    values[::7], values[1::11], values[2::13] = -inf, nan, inf
+    tensor = flat("logits", values)
+    np.testing.assert_array_equal(decode(request(tensor), None, SOFTMAX).fields["logits"], values)
+
+
+@pytest.mark.parametrize("where", ["temperature", "id"])
+def test_a_bare_nan_outside_of_data_is_not_a_number(where: str) -> None:
+    parameters = {"temperature": nan} if where == "temperature" else {}
+    text = request(flat("logits", LOGITS), parameters=parameters, **({"id": nan} if where == "id" else {}))
+    assert isinstance(decode(text, None, SOFTMAX).fields.get("temperature", "NaN"), str)
+
+
+@pytest.mark.parametrize("datatype", INTEGERS)
+def test_integer_logits_are_answered_as_fp64(datatype: str) -> None:
+    inference = decode(request(flat("logits", LOGITS, datatype)), None, SOFTMAX)
+    assert (inference.datatype, inference.fields["dtype"]) == ("FP64", "float64")
+
+
+@pytest.mark.parametrize(("dtype", "answered"), [("float64", "FP64"), ("float32", "FP32")])
+@pytest.mark.parametrize("datatype", FLOATS)
+def test_dtype_decides_the_datatype_of_the_answer(datatype: str, dtype: str, answered: str) -> None:
+    inference = decode(request(flat("logits", LOGITS, datatype), parameters={"dtype": dtype}), None, SOFTMAX)
+    assert (inference.datatype, inference.fields["dtype"]) == (answered, dtype)
+
+
+@pytest.mark.parametrize("datatype", ["FP16", "BF16"])
+def test_counts_and_reduced_scalars_are_at_least_fp32(datatype: str) -> None:
+    inference = decode(request(flat("logits", LOGITS, datatype)), None, LOSS)
+    outputs = {"denominator": np.array(70_000.0), "loss": np.array(2049.0), "entropy": np.array([1.0])}
+    header, _ = split(encode(inference, outputs, LOSS))
+    assert [each["datatype"] for each in header["outputs"]] == ["FP32", "FP32", datatype]
+    assert header["outputs"][0]["data"] == [70_000.0]
+    assert header["outputs"][1]["data"] == [2049.0]
+
+
+@pytest.mark.parametrize("binary", [True, False], ids=["raw", "JSON"])
+def test_a_classification_names_the_best_classes_of_each_row(*, binary: bool) -> None:
+    options = {"classification": 2, "binary_data": binary}
+    text = request(flat("logits", LOGITS), outputs=[{"name": "probabilities", "parameters": options}])
+    values = np.array([[0.25, 0.5, 0.25], [0.0, 0.0, 1.0]])
+    header, tail = split(encode(decode(text, None, SOFTMAX), {"probabilities": values}, SOFTMAX))
+    (output,) = header["outputs"]
+    assert (output["shape"], output["datatype"]) == ([2, 2], "BYTES")
+    expected = ["0.5:1", "0.25:0", "1.0:2", "0.0:0"]
+    if binary:
+        assert output["parameters"] == {"binary_data_size": len(tail)}
+        assert tail == b"".join(len(each).to_bytes(4, "little") + each.encode() for each in expected)
+    else:
+        assert output["data"] == expected
+
+
+@pytest.mark.parametrize("name", ["predictions", "log_normalizer"])
+def test_a_classification_of_an_output_without_classes_is_rejected(name: str) -> None:
+    text = request(flat("logits", LOGITS), outputs=[{"name": name, "parameters": {"classification": 1}}])
+    with pytest.raises(InvalidOutputs, match=name):
+        encode(decode(text, None, SOFTMAX), {name: np.ones(1)}, SOFTMAX)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from service.operations import OPERATIONS, execute
 from service.operations.validation import unavailable_reason
 from service.schemas.requests import request_model
+from tests.tensors import with_arrays
 
 Answer = dict[str, npt.NDArray[Any]]
 
@@ -20,7 +21,7 @@ MODELS = {name: request_model(operation) for name, operation in NAMED.items()}
 
 def answer(operation: str, **request: Any) -> Answer:
     """The outputs of a request: those that it names, or those that it gets by default."""
-    message = MODELS[operation].read(request)
+    message = MODELS[operation].read(with_arrays(NAMED[operation], request))
     return execute(NAMED[operation], message.arguments, message.output_names)
 
 
@@ -31,7 +32,7 @@ def full_answer(operation: str, **request: Any) -> Answer:
 
 def available(operation: str, **request: Any) -> list[str]:
     """The names of the outputs that the request can have."""
-    message = MODELS[operation].read(request)
+    message = MODELS[operation].read(with_arrays(NAMED[operation], request))
     return [each.name for each in NAMED[operation].outputs if unavailable_reason(each, dict(message.signature)) is None]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from service.compute import blocks
-from service.formats import json_decode, json_encode, npy, open_inference
+from service.formats import json_decode, json_encode, npy, open_inference, open_inference_reply
 from service.operations import OPERATIONS, execute
 from service.schemas.requests import request_model
 
@@ -39,7 +39,7 @@ def compute(name: str, fields: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]
 
 def by_json(name: str, body: bytes) -> object:
     """JSON to JSON."""
-    return json_encode.encode(compute(name, json_decode.decode(body, NAMED[name])), NAMED[name])
+    return json_encode.encode(compute(name, json_decode.decode(body, NAMED[name])))
 
 
 def by_npy(name: str, body: bytes) -> object:
@@ -51,7 +51,7 @@ def by_npy(name: str, body: bytes) -> object:
 def by_open_inference(name: str, body: bytes) -> object:
     """Tensors behind JSON to tensors behind JSON."""
     inference = open_inference.decode(body, body.index(TEXT_END) + len(TEXT_END), NAMED[name])
-    return open_inference.encode(inference, compute(name, inference.fields), NAMED[name])[0]
+    return open_inference_reply.encode(inference, compute(name, inference.fields), NAMED[name])[0]
 
 
 def open_inference_body(logits: npt.NDArray[Any]) -> bytes:

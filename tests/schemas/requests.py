@@ -11,6 +11,7 @@ from service.errors import ServiceError
 from service.operations import OPERATIONS
 from service.operations.spec import Input
 from service.schemas.requests import request_model
+from tests.tensors import with_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +26,7 @@ MODELS = {operation.name: request_model(operation) for operation in OPERATIONS}
 
 def read(operation: Operation, fields: dict[str, Any]) -> ValidatedRequest:
     """The message made of the fields."""
-    return MODELS[operation.name].read(fields)
+    return MODELS[operation.name].read(with_arrays(operation, fields))
 
 
 def refused(operation: Operation, fields: dict[str, Any]) -> ServiceError:

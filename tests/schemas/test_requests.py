@@ -182,4 +182,4 @@ def test_a_field_that_is_not_known_is_refused_with_those_that_are(operation: Ope
 
 @pytest.mark.parametrize(("sent", "meant"), [("logit", "logits"), ("Temperature", "temperature"), ("topk", "top_k")])
 def test_a_misspelled_field_is_set_right(sent: str, meant: str) -> None:
-    assert f"did you mean {meant}?" in refused(SOFTMAX, {"logits": [1], sent: 1}).detail
+    assert f'did you mean "{meant}"?' in refused(SOFTMAX, {"logits": [1], sent: 1}).detail

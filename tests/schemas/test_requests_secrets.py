@@ -21,8 +21,8 @@ MARKER = 271828.1828
 WORD = "swordfish"
 
 LEAKS: list[tuple[Operation, dict[str, Any]]] = [
-    (SOFTMAX, {"logits": [MARKER], WORD: 1}),
-    (SOFTMAX, {"logits": [MARKER], WORD: MARKER, f"{WORD}2": WORD}),
+    (SOFTMAX, {"logits": [MARKER], f"{WORD}?": 1}),
+    (SOFTMAX, {"logits": [MARKER], f"{WORD} {MARKER}": MARKER, f"{WORD}!": WORD}),
     (SOFTMAX, {"logits": [MARKER, WORD]}),
     (SOFTMAX, {"logits": WORD}),
     (SOFTMAX, {"logits": {WORD: MARKER}}),

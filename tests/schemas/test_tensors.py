@@ -7,13 +7,10 @@ from typing import Annotated, Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
 from openapi_schema_validator import OAS31Validator
 from pydantic import BaseModel, TypeAdapter, create_model
 
-from service.errors import InvalidValue, NotANumber, NumberOutOfRange, RaggedTensor
+from service.errors import InvalidValue, NotANumber
 from service.operations import OPERATIONS
 from service.operations.spec import Domain, Input
 from service.schemas.tensors import Logit, TensorField, nested
@@ -22,7 +19,6 @@ Array = npt.NDArray[Any]
 
 INPUTS = {each.name: each for operation in OPERATIONS for each in operation.inputs}
 CHECKED = [each for each in INPUTS.values() if each.domain in (Domain.FINITE, Domain.NON_NEGATIVE)]
-SHAPES = array_shapes(min_dims=0, max_dims=4, min_side=1, max_side=4)
 
 
 def model(name: str, domain: Domain) -> type[BaseModel]:
@@ -38,59 +34,17 @@ def read(name: str, value: Any) -> Array:
     return tensor
 
 
-@given(arrays(np.float64, SHAPES, elements=st.floats(allow_nan=False, allow_infinity=False)))
-def test_nested_numbers_become_the_array_of_their_shape(values: Array) -> None:
-    tensor = read("weights", values.tolist())
-    assert tensor.dtype == np.float64
-    assert tensor.shape == values.shape
-    assert tensor.tobytes() == values.tobytes()
-
-
-@given(arrays(np.int64, SHAPES, elements=st.integers(-(2**63), 2**63 - 1)))
-def test_nested_integers_stay_exact(values: Array) -> None:
-    tensor = read("targets", values.tolist())
-    assert tensor.dtype == np.int64
-    np.testing.assert_array_equal(tensor, values)
-
-
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "int64", "int8", "uint64"])
 def test_an_array_is_taken_as_it_is(dtype: str) -> None:
     array = np.ones((2, 3), dtype)
     assert read("logits", array) is array
 
 
-def test_integers_beyond_64_bits_are_the_nearest_doubles() -> None:
-    assert read("weights", [[2**63, -(10**30)]]).tolist() == [[2.0**63, -1e30]]
-
-
-def test_an_integer_beyond_double_range_is_refused() -> None:
-    with pytest.raises(NumberOutOfRange, match="weights"):
-        read("weights", [[10**400]])
-
-
-@pytest.mark.parametrize("word", ["-Infinity", "Infinity", "NaN"])
-def test_the_words_for_what_is_not_finite_are_numbers_among_logits(word: str) -> None:
-    np.testing.assert_array_equal(read("logits", [[1, word], [word, 2]]), [[1, float(word)], [float(word), 2]])
-
-
-@pytest.mark.parametrize("name", [name for name in INPUTS if name != "logits"])
-@pytest.mark.parametrize("word", ["-Infinity", "Infinity", "NaN"])
-def test_the_words_for_what_is_not_finite_are_refused_elsewhere(name: str, word: str) -> None:
-    with pytest.raises(NotANumber, match=name):
-        read(name, [1, word])
-
-
-@pytest.mark.parametrize(
-    "value",
-    [None, True, "1", {}, {"value": 1}, [None], [True], ["1"], [{}], [1, None], [1.5, False], [[1, 2], [3, "4"]], 1j],
-    ids=repr,
-)
-@pytest.mark.parametrize("name", INPUTS)
-def test_what_is_no_number_is_refused(name: str, value: Any) -> None:
-    with pytest.raises(NotANumber) as refused:
-        read(name, value)
-    assert refused.value.detail.startswith(f"{name} must hold numbers only")
-    assert refused.value.locations[0][0] == (name,)
+@pytest.mark.parametrize("value", [None, True, "1", 1, 1.5, [1], [[1, 2]], {}], ids=repr)
+def test_a_value_that_is_not_an_array_is_rejected(value: Any) -> None:
+    with pytest.raises(NotANumber) as rejected:
+        read("weights", value)
+    assert rejected.value.locations[0][0] == ("weights",)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "complex128", "U3", "S3", "O", "datetime64[s]"])
@@ -99,26 +53,20 @@ def test_an_array_of_something_else_is_refused(dtype: str) -> None:
         read("weights", np.zeros((2, 3), dtype))
 
 
-@pytest.mark.parametrize("value", [[1, [2]], [[1], 2], [[1, 2], [3]], [[], [1]], [[1], [[2]]], [[[1]], [2]]], ids=repr)
-@pytest.mark.parametrize("name", INPUTS)
-def test_a_ragged_tensor_is_refused(name: str, value: Any) -> None:
-    with pytest.raises(RaggedTensor) as refused:
-        read(name, value)
-    assert refused.value.locations[0][0] == (name,)
-
-
 @pytest.mark.parametrize("each", CHECKED, ids=lambda each: each.name)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_tensor_of_finite_numbers_refuses_any_other(each: Input, value: float) -> None:
-    with pytest.raises(InvalidValue, match=each.name):
-        read(each.name, np.array([0.0, value]))
+    with pytest.raises(InvalidValue, match=each.name) as rejected:
+        read(each.name, np.array([[0.0, 1.0], [0.0, value]]))
+    assert [place for place, _ in rejected.value.locations] == [(each.name, 1, 1)]
 
 
 @pytest.mark.parametrize("each", [each for each in CHECKED if each.domain is Domain.NON_NEGATIVE], ids=lambda e: e.name)
 def test_a_weight_is_not_negative(each: Input) -> None:
-    assert read(each.name, [0.0, -0.0, 5e-324]).shape == (3,)
-    with pytest.raises(InvalidValue, match=each.name):
-        read(each.name, [0.0, -5e-324])
+    assert read(each.name, np.array([0.0, -0.0, 5e-324])).shape == (3,)
+    with pytest.raises(InvalidValue, match=each.name) as rejected:
+        read(each.name, np.array([0.0, -5e-324]))
+    assert [place for place, _ in rejected.value.locations] == [(each.name, 1)]
 
 
 # The schema of a tensor in JSON

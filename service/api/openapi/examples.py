@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from math import inf, isqrt
 from typing import TYPE_CHECKING, Any
-
-import ssrjson
 
 from service.api.negotiation import content_type, first_accepted
 from service.api.problems import problem_response
 from service.errors import BodyTooLarge, ServiceError, TensorTooLarge
-from service.formats import json_decode, json_encode, open_inference
+from service.formats import json_decode, json_encode, open_inference, open_inference_reply
 from service.operations import OPERATIONS, execute, request_size
 from service.schemas.requests import request_model
 
@@ -99,7 +98,7 @@ def refusals(operation: Operation, settings: Settings, media_types: tuple[str, .
         ),
         ("text", "A body of text", "Content-Type: text/plain", _refusal(content_type, b"text/plain", media_types)),
         *(
-            (each.name, each.summary, ssrjson.dumps(each.request), _refusal(_answer, operation, each.request))
+            (each.name, each.summary, json.dumps(each.request), _refusal(_answer, operation, each.request))
             for each in operation.invalid_examples
         ),
     ):
@@ -128,18 +127,16 @@ def inference_replies() -> Examples:
 def _answer(operation: Operation, request: Mapping[str, Any], max_elements: float = inf) -> Any:
     message = request_model(operation).read(json_decode.decode(json_encode.dumps(request), operation))
     request_size(operation, message.signature, message.output_names).check(max_elements)
-    return ssrjson.loads(
-        b"".join(json_encode.encode(execute(operation, message.arguments, message.output_names), operation))
-    )
+    return json.loads(b"".join(json_encode.encode(execute(operation, message.arguments, message.output_names))))
 
 
 def _infer(operation: Operation, request: Mapping[str, Any]) -> Any:
     inference = open_inference.decode(json_encode.dumps(request), None, operation)
     message = request_model(operation).read(inference.fields)
-    content, _ = open_inference.encode(
+    content, _ = open_inference_reply.encode(
         inference, execute(operation, message.arguments, message.output_names), operation
     )
-    return ssrjson.loads(b"".join(content))
+    return json.loads(b"".join(content))
 
 
 def _refusal(function: Callable[..., object], *arguments: object) -> ServiceError:
@@ -153,4 +150,4 @@ def _refusal(function: Callable[..., object], *arguments: object) -> ServiceErro
 
 def _problem(error: ServiceError) -> Any:
     """Return the body of the response to an error."""
-    return ssrjson.loads(problem_response(error, REQUEST_ID).body)
+    return json.loads(problem_response(error, REQUEST_ID).body)

@@ -20,7 +20,7 @@ def operation_routes(runtime: Runtime) -> list[Route]:
 
     FastAPI would read each body into a model, with a Python object for every number.
     """
-    plain, open_inference = PlainFormat(runtime.settings), OpenInferenceFormat()
+    plain, open_inference = PlainFormat(runtime.settings), OpenInferenceFormat(runtime.settings)
     routes = []
     for operation in OPERATIONS:
         model = f"/v2/models/{operation.name}"

@@ -1,0 +1,98 @@
+"""Read and write numbers with pydantic_core, which has wheels for every platform."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic_core import from_json, to_json
+
+from service.formats.codecs.numbers import NotNumbers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from service.arrays import Array
+
+OTHER_VALUES = (b'"', b"{", b"u", b"s")
+"""A character of every JSON value that is not a number: a string, an object, `true` or `null`, `false`."""
+
+MAX_DIGITS = 10
+"""Decimal digits with which every float32 reads back, and one for the error of a logarithm."""
+
+POWERS = np.array([float(f"1e{exponent}") for exponent in range(23)])
+"""The powers of ten that are exact in double precision."""
+
+
+def read(text: bytes, *, integers: bool) -> Array:
+    """Return the rectangular array of numbers that a JSON text holds. Raises NotNumbers."""
+    if any(character in text for character in OTHER_VALUES):
+        raise NotNumbers
+    try:
+        shape, numbers = _flatten(from_json(text, allow_inf_nan=False))
+        array = _array(numbers, integers=integers)
+    except (TypeError, ValueError, OverflowError):
+        raise NotNumbers from None
+    # a number beyond double range is read as an infinity
+    if not np.isfinite(array).all():
+        raise NotNumbers
+    return array.reshape(shape)
+
+
+def _flatten(value: Any) -> tuple[list[int], list[Any]]:
+    """Return the shape and the items of a nested list. Raises TypeError and ValueError if it is ragged."""
+    shape = [len(value)]
+    while value and type(value[0]) is list:
+        (length,) = set(map(len, value))
+        shape.append(length)
+        value = list(chain.from_iterable(value))
+    return shape, value
+
+
+def _array(numbers: list[Any], *, integers: bool) -> Array:
+    """Return int64 if integers are wanted and every number is one of 64 bits, else float64."""
+    if integers and set(map(type, numbers)) == {int}:
+        with suppress(OverflowError):
+            return np.array(numbers, np.int64)
+    return np.array(numbers, np.float64)
+
+
+def write(values: Array | Mapping[str, Array]) -> bytes:
+    """Return the JSON text of an array, or of an object of named arrays; non-finite numbers are strings."""
+    if isinstance(values, np.ndarray):
+        return to_json(_items(values), inf_nan_mode="strings")
+    return to_json({name: _items(each) for name, each in values.items()}, inf_nan_mode="strings")
+
+
+def _items(values: Array) -> Any:
+    """Return the numbers as Python objects; narrow floats as the doubles with the fewest digits that read back."""
+    if values.dtype.kind == "f" and values.itemsize < np.dtype(np.float64).itemsize:
+        values = _shortest(values)
+    return values.tolist()
+
+
+@np.errstate(divide="ignore", over="ignore", invalid="ignore")
+def _shortest(values: Array) -> Array:
+    """Return for each narrow float the double whose shortest decimal is that of the float.
+
+    Rounds to fewer and fewer digits for as long as the result still reads back. A product or a quotient with an exact power
+    of ten is the double nearest to its decimal.
+    """
+    floats = values.reshape(-1)
+    shortest = floats.astype(np.float64)
+    exponents = np.floor(np.log10(np.abs(shortest)))
+    has_powers = (exponents >= MAX_DIGITS - len(POWERS)) & (exponents < len(POWERS))
+    others = ~has_powers & np.isfinite(exponents)
+    shortest[others] = floats[others].astype("S").astype(np.float64)
+    left = np.flatnonzero(has_powers)
+    exact, wanted, exponents = shortest[left], floats[left], exponents[left].astype(np.intp)
+    for digits in range(MAX_DIGITS, 0, -1):
+        up, down = POWERS[np.maximum(digits - 1 - exponents, 0)], POWERS[np.maximum(exponents - digits + 1, 0)]
+        rounded = np.rint(exact / down * up) / up * down
+        reads_back = rounded.astype(values.dtype) == wanted
+        left = left[reads_back]
+        shortest[left] = rounded[reads_back]
+        exact, wanted, exponents = exact[reads_back], wanted[reads_back], exponents[reads_back]
+    return shortest.reshape(values.shape)

@@ -1,0 +1,39 @@
+"""Write arrays with ssrjson, straight from their memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import ssrjson
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from service.arrays import Array
+
+# once for the whole process: until then it does not write arrays
+ssrjson.setup_numpy_types(np)
+
+
+def write(values: Array | Mapping[str, Array]) -> bytes:
+    """Return the JSON text of an array, or of an object of named arrays; non-finite numbers are strings."""
+    if isinstance(values, np.ndarray):
+        text = ssrjson.dumps_to_bytes(_writable(values))
+    else:
+        # most arrays are written as they are, without a call for each
+        text = ssrjson.dumps_to_bytes(
+            {name: each if each.ndim and each.flags.c_contiguous else _writable(each) for name, each in values.items()}
+        )
+    # neither a finite number nor the name of an output has a capital letter
+    return _quoted(text) if b"N" in text or b"I" in text else text
+
+
+def _writable(values: Array) -> Any:
+    """Return the array as ssrjson takes it: C-contiguous, and of rank 0 a number."""
+    return np.asarray(values, order="C") if values.ndim else values[()]
+
+
+def _quoted(text: bytes) -> bytes:
+    """Put quotes around NaN, Infinity and -Infinity."""
+    return text.replace(b"NaN", b'"NaN"').replace(b"Infinity", b'"Infinity"').replace(b'-"', b'"-')

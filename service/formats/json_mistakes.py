@@ -1,0 +1,111 @@
+"""Mistakes in a JSON text: their place, and how to mend them."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+from service.errors import MalformedBody
+
+WINDOW = 32
+"""Bytes around a mistake that are looked at."""
+
+
+class Mend(StrEnum):
+    """What to do about a mistake."""
+
+    UNKNOWN = "see RFC 8259"
+    CONSTANT = 'JSON has no NaN and no Infinity; write "-Infinity" in quotes to exclude a class'
+    CASE = "JSON has true, false and null in small letters, and no other words"
+    COMMA = "remove the comma before the closing bracket"
+    MISSING_COMMA = "put a comma between two values"
+    QUOTES = "write strings and names in double quotes"
+    NUMBER = "write numbers like -1.5e-3, with a digit on both sides of the point, and no leading plus or zero"
+    COMMENT = "remove the comment"
+    TRUNCATED = "the text ends before all brackets and quotes are closed"
+    NOT_CLOSED = "close the array with as many brackets as it opens with"
+    AFTER = "remove what follows the closing brace"
+    EMPTY = "the body is empty; send a JSON object with named fields"
+    NOT_UTF8 = "the bytes are not UTF-8; encode the text as UTF-8"
+    UTF16 = "the text looks like UTF-16 or UTF-32; encode it as UTF-8"
+    SURROGATE = "half of a surrogate pair does not stand for a character"
+    CONTROL = "escape control characters in strings"
+    TOO_DEEP = "it is nested too deeply; a tensor needs one level of arrays for each axis"
+    TOO_LONG = "there is too much text outside of arrays of numbers; send tensors as arrays of numbers"
+
+
+class JsonMistake(Exception):
+    """A mistake at an offset of a text, in bytes."""
+
+    def __init__(self, offset: int, mend: Mend) -> None:
+        super().__init__(offset, mend)
+        self.offset = offset
+        self.mend = mend
+
+
+def malformed(text: bytes | bytearray, offset: int, mend: Mend) -> MalformedBody:
+    """Return the error for a mistake: its line, its column and its offset, counted from 1, 1 and 0, and the mend."""
+    if mend in (Mend.UNKNOWN, Mend.NOT_UTF8):
+        offset, mend = _recognised(text, offset, mend)
+    line = text.count(b"\n", 0, offset) + 1
+    start = text.rfind(b"\n", 0, offset) + 1
+    column = len(text[start:offset].decode(errors="replace")) + 1
+    return MalformedBody(
+        f"The body is not valid JSON at line {line}, column {column} (byte {offset}): {mend}.",
+        (("line", line, "column", column, "byte", offset), str(mend)),
+    )
+
+
+MAX_BLANKS = 2**10
+"""Blanks before an object that are skipped to recognise it."""
+
+BLANKS = b" \t\r\n"
+
+SLIPS = (
+    (re.compile(rb"[-+]?(NaN|Infinity|inf)\b", re.IGNORECASE), Mend.CONSTANT),
+    (re.compile(rb"(true|false|null|none|nil|undefined)\b", re.IGNORECASE), Mend.CASE),
+    (re.compile(rb"['`\xe2A-Za-z_$]"), Mend.QUOTES),
+    (re.compile(rb"/[/*]|#"), Mend.COMMENT),
+    (re.compile(rb"[-+.\d]"), Mend.NUMBER),
+)
+"""The text at the place of a mistake, and what to do about it."""
+
+
+def _recognised(text: bytes | bytearray, offset: int, mend: Mend) -> tuple[int, Mend]:
+    """Return the place and the mend of a mistake that the parser met at an offset."""
+    if not text.strip(BLANKS):
+        return 0, Mend.EMPTY
+    if text[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in text[:4]:
+        return 0, Mend.UTF16
+    comma = _trailing_comma(text, offset)
+    if comma is not None:
+        return comma, Mend.COMMA
+    if mend is Mend.NOT_UTF8:
+        return offset, mend
+    if text[:MAX_BLANKS].lstrip(BLANKS).startswith(b"{") and text.find(b"}", offset) == -1:
+        return len(text), Mend.TRUNCATED
+    before = bytes(text[max(0, offset - WINDOW) : offset])
+    return offset, _slip(before, bytes(text[offset : offset + WINDOW]).lstrip(BLANKS))
+
+
+def _trailing_comma(text: bytes | bytearray, offset: int) -> int | None:
+    """Return the place of a comma near an offset that is followed by a closing bracket, None if there is none."""
+    before = bytes(text[max(0, offset - WINDOW) : offset])
+    after = bytes(text[offset : offset + WINDOW])
+    if before.rstrip(BLANKS).endswith(b",") and after.lstrip(BLANKS)[:1] in (b"]", b"}"):
+        return text.rindex(b",", 0, offset)
+    if after[:1] == b"," and after[1:].lstrip(BLANKS)[:1] in (b"]", b"}"):
+        return offset
+    return None
+
+
+def _slip(before: bytes, after: bytes) -> Mend:
+    """Return the mend for a mistake between two parts of a text."""
+    if before[-1:].isdigit() and after[:1] not in b'[]{},:"':
+        return Mend.NUMBER
+    if before.rstrip(BLANKS)[-1:] in b'0123456789]}"' and before.strip(BLANKS) and after[:1] in b'[{"-0123456789':
+        return Mend.MISSING_COMMA
+    for pattern, mend in SLIPS:
+        if pattern.match(after):
+            return mend
+    return Mend.UNKNOWN
