@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from service.compute.extended import (
+    curvature,
+    scaled_complements,
+    scaled_log_normalizer,
+    scaled_probabilities,
+    scaled_surprisals,
+)
 from service.compute.gradients import HARMLESS_EXPONENT, RowGradient, largest_exponent
 from service.compute.rows import put, row_totals, sum_of_others
 from service.compute.scaled import Scaled, column, product
@@ -91,7 +98,7 @@ class CrossEntropy(RowGradient):
     @cached_property
     def _scaled_penalty_factor(self) -> Scaled:
         shares = self._targets.penalty_shares.rows(self._block) / Scaled.of_number(self.softmax.temperature)
-        return self.softmax.scaled_log_normalizer() * shares * 2.0
+        return scaled_log_normalizer(self.softmax) * shares * 2.0
 
     @property
     def cross_entropies(self) -> Array:
@@ -111,12 +118,12 @@ class CrossEntropy(RowGradient):
     def packed_cross_entropies(self) -> Array:
         """(n,) CE over 2**class_exponent, nats, packed, also where it is beyond double range."""
         if self._labels is not None:
-            weights, of_labels = self._label_weights(), self.softmax.scaled_surprisals(self._labels)
+            weights, of_labels = self._label_weights(), scaled_surprisals(self.softmax, self._labels)
             return (of_labels if weights is None else of_labels * weights).packed()
         softmax, values = self.softmax, self._spread_cross_entropies()
         if np.isfinite(values).all() and not (values < TINY).any():
             return Scaled.of(values).packed()
-        surprisals = softmax.scaled_surprisals()
+        surprisals = scaled_surprisals(softmax)
         scaled = (self._scaled_effective() * surprisals).sums(softmax.sums)
         is_excluded = np.isinf(surprisals.mantissa) & (self._scaled_effective().mantissa > 0.0)
         scaled.mantissa[is_excluded.any(axis=-1)] = np.inf
@@ -147,7 +154,7 @@ class CrossEntropy(RowGradient):
         """(n,) l for the z-loss, packed, 0 for an empty row; zeros without a z-loss."""
         if not self._targets.z_loss:
             return np.zeros(len(self.softmax.logits))
-        return self.softmax.scaled_log_normalizer().packed()
+        return scaled_log_normalizer(self.softmax).packed()
 
     @property
     def row_losses(self) -> Floats:
@@ -157,7 +164,7 @@ class CrossEntropy(RowGradient):
             return self.cross_entropies
         losses = Scaled.unpacked(self.cross_entropies) * targets.row_weights.rows(self._block)
         if targets.z_loss:
-            normalizers = self.softmax.scaled_log_normalizer()
+            normalizers = scaled_log_normalizer(self.softmax)
             penalties = normalizers * normalizers * targets.weights.rows(self._block) * Scaled.of_number(targets.z_loss)
             losses = losses + penalties
         return losses.rounded()
@@ -179,7 +186,7 @@ class CrossEntropy(RowGradient):
         softmax, effective = self.softmax, self._scaled_effective()
         exponent = np.max(effective.order, axis=-1, keepdims=True)
         others = Scaled(sum_of_others(effective.in_units(exponent), softmax.included), exponent)
-        return softmax.scaled_probabilities() * others - effective * softmax.scaled_complements()
+        return scaled_probabilities(softmax) * others - effective * scaled_complements(softmax)
 
     @property
     def size(self) -> Scaled:
@@ -206,7 +213,7 @@ class CrossEntropy(RowGradient):
         """Return (n, K) dL/dz with exponents, without the softcap."""
         gradient = self.scaled_slopes() * self.factor.columns()
         if self._penalty_factor is not None:
-            gradient = gradient + self.softmax.scaled_probabilities() * self._penalty_factor.columns()
+            gradient = gradient + scaled_probabilities(self.softmax) * self._penalty_factor.columns()
         return gradient
 
     def temperature_slopes(self) -> Scaled:
@@ -240,7 +247,7 @@ class CrossEntropy(RowGradient):
         shares = targets.row_shares.rows(self._block) * (1.0 - targets.label_smoothing)
         weights = targets.relative_class_weights
         if largest_exponent(shares) > HARMLESS_EXPONENT:
-            gradient = softmax.scaled_surprisals() * shares.columns()
+            gradient = scaled_surprisals(softmax) * shares.columns()
             return (gradient if weights is None else gradient * weights).rounded()
         factors = column(shares.rounded())
         return product(factors if weights is None else factors * weights.rounded(), softmax.surprisals)
@@ -255,4 +262,4 @@ class CrossEntropy(RowGradient):
         square = self._targets.penalty_shares.rows(self._block) * 2.0 / temperature
         if self._penalty_factor is not None:
             spread = spread + self._penalty_factor
-        return self.softmax.curvature(spread / temperature, square / temperature).rounded()
+        return curvature(self.softmax, spread / temperature, square / temperature).rounded()

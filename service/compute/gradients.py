@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from service.compute import softcap as softcaps
+from service.compute.extended import scaled_distances, scaled_probabilities
 from service.compute.scaled import LEAST_EXPONENT, ONE, Scaled, column, product
 from service.compute.softmax import TINY
 
@@ -113,7 +114,7 @@ class RowGradient(ABC):
         if np.isfinite(sums).all() and not (np.abs(sums) < TINY).any():
             moments = Scaled.of(sums)
         else:
-            moments = (self.scaled_slopes() * softmax.scaled_distances()).sums(softmax.sums)
+            moments = (self.scaled_slopes() * scaled_distances(softmax)).sums(softmax.sums)
         return Scaled(-moments.mantissa, moments.exponent) * self.factor
 
     @property
@@ -162,7 +163,7 @@ class VectorJacobianProduct(RowGradient):
 
     def scaled_slopes(self) -> Scaled:
         """Return the slopes, also where they are below or beyond double range."""
-        p = self.softmax.scaled_probabilities()
+        p = scaled_probabilities(self.softmax)
         shifted = Scaled.of(self._vectors) - Scaled.of(self._shifts[:, None])
         return p * (shifted - (p * shifted).sums(self.softmax.sums).columns())
 

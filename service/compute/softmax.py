@@ -9,7 +9,7 @@ import numpy as np
 
 from service.compute import softcap as softcaps
 from service.compute.rows import at, put, row_sums, scaled_difference
-from service.compute.scaled import ONE, ZERO, Scaled, product, scaled_exp
+from service.compute.scaled import Scaled, product, scaled_exp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -157,14 +157,6 @@ class Softmax:
         included = None if self.included is None else self.included[rows]
         return SmallTails(rows, distances, scaled_exp(second), weights, row_sums(weights, included))
 
-    def scaled_tail(self) -> Scaled:
-        """Return (n,) s with its digits where it is below double range."""
-        mantissa, exponent = np.frexp(self.tail)
-        small = self.small_tails
-        if small is not None:
-            mantissa[small.rows], exponent[small.rows] = small.scale * small.sums
-        return Scaled(mantissa, exponent)
-
     @property
     def probabilities(self) -> Floats:
         """(n, K) p = exp(v) / sum exp(v)."""
@@ -181,25 +173,6 @@ class Softmax:
         return np.divide(self.exponentials, divisor, out=self._memory.get("probabilities"))
 
     @cached_property
-    def has_tiny_probabilities(self) -> bool:
-        """Whether a probability, or all but the largest of a row together, may have lost digits to underflow."""
-        return self.small_tails is not None or bool(self._tiny.any())
-
-    @property
-    def _tiny(self) -> Mask:
-        tiny = self.probabilities < TINY
-        return tiny if self.included is None else tiny & self.included
-
-    def scaled_probabilities(self) -> Scaled:
-        """Return (n, K) p with its digits where it is below double range."""
-        tiny = self._tiny
-        mantissa, exponent = np.frexp(self.probabilities)
-        if tiny.any():
-            totals = np.broadcast_to((1.0 + self.tail)[:, None], tiny.shape)
-            mantissa[tiny], exponent[tiny] = scaled_exp(self.distances[tiny]) / totals[tiny]
-        return Scaled(mantissa, exponent)
-
-    @cached_property
     def complements(self) -> Floats:
         """(n, K) q = 1 - p, as s / (1 + s) for the top class, where 1 - p would cancel."""
         complements = 1.0 - self.probabilities
@@ -211,14 +184,6 @@ class Softmax:
         others = self.tail / (1.0 + self.tail)
         return np.where(classes == self.top, others, 1.0 - at(self.probabilities, classes))
 
-    def scaled_complements(self) -> Scaled:
-        """Return (n, K) q with its digits where it is below double range."""
-        complements = Scaled.of(self.complements)
-        mantissa, exponent = self.scaled_tail() / (1.0 + self.tail)
-        put(complements.mantissa, self.top, mantissa)
-        put(complements.exponent, self.top, exponent)
-        return complements
-
     @cached_property
     def surprisals(self) -> Floats:
         """(n, K) -log p = log1p(s) - d."""
@@ -228,42 +193,10 @@ class Softmax:
         """Return (n,) -log p of one class of each row."""
         return self.log_tail - self.distances_at(classes)
 
-    def scaled_surprisals(self, classes: Integers | None = None) -> Scaled:
-        """Return -log p, (n, K), or (n,) of one class of each row, also where it is beyond double range."""
-        if classes is None:
-            surprisals, is_top = self.surprisals, np.arange(self.logits.shape[1]) == self.top[:, None]
-            scaled = self._beyond_range(surprisals, self.logits, self.reference[:, None])
-        else:
-            surprisals, is_top = self.surprisals_at(classes), classes == self.top
-            scaled = self._beyond_range(surprisals, at(self.logits, classes), self.reference)
-        is_small = is_top & (surprisals < TINY)
-        if is_small.any():
-            tail = self.scaled_tail()
-            for part, of_tail in zip(scaled, tail if classes is not None else tail.columns(), strict=True):
-                part[is_small] = np.broadcast_to(of_tail, is_small.shape)[is_small]
-        return scaled
-
     @property
     def finite_distances(self) -> Floats:
         """(n, K) d, 0 for an excluded class."""
         return self.distances if self.included is None else np.where(self.included, self.distances, 0.0)
-
-    def scaled_distances(self) -> Scaled:
-        """Return (n, K) d, 0 for an excluded class, also where it is beyond double range."""
-        mantissa, exponent = self._beyond_range(-self.finite_distances, self.logits, self.reference[:, None])
-        return Scaled(-mantissa, exponent)
-
-    def _beyond_range(self, values: Floats, logits: Floats, reference: Floats) -> Scaled:
-        """Return the values, with (reference - logits) / T where they are infinite and the class is not excluded."""
-        mantissa, exponent = np.frexp(values)
-        is_beyond = np.isposinf(values) & (logits > -np.inf)
-        if is_beyond.any():
-            differences = Scaled.of(reference / 2.0 - logits / 2.0) / Scaled.of_number(self.temperature)
-            mantissa[is_beyond], exponent[is_beyond] = (
-                differences.mantissa[is_beyond],
-                differences.exponent[is_beyond] + 1,
-            )
-        return Scaled(mantissa, exponent)
 
     @cached_property
     def log_probabilities(self) -> Floats:
@@ -275,10 +208,6 @@ class Softmax:
         if self.softcap is not None:
             return softcaps.capped(self.reference, self.softcap, self.temperature)
         return Scaled.of(self.reference) / Scaled.of_number(self.temperature)
-
-    def scaled_log_normalizer(self) -> Scaled:
-        """Return (n,) l, 0 for an empty row, also where it is beyond double range."""
-        return self.scaled_maximum() + Scaled.of(self.log_tail)
 
     @cached_property
     def log_normalizer(self) -> Floats:
@@ -308,26 +237,6 @@ class Softmax:
             terms = row_sums(product(small.weights, 1.0 - small.distances), included)
             entropy[small.rows] = (small.scale * terms).rounded()
         return entropy
-
-    @property
-    def jacobian(self) -> Floats:
-        """(n, K, K) dp_i/dz_j = p_i (delta_ij - p_j) / T * dc_j/dz_j."""
-        curvature = self.curvature(ONE / Scaled.of_number(self.temperature), ZERO)
-        if self.softcap is not None:
-            mantissa, exponent = softcaps.slopes(self.logits, self.softcap)
-            curvature *= Scaled(mantissa[:, None, :], exponent[:, None, :])
-        return curvature.rounded()
-
-    def curvature(self, spread: Scaled, square: Scaled) -> Scaled:
-        """Return (n, K, K) spread (diag p - p p^T) + square p p^T, for (n,) factors."""
-        p, q = self.scaled_probabilities(), self.scaled_complements()
-        spread, square = spread.columns(), square.columns()
-        left = (square - spread) * p
-        mantissa = left.mantissa[:, :, None] * p.mantissa[:, None, :] + 0.0
-        exponent = left.exponent[:, :, None] + p.exponent[:, None, :]
-        diagonal = np.arange(p.mantissa.shape[1])
-        mantissa[:, diagonal, diagonal], exponent[:, diagonal, diagonal] = p * (spread * q + square * p)
-        return Scaled(mantissa, exponent)
 
 
 def included_classes(logits: Array) -> Mask | None:

@@ -10,6 +10,7 @@ import pytest
 
 from service.compute import blocks
 from service.compute.blocks import BLOCK_ELEMENTS, evaluate
+from service.compute.extended import jacobian
 from service.compute.softmax import Softmax
 
 if TYPE_CHECKING:
@@ -69,9 +70,7 @@ def test_rows_that_overflow_do_so_silently_in_every_block() -> None:
 
 def test_no_rows_have_quantities_of_length_0() -> None:
     logits = np.empty((0, 3))
-    results = evaluate(
-        lambda rows, _: Softmax(logits[rows]), logits.shape, {**QUANTITIES, "jacobian": lambda rows: rows.jacobian}
-    )
+    results = evaluate(lambda rows, _: Softmax(logits[rows]), logits.shape, {**QUANTITIES, "jacobian": jacobian})
     assert {name: values.shape for name, values in results.items()} == {
         "probabilities": (0, 3),
         "predictions": (0,),

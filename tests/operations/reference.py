@@ -193,6 +193,59 @@ class Reference:
         return (self.logits.argmax(axis=-1) == wanted)[counted].mean()
 
     @cached_property
+    def counted(self) -> Array:
+        """(N,) Rows that are counted."""
+        return np.asarray(self.targets != self.ignore_index) if self.labelled else np.ones(len(self.targets), bool)
+
+    @property
+    def perplexity(self) -> Any:
+        """() exp of the mean cross-entropy."""
+        if self.divisor is not None:
+            return self.mp.exp(self.cross_entropies.sum() / self.divisor)
+        return self.mp.exp(self.cross_entropies.sum() / self.denominator)
+
+    @property
+    def brier_score(self) -> Any:
+        """() Mean squared distance of probabilities and targets."""
+        t = (np.arange(self.K) == self.labels[:, None]).astype(int) if self.labelled else self.exact(self.targets)
+        return ((self.probabilities - t) ** 2).sum(axis=1)[self.counted].mean()
+
+    @property
+    def target_log_probabilities(self) -> Array:
+        """(N,) log p of the label, 0 for a row that is not counted."""
+        chosen = self.log_probabilities[np.arange(len(self.labels)), self.labels]
+        return np.where(self.counted, chosen, 0)
+
+    @cached_property
+    def _bins(self) -> tuple[Array, Array, Array]:
+        """(15,) Counts, sums of confidences and hits of the bins."""
+        expected = self.labels if self.labelled else self.targets.argmax(axis=1)
+        sums = np.zeros((3, 15), object)
+        for row in np.flatnonzero(self.counted):
+            confidence = self.probabilities[row].max()
+            place = max(int(self.mp.ceil(confidence * 15)) - 1, 0)
+            sums[:, place] += [1, confidence, int(self.logits[row].argmax() == expected[row])]
+        return sums[0], sums[1], sums[2]
+
+    @property
+    def bin_confidences(self) -> Array:
+        """(15,) Mean confidence."""
+        counts, confidences, _ = self._bins
+        return confidences / np.maximum(counts, 1)
+
+    @property
+    def bin_accuracies(self) -> Array:
+        """(15,) Share of hits."""
+        counts, _, hits = self._bins
+        return self.exact(hits) / np.maximum(counts, 1)
+
+    @property
+    def expected_calibration_error(self) -> Any:
+        """() Mean gap, weighted by counts."""
+        counts, confidences, hits = self._bins
+        return np.abs(hits - confidences).sum() / max(1, counts.sum())
+
+    @cached_property
     def g(self) -> Array:
         """(N, K) dL/du."""
         p = self.probabilities

@@ -1,0 +1,262 @@
+"""The outputs of the operations, and the function that computes each.
+
+Axes: see `service.operations.spec`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from service.compute import linear
+from service.compute.evaluation import mean_of_counted
+from service.compute.extended import jacobian
+from service.compute.scaled import Scaled
+from service.operations.fields import CLASSES, ROWS
+from service.operations.spec import Output
+
+SOFTMAX_OUTPUTS = (
+    Output(
+        "probabilities",
+        (CLASSES,),
+        "Softmax of the logits, shape (..., K); rows sum to 1.",
+        finite=True,
+        rows=lambda rows: rows.rounded.probabilities,
+    ),
+    Output(
+        "log_probabilities",
+        (CLASSES,),
+        "Their logarithms, shape (..., K), nats; -Infinity for an excluded class.",
+        rows=lambda rows: rows.rounded.log_probabilities,
+    ),
+    Output(
+        "predictions",
+        (ROWS,),
+        "The most probable class, shape (...), the lowest index among equals; -1 if every class is excluded.",
+        rows=lambda rows: rows.rounded.predictions,
+        integer=True,
+        finite=True,
+    ),
+    Output(
+        "log_normalizer",
+        (ROWS,),
+        "logsumexp of the scaled logits, shape (...), nats.",
+        rows=lambda rows: rows.rounded.log_normalizer,
+    ),
+    Output(
+        "entropy",
+        (ROWS,),
+        "Entropy of the probabilities, shape (...), nats.",
+        finite=True,
+        rows=lambda rows: rows.softmax.entropy,
+    ),
+    Output(
+        "top_k_classes",
+        (("...", "k"),),
+        "The top_k most probable classes in falling order, shape (..., top_k); -1 where only excluded classes are left.",
+        rows=lambda rows: rows.top_k_classes,
+        integer=True,
+        finite=True,
+        needs=("top_k",),
+    ),
+    Output(
+        "top_k_probabilities",
+        (("...", "k"),),
+        "The probabilities of top_k_classes, shape (..., top_k).",
+        rows=lambda rows: rows.of_top_k(rows.rounded.probabilities, 0.0),
+        finite=True,
+        needs=("top_k",),
+    ),
+    Output(
+        "top_k_log_probabilities",
+        (("...", "k"),),
+        "The logarithms of top_k_probabilities, shape (..., top_k), nats; -Infinity where only excluded classes are left.",
+        rows=lambda rows: rows.of_top_k(rows.rounded.log_probabilities, -np.inf),
+        needs=("top_k",),
+    ),
+    Output(
+        "jacobian",
+        (("...", "K", "K"),),
+        "Derivative of probability i by logit j, shape (..., K, K): p_i (delta_ij - p_j) / temperature.",
+        rows=lambda rows: jacobian(rows.softmax),
+    ),
+    Output(
+        "logits",
+        (CLASSES,),
+        "The logits as sent, or as the layer gives them, shape (..., K).",
+        rows=lambda rows: rows.logits,
+    ),
+)
+
+LOSS_OUTPUTS = (
+    Output(
+        "loss",
+        ((), ROWS),
+        "The reduced loss, a number, nats; with reduction none a loss per row, shape (...).",
+        depends_on=("cross_entropies", "log_normalizers"),
+        reduce=lambda batch, cross_entropies, log_normalizers: batch.loss(cross_entropies, log_normalizers),
+        needs=("targets",),
+    ),
+    Output(
+        "denominator",
+        ((),),
+        "What the mean divides by, a number: the sum of the weights of the counted rows. Where it is 0, loss and gradients are 0.",
+        reduce=lambda batch: batch.targets.denominator,
+        needs=("targets",),
+    ),
+    Output(
+        "row_losses",
+        (ROWS,),
+        "The weighted loss of each row before reduction, shape (...), nats; 0 for a row that is not counted.",
+        rows=lambda rows: rows.cross_entropy.row_losses,
+        needs=("targets",),
+    ),
+    Output(
+        "accuracy",
+        ((),),
+        "Share of the counted rows whose prediction is the target, a number, unweighted; 0 with no counted row.",
+        finite=True,
+        depends_on=("predictions",),
+        reduce=lambda batch, predictions: batch.accuracy(predictions),
+        needs=("targets",),
+    ),
+    Output(
+        "top_k_accuracy",
+        ((),),
+        "Share of the counted rows whose target is one of top_k_classes, a number, unweighted; 0 without a counted row.",
+        finite=True,
+        depends_on=("top_k_classes",),
+        reduce=lambda batch, classes: batch.top_k_accuracy(classes),
+        needs=("targets", "top_k"),
+    ),
+    Output(
+        "perplexity",
+        ((),),
+        "exp of the mean cross-entropy, a number, whatever the reduction; 1 without a counted row.",
+        depends_on=("cross_entropies",),
+        reduce=lambda batch, cross_entropies: np.exp(batch.targets.mean_cross_entropy(cross_entropies)),
+        needs=("targets",),
+    ),
+    Output(
+        "brier_score",
+        ((),),
+        "Mean over the counted rows of the squared distance between probabilities and target, a number, unweighted.",
+        depends_on=("brier_scores",),
+        reduce=lambda batch, scores: mean_of_counted(scores, batch.targets.counted),
+        needs=("targets",),
+    ),
+    Output(
+        "expected_calibration_error",
+        ((),),
+        "Mean gap between accuracy and confidence over the bins, weighted by their counts, a number; 0 without a counted row.",
+        finite=True,
+        depends_on=("confidences",),
+        reduce=lambda batch, confidences: batch.reliability(confidences).expected_calibration_error,
+        needs=("targets",),
+    ),
+    Output(
+        "bin_counts",
+        (("bins",),),
+        "Number of counted rows in each bin of confidence, shape (bins,).",
+        integer=True,
+        finite=True,
+        depends_on=("confidences",),
+        reduce=lambda batch, confidences: batch.reliability(confidences).counts,
+        needs=("targets",),
+    ),
+    Output(
+        "bin_confidences",
+        (("bins",),),
+        "Mean confidence in each bin, shape (bins,); 0 for an empty bin.",
+        finite=True,
+        depends_on=("confidences",),
+        reduce=lambda batch, confidences: batch.reliability(confidences).mean_confidences,
+        needs=("targets",),
+    ),
+    Output(
+        "bin_accuracies",
+        (("bins",),),
+        "Share of right predictions in each bin, shape (bins,); 0 for an empty bin.",
+        finite=True,
+        depends_on=("confidences",),
+        reduce=lambda batch, confidences: batch.reliability(confidences).accuracies,
+        needs=("targets",),
+    ),
+    Output(
+        "target_log_probabilities",
+        (ROWS,),
+        "Logarithm of the probability of each label, shape (...), nats; 0 for a row that is not counted.",
+        rows=lambda rows: rows.cross_entropy.target_log_probabilities,
+        needs=("targets", "target classes"),
+    ),
+)
+
+GRADIENT_OUTPUTS = (
+    Output(
+        "logits_gradient",
+        (CLASSES,),
+        "Gradient of the loss by the logits, shape (..., K).",
+        rows=lambda rows: rows.gradient.logits_gradient,
+    ),
+    Output(
+        "weights_gradient",
+        (("K", "D"),),
+        "Gradient of the loss by the weights, shape (K, D), summed over rows.",
+        depends_on=("logits_gradient",),
+        reduce=lambda batch, gradient: batch.weights_gradient(gradient),
+        needs=("weights",),
+    ),
+    Output(
+        "bias_gradient",
+        (("K",),),
+        "Gradient of the loss by the bias, shape (K,), summed over rows.",
+        depends_on=("logits_gradient",),
+        reduce=lambda batch, gradient: batch.bias_gradient(gradient),
+        needs=("bias",),
+    ),
+    Output(
+        "inputs_gradient",
+        (("...", "D"),),
+        "Gradient of the loss by the inputs, shape (..., D).",
+        depends_on=("logits_gradient",),
+        reduce=lambda batch, gradient: batch.inputs_gradient(gradient),
+        needs=("weights",),
+    ),
+    Output(
+        "temperature_gradient",
+        ((),),
+        "Derivative of the loss by the temperature, a number, summed over rows; excluded classes have no part in it.",
+        depends_on=("temperature_slopes",),
+        reduce=lambda _, slopes: Scaled.unpacked(slopes).total().rounded(),
+    ),
+    Output(
+        "targets_gradient",
+        (CLASSES,),
+        "Gradient of the loss by target probabilities, shape (..., K).",
+        rows=lambda rows: rows.cross_entropy.targets_gradient,
+        needs=("target probabilities",),
+    ),
+    Output(
+        "hessian",
+        (("...", "K", "K"),),
+        "Second derivative of each row's loss by its logits, shape (..., K, K), scaled like the loss.",
+        rows=lambda rows: rows.cross_entropy.hessian,
+        needs=("targets",),
+        unless=("softcap",),
+    ),
+    Output(
+        "updated_weights",
+        (("K", "D"),),
+        "The weights after one step of gradient descent, shape (K, D).",
+        depends_on=("weights_gradient",),
+        reduce=lambda batch, gradient: linear.step(batch.weights, gradient, batch.arguments.learning_rate),
+        needs=("weights", "learning_rate"),
+    ),
+    Output(
+        "updated_bias",
+        (("K",),),
+        "The bias after one step of gradient descent, shape (K,).",
+        depends_on=("bias_gradient",),
+        reduce=lambda batch, gradient: linear.step(batch.bias, gradient, batch.arguments.learning_rate),
+        needs=("bias", "learning_rate"),
+    ),
+)
