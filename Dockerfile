@@ -8,10 +8,10 @@ WORKDIR /build
 # no version: Debian keeps only the newest binutils, and none of it is in the image
 # hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends binutils && rm -rf /var/lib/apt/lists/*
-COPY requirements/${REQUIREMENTS}.txt requirements/
+COPY requirements/${REQUIREMENTS}.txt requirements/fast.txt requirements/
 RUN python -m venv --without-pip /opt/softmax && \
     python -m pip --python /opt/softmax/bin/python install --no-cache-dir --no-compile --only-binary :all: \
-        --require-hashes -r requirements/${REQUIREMENTS}.txt
+        --require-hashes -r requirements/${REQUIREMENTS}.txt -r requirements/fast.txt
 # remove the tests, headers, sources and type stubs of libraries, and the debug symbols of two that ship them
 WORKDIR /opt/softmax/lib/python3.13/site-packages
 RUN find . -type d -name tests -prune -exec rm -r {} + && \

@@ -204,6 +204,7 @@ LOCK := --universal --no-strip-extras --python-version 3.11 --generate-hashes --
 lock: .venv/run ## pin the dependencies anew, with hashes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements/run.txt
+	sed -n '/^fast = /,/^]/s/^ *"\([^"]*\)".*/\1/p' pyproject.toml | $(BIN)/uv pip compile - $(LOCK) -o requirements/fast.txt
 	$(BIN)/uv pip compile pyproject.toml --extra tracing -c requirements/run.txt $(LOCK) -o requirements/tracing.txt
 	$(BIN)/uv pip compile pyproject.toml --extra dev $(LOCK) -o requirements/dev.txt
 	$(BIN)/uv pip compile pyproject.toml --extra deploy -c requirements/run.txt $(LOCK) -o requirements/deploy.txt

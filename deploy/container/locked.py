@@ -1,4 +1,4 @@
-"""python -m deploy.container.locked: list the packages that a file of requirements/ pins for the image.
+"""python -m deploy.container.locked: list the packages that a file of requirements/ and fast.txt pin for the image.
 
 The file pins packages for every Python and system, and the image has one of each. Without an argument it is run.txt.
 """
@@ -48,5 +48,6 @@ def locked(lock: str, environment: dict[str, str]) -> list[str]:
 
 if __name__ == "__main__":
     name = sys.argv[1] if len(sys.argv) > 1 else "run"
-    dockerfile, lock = (ROOT / "Dockerfile").read_text("utf-8"), (ROOT / f"requirements/{name}.txt").read_text("utf-8")
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    lock = "".join((ROOT / f"requirements/{each}.txt").read_text("utf-8") for each in (name, "fast"))
     sys.stdout.writelines(f"{line}\n" for line in locked(lock, environment(dockerfile)))
