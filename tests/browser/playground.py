@@ -36,6 +36,9 @@ SHOWN = """() => Array.from(document.querySelectorAll("#network-view [data-outpu
 
 SECONDS_TO_SETTLE = 20
 
+ARTICLE = ["0.0900", "0.2447", "0.6652"]
+"""Probabilities of the example of the article, as the page writes them."""
+
 
 def open_page(page: Page, server: str, address: str = "") -> None:
     """Open the playground at a fragment, and wait for the answer to its first request."""
