@@ -25,6 +25,7 @@ def main() -> None:
         sys.exit(": ".join([PROGRAM, *names[:1], first["msg"].removeprefix("Value error, ")]))
     warn_of_unknown_variables()
     if settings.tracing:
+        os.environ.setdefault("OTEL_SERVICE_NAME", PROGRAM)
         check_tracing()
     check_certificate(settings)
     if settings.workers > 1:

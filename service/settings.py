@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
+from pydantic import Field, FilePath, IPvAnyNetwork, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -54,6 +54,12 @@ class Settings(BaseSettings):
     tls_key_file: FilePath | None = None
     """PEM file with the private key, without a passphrase."""
 
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
+    """Addresses or networks of proxies, separated by commas. The log has the client that they name in X-Forwarded-For."""
+
+    pages: bool = True
+    """Serve the pages /docs and /playground."""
+
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     """API keys, separated by commas. Operations then require one as `Authorization: Bearer KEY`."""
 
@@ -97,7 +103,7 @@ class Settings(BaseSettings):
     tracing: bool = False
     """Export OpenTelemetry traces to `OTEL_EXPORTER_OTLP_ENDPOINT`. Needs the extra `tracing`."""
 
-    @field_validator("trusted_hosts", "cors_origins", "api_keys", mode="before")
+    @field_validator("trusted_hosts", "trusted_proxies", "cors_origins", "api_keys", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part for part in map(str.strip, value.split(",")) if part) if isinstance(value, str) else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from asyncio import timeout
+from functools import cached_property
 from random import getrandbits
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -52,13 +53,14 @@ class RequestContext:
     """A request whose body is not read yet, and the way to answer it.
 
     headers: by name in lower case; the values of a repeated header are joined with commas.
-    route, operation, rows, elements, stages: set by the endpoint, for metrics and the log.
+    route, operation, key_id, rows, elements, stages: set by the endpoint, for metrics and the log.
     stages: milliseconds of each of STAGES so far.
     gone: whether the client has left.
     """
 
     route = ""
     operation = ""
+    key_id: str | None = None
     status = 0
     bytes_in = 0
     bytes_out = 0
@@ -94,6 +96,12 @@ class RequestContext:
         return query.decode("latin-1")
 
     @property
+    def peer(self) -> str | None:
+        """The address that connected, None for a Unix socket."""
+        client = self._scope.get("client")
+        return client[0] if client else None
+
+    @cached_property
     def trace_id(self) -> str | None:
         """The trace id that the client sent (https://www.w3.org/TR/trace-context), None without one."""
         match = TRACEPARENT.fullmatch(self.headers.get(b"traceparent", b""))

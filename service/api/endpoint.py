@@ -93,7 +93,7 @@ class OperationEndpoint:
         """Return the response. Raise ServiceError or Disconnected."""
         self.runtime.hosts.check(context.headers.get(b"host"), context.http_version, self.route)
         self.runtime.lifecycle.check()
-        self.runtime.keys.check(context.header(b"authorization"))
+        context.key_id = self.runtime.keys.check(context.header(b"authorization"))
         self.wire_format.check_headers(context)
         encoding = content_encoding(context.headers.get(b"content-encoding"))
         await context.read(reservation, self.body_seconds, self.wire_format.memory_factor(context))

@@ -36,6 +36,9 @@ class RequestIdMiddleware:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 context.status = message["status"]
+                if self.runtime.traces:
+                    # here, because the span of FastAPI ends before this middleware
+                    self.runtime.note_trace(context)
                 message["headers"] = [*message.get("headers", ()), *context.reply_headers()]
             else:
                 context.bytes_out += len(message.get("body", b""))

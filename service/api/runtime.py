@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 from service.api.admission import Admission
 from service.api.context import Disconnected
 from service.api.lifecycle import Lifecycle
-from service.api.observability import logs
+from service.api.observability import logs, tracing
 from service.api.observability.metrics import Metrics
-from service.api.security import Hosts, Keys
+from service.api.security import Hosts, Keys, Proxies
 from service.errors import Overloaded, ServiceError
 
 if TYPE_CHECKING:
@@ -33,10 +33,12 @@ class Runtime:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.traces = settings.tracing
         self.metrics = Metrics()
         self.admission = Admission(settings, self.metrics.bytes_in_flight)
         self.hosts = Hosts(settings.trusted_hosts)
         self.keys = Keys(settings.keys)
+        self.proxies = Proxies(settings.trusted_proxies)
         self.lifecycle = Lifecycle()
         self.threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="softmax")
 
@@ -62,7 +64,13 @@ class Runtime:
         self.metrics.count(context, seconds)
         if self.metrics.shared:
             self.publish()
-        logs.note(context, seconds)
+        if self.traces:
+            self.note_trace(context)
+        logs.note(context, seconds, self.proxies)
+
+    def note_trace(self, context: RequestContext) -> None:
+        """Note the trace of the current span, if there is one, for the log."""
+        context.trace_id = tracing.current_trace_id() or context.trace_id
 
     async def in_thread(self, context: RequestContext, work: Callable[[], T]) -> T:
         """Return the result of work in a thread. Work that still waits is dropped when the client leaves.

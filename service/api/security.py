@@ -1,4 +1,4 @@
-"""API keys (RFC 6750) and trusted hosts."""
+"""API keys (RFC 6750), trusted hosts, and proxies that are trusted to name the client."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import re
 from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from service.errors import InvalidHost, Unauthenticated, UntrustedHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from ipaddress import IPv4Network, IPv6Network
 
     from service.errors import ServiceError
 
@@ -20,6 +22,9 @@ PROBED = frozenset({"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/hea
 
 HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]*)(?::[0-9]{0,5})?")
 """A host name or an address, and maybe a port (RFC 9110, 7.2). No user name, and no list."""
+
+MAX_PROXIES = 16
+"""Longest chain of proxies in X-Forwarded-For."""
 
 ID_DIGITS = 8
 """Hexadecimal digits of the public id of a key."""
@@ -46,6 +51,41 @@ class Keys:
         if not found:
             raise Unauthenticated("The key is not one that this service knows.")
         return found[0]
+
+
+class Proxies:
+    """The proxies that are trusted to name the client in X-Forwarded-For."""
+
+    def __init__(self, networks: Iterable[IPv4Network | IPv6Network]) -> None:
+        self._networks = tuple(networks)
+
+    def client(self, peer: str | None, forwarded_for: str | None) -> str | None:
+        """Return the address of the client: the last one in the list that is not a trusted proxy.
+
+        peer: the address that connected; None for a Unix socket.
+        """
+        if peer is None or forwarded_for is None or not self._trusts(peer):
+            return peer
+        client = peer
+        for item in reversed(forwarded_for.rsplit(",", MAX_PROXIES)[-MAX_PROXIES:]):
+            address = item.strip()
+            if not _is_address(address):
+                break
+            client = address
+            if not self._trusts(address):
+                break
+        return client
+
+    def _trusts(self, address: str) -> bool:
+        return _is_address(address) and any(ip_address(address) in network for network in self._networks)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 class Hosts:

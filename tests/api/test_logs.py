@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,8 @@ FIELDS = [
     "bytes_in",
     "bytes_out",
     "rows",
+    "client",
+    "key_id",
     "request_id",
     "trace_id",
 ]
@@ -43,7 +46,7 @@ Line = dict[str, Any]
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[Line]]:
     """The lines of requests so far, as they are logged in JSON."""
-    caplog.set_level(logging.INFO, "service.requests")
+    caplog.set_level(logging.DEBUG, "service.requests")
 
     def read() -> list[Line]:
         return [json.loads(JSONLines().format(each)) for each in caplog.records if each.name == "service.requests"]
@@ -69,6 +72,8 @@ async def test_a_request_is_one_line_of_these_fields_and_no_other(lines: Callabl
         "bytes_in": len(body),
         "bytes_out": len(reply.content),
         "rows": 3,
+        "client": "127.0.0.1",
+        "key_id": None,
         "request_id": "7",
         "trace_id": "0af7651916cd43dd8448eb211c80319c",
     }
@@ -95,6 +100,63 @@ async def test_every_request_has_its_line(
     assert line["message"] == message
     assert line["rows"] is None
     assert line["request_id"] == reply.headers["X-Request-ID"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "leaving", "level"),
+    [
+        ("GET", "/livez", False, "DEBUG"),
+        ("GET", "/readyz", False, "DEBUG"),
+        ("HEAD", "/readyz", False, "DEBUG"),
+        ("GET", "/metrics", False, "DEBUG"),
+        ("GET", "/v2/health/ready", False, "DEBUG"),
+        ("GET", "/readyz", True, "INFO"),
+        ("POST", "/livez", False, "INFO"),
+        ("GET", "/info", False, "INFO"),
+    ],
+)
+async def test_probes_are_logged_at_debug_unless_they_fail(
+    lines: Callable[[], list[Line]], method: str, path: str, leaving: Any, level: str
+) -> None:
+    app = application()
+    app.runtime.lifecycle.leaving = leaving
+    async with connect(app) as client:
+        await client.request(method, path)
+    (line,) = lines()
+    assert line["level"] == level
+
+
+FORWARDED = [
+    ((), "192.0.2.1", "127.0.0.1"),
+    (("10.0.0.0/8",), "192.0.2.1", "127.0.0.1"),
+    (("127.0.0.1",), "192.0.2.1", "192.0.2.1"),
+    (("127.0.0.1",), "198.51.100.7, 192.0.2.1", "192.0.2.1"),
+    (("127.0.0.0/8", "192.0.2.0/24"), "198.51.100.7, 192.0.2.1", "198.51.100.7"),
+    (("127.0.0.0/8", "192.0.2.0/24"), "192.0.2.9,192.0.2.1", "192.0.2.9"),
+    (("127.0.0.1",), "2001:db8::7", "2001:db8::7"),
+    (("127.0.0.1",), "swordfish", "127.0.0.1"),
+    (("127.0.0.1",), "", "127.0.0.1"),
+    (("127.0.0.0/8",), "192.0.2.1" + ", 127.0.0.2" * 10_000, "127.0.0.2"),
+]
+
+
+@pytest.mark.parametrize(("proxies", "forwarded", "client"), FORWARDED)
+@pytest.mark.parametrize("path", ["/softmax", "/info"])
+async def test_client_is_the_one_that_trusted_proxies_name(
+    lines: Callable[[], list[Line]], proxies: tuple[str, ...], forwarded: str, client: str, path: str
+) -> None:
+    async with connect(trusted_proxies=proxies) as asking:
+        await asking.post(path, content=BODY, headers={**JSON, "X-Forwarded-For": forwarded})
+    (line,) = lines()
+    assert line["client"] == client
+
+
+async def test_a_key_is_logged_by_its_public_id(lines: Callable[[], list[Line]]) -> None:
+    async with connect(api_keys=("swordfish", "tuna")) as client:
+        for key in ("swordfish", "tuna", "salmon"):
+            await client.post("/softmax", content=BODY, headers={**JSON, "Authorization": f"Bearer {key}"})
+    ids = [line["key_id"] for line in lines()]
+    assert ids == [*(sha256(key.encode()).hexdigest()[:8] for key in ("swordfish", "tuna")), None]
 
 
 async def test_a_client_that_left_has_its_line(lines: Callable[[], list[Line]]) -> None:

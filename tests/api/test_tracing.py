@@ -73,7 +73,7 @@ async def test_a_request_is_answered_counted_and_logged_once_traced_or_not(
 ) -> None:
     for tracing in (False, True):
         caplog.clear()
-        with caplog.at_level(logging.INFO, "service.requests"):
+        with caplog.at_level(logging.DEBUG, "service.requests"):
             async with connect(tracing=tracing) as client:
                 reply = await client.request(method, path, content=BODY, headers={**JSON, "X-Request-ID": "7"})
         lines = [record.getMessage() for record in caplog.records if record.name == "service.requests"]
@@ -84,6 +84,21 @@ async def test_a_request_is_answered_counted_and_logged_once_traced_or_not(
         assert reply.headers.get_list("X-Request-ID") == ["7"]
         assert len(lines) == 1
         assert f'http_requests_total{{method="{method}",route="{route}",status="{status}"}} 1.0' in counted
+
+
+@pytest.mark.parametrize(("method", "path", "route", "status"), REQUESTS)
+async def test_log_has_the_trace_of_a_span_that_starts_here(
+    exporter: InMemorySpanExporter, caplog: pytest.LogCaptureFixture, method: str, path: str, route: str, status: int
+) -> None:
+    del route, status
+    with caplog.at_level(logging.DEBUG, "service.requests"):
+        async with connect(tracing=True) as client:
+            await client.request(method, path, content=BODY, headers=JSON)
+    (span,) = exporter.get_finished_spans()
+    (line,) = (record.msg for record in caplog.records if record.name == "service.requests")
+    assert span.context is not None
+    assert isinstance(line, dict)
+    assert line["trace_id"] == f"{span.context.trace_id:032x}"
 
 
 @pytest.mark.parametrize(("method", "path", "route", "status"), REQUESTS)

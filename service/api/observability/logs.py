@@ -1,34 +1,39 @@
-"""One line for each request on stdout, whatever else there is to say on stderr."""
+"""The log: a line for each request on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
 import logging
 import sys
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
+from service.api.security import PROBED
 from service.formats.json_encode import dumps
 
 if TYPE_CHECKING:
     from service.api.context import RequestContext
+    from service.api.security import Proxies
     from service.settings import Settings
 
 requests = logging.getLogger("service.requests")
-"""Takes the line of a request, as a dictionary."""
+"""The logger of requests. Its messages are dictionaries."""
 
 
-def note(context: RequestContext, seconds: float) -> None:
-    """Logs a request that is answered."""
-    if requests.isEnabledFor(logging.INFO):
-        # `info` would first look up the stack for whoever calls it
-        requests.handle(logging.LogRecord(requests.name, logging.INFO, "", 0, line(context, seconds), (), None))
+def note(context: RequestContext, seconds: float, proxies: Proxies) -> None:
+    """Log a request after its response: probes at DEBUG unless they fail, any other at INFO."""
+    is_probe = context.route in PROBED and context.status < HTTPStatus.BAD_REQUEST
+    level = logging.DEBUG if is_probe else logging.INFO
+    if requests.isEnabledFor(level):
+        # `log` would first look up the stack of its caller
+        requests.handle(logging.LogRecord(requests.name, level, "", 0, line(context, seconds, proxies), (), None))
 
 
-def line(context: RequestContext, seconds: float) -> dict[str, Any]:
-    """What is logged of a request: nothing of its body, nor its key."""
+def line(context: RequestContext, seconds: float, proxies: Proxies) -> dict[str, Any]:
+    """Return the fields that the log has of a request: nothing of its body, and no key."""
     return {
         "message": f"{context.method} {context.route} {context.status}",
         "method": context.method,
@@ -38,13 +43,15 @@ def line(context: RequestContext, seconds: float) -> dict[str, Any]:
         "bytes_in": context.bytes_in,
         "bytes_out": context.bytes_out,
         "rows": context.rows,
+        "client": proxies.client(context.peer, context.header(b"x-forwarded-for")),
+        "key_id": context.key_id,
         "request_id": context.request_id,
         "trace_id": context.trace_id,
     }
 
 
 class JSONLines(JsonFormatter):
-    """A JSON object in a line."""
+    """Formatter of log lines as JSON objects."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -55,7 +62,7 @@ class JSONLines(JsonFormatter):
         )
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line; that of a request in half the time, since its fields are known."""
+        """Return the line. A request has known fields, and takes half the time."""
         if isinstance(record.msg, dict):
             time = datetime.fromtimestamp(record.created, UTC).isoformat()
             return dumps({"level": record.levelname, **record.msg, "time": time}).decode()
@@ -63,13 +70,13 @@ class JSONLines(JsonFormatter):
 
 
 class TextLines(logging.Formatter):
-    """A line to be read by a person."""
+    """Formatter of log lines for people."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-8s %(message)s", "%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line; of a request the fields that it has."""
+        """Return the line, without the fields of a request that are None."""
         if isinstance(record.msg, dict):
             line = {name: value for name, value in record.msg.items() if value is not None}
             record = logging.makeLogRecord(
@@ -83,7 +90,7 @@ class TextLines(logging.Formatter):
 
 
 def configuration(settings: Settings) -> dict[str, Any]:
-    """The configuration for `logging.config.dictConfig`."""
+    """Return the configuration for `logging.config.dictConfig`."""
 
     def handler(stream: str) -> dict[str, Any]:
         terminal = getattr(sys, stream).isatty()

@@ -11,7 +11,15 @@ from itertools import zip_longest
 from time import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, platform_collector, process_collector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    platform_collector,
+    process_collector,
+)
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -80,6 +88,8 @@ class Metrics:
     """
 
     def __init__(self) -> None:
+        # they would double the number of series
+        disable_created_metrics()
         self.registry = registry = CollectorRegistry()
         self.requests = Counter("http_requests", "Requests answered.", ("method", "route", "status"), registry=registry)
         self.durations = BatchedHistogram(

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 LINKS = {
     "open_inference": "GET /v2",
     "models": "GET /v2/models",
-    "docs": "GET /docs",
-    "playground": "GET /playground",
     "openapi": "GET /openapi.json",
     "openapi_typed": "GET /openapi/typed.json",
     "problems": "GET /problems",
@@ -29,6 +27,8 @@ LINKS = {
     "readiness": "GET /readyz",
 }
 """What GET / lists beside the operations."""
+
+PAGES = {"docs": "GET /docs", "playground": "GET /playground"}
 
 
 def readiness(request: Request, response: Response) -> Ready:
@@ -61,9 +61,10 @@ def health_router(settings: Settings) -> APIRouter:
 
     @router.get("/", include_in_schema=False)
     async def root(request: Request) -> Response:
-        if "text/html" in request.headers.get("accept", ""):
+        if settings.pages and "text/html" in request.headers.get("accept", ""):
             return RedirectResponse("docs")
         links = {operation.name: f"POST /{operation.name}" for operation in OPERATIONS}
-        return JSONResponse({**links, **LINKS})
+        pages = PAGES if settings.pages else {}
+        return JSONResponse({**links, **LINKS, **pages})
 
     return router

@@ -85,6 +85,8 @@ def add_pages(app: FastAPI, settings: Settings) -> None:
         return FileResponse(PLAYGROUND / "index.html", headers=PLAYGROUND_HEADERS)
 
     app.add_route("/openapi/typed.json", typed_json, include_in_schema=False)
+    if not settings.pages:
+        return
     app.add_route("/docs", docs, include_in_schema=False)
     app.mount("/static", Files(STATIC, {"X-Content-Type-Options": "nosniff"}))
     app.add_route("/playground", playground, include_in_schema=False)
