@@ -27,7 +27,7 @@ ENV PATH=/opt/softmax/bin:$PATH \
     OPENBLAS_NUM_THREADS=1 \
     SOFTMAX_HOST=0.0.0.0
 # nothing in the running image installs packages
-RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.13/site-packages/pip* /usr/local/lib/python3.13/ensurepip
+RUN rm -rf /usr/bin/pip* /usr/local/bin/pip* /usr/local/lib/python3.13/site-packages/pip* /usr/local/lib/python3.13/ensurepip
 WORKDIR /opt/softmax/app
 COPY --from=build /opt/softmax /opt/softmax
 COPY deploy/container/healthcheck.py /opt/softmax/

@@ -45,7 +45,7 @@ def machine() -> str:
 
 
 def started(process: int) -> str | None:
-    """Return when a process started, in the kernel's own unit; None if there is no such process."""
+    """Return when a process started, in the kernel's own unit; None if it does not run."""
     try:
         return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Two million rows on two nodes, of which a worker dies, and then a node."""
+"""A million rows on two nodes, of which a worker dies, and then a node."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from tests.ray.cluster import TwoNodes, two_nodes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FILES, ROWS = 20, 100_000
+FILES, ROWS = 20, 60_000
 COLUMNS = ["id", "probabilities", "predictions", "row_losses"]
 PATIENCE = 120
 """Seconds that a run may take."""
@@ -57,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("batch")
     for n in range(FILES):
         rows = {"id": n * ROWS + np.arange(ROWS), "inputs": inputs(n, ROWS), "targets": labels(n, ROWS)}
-        write(folder / f"in/part-{n:02}.parquet", **rows, row_group_size=25_000)
+        write(folder / f"in/part-{n:02}.parquet", **rows, row_group_size=15_000)
     np.savez(folder / "layer.npz", allow_pickle=False, **layer())
     return folder
 

@@ -80,7 +80,7 @@ def test_a_bucket_gets_the_files_of_a_folder(tmp_path: Path, store: dict[str, st
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Start a run of some seconds, and wait until its first file is finished."""
-    fill(tmp_path, 60, 60_000)
+    fill(tmp_path, 60, 40_000)
     with subprocess.Popen(command(*words(tmp_path)), stderr=subprocess.PIPE, text=True) as run:
         end = time.monotonic() + PATIENCE
         while not list((tmp_path / "out/_receipts").rglob("*.parquet")):
@@ -131,7 +131,7 @@ def assert_continues(folder: Path) -> None:
     assert not (folder / "out/_summary.json").exists()
     run = ended(*words(folder))
     assert (run.returncode, run.stderr) == (0, "All 60 files are finished.\n")
-    assert json.loads((folder / "out/_summary.json").read_text())["rows"] == 60 * 60_000
+    assert json.loads((folder / "out/_summary.json").read_text())["rows"] == 60 * 40_000
     kept = [path for path, time in before.items() if path.stat().st_mtime_ns == time]
     assert len(kept) >= len(before) - 2 * 7  # the chunks at work
     assert visible(folder / "out") == {*(f"{n:03}.parquet" for n in range(60)), "_summary.json", "_gradient.npz"}
@@ -167,7 +167,7 @@ def test_a_killed_worker_costs_no_file(tmp_path: Path, running: subprocess.Popen
     os.kill(max(scoring), signal.SIGKILL)
     _, errors = running.communicate(timeout=PATIENCE)
     assert (running.returncode, errors) == (0, "All 60 files are finished.\n")
-    assert json.loads((tmp_path / "out/_summary.json").read_text())["rows"] == 60 * 60_000
+    assert json.loads((tmp_path / "out/_summary.json").read_text())["rows"] == 60 * 40_000
 
 
 def test_a_second_run_is_refused(tmp_path: Path, running: subprocess.Popen[str]) -> None:

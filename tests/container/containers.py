@@ -34,7 +34,7 @@ LOCKED_DOWN = [
 
 @cache
 def engine() -> str:
-    """The command that runs containers here: docker if its daemon answers, else podman."""
+    """Return the command that runs containers: docker if its daemon answers, else podman."""
     docker = shutil.which("docker")
     if docker and subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0:
         return docker
@@ -44,34 +44,34 @@ def engine() -> str:
 
 
 def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """A command of the engine, and what it says."""
+    """Run a command of the engine. Return its output."""
     command = [engine(), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=check)
 
 
 @dataclass(frozen=True)
 class Container:
-    """One that runs."""
+    """A running container."""
 
     name: str
     port: int
 
     @property
     def where(self) -> tuple[str, int]:
-        """Where it listens."""
+        """Address of the service."""
         return "127.0.0.1", self.port
 
     @property
     def address(self) -> str:
-        """What its paths come after."""
+        """Base URL of the service."""
         return f"http://127.0.0.1:{self.port}"
 
     def execute(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """A command inside of it, whatever comes of it."""
+        """Run a command inside, and return its result whatever the status."""
         return run("exec", self.name, *command, check=False)
 
     def inspect(self) -> Any:
-        """All that the engine knows of it."""
+        """Return the description of the container by the engine."""
         (known,) = json.loads(run("inspect", self.name).stdout)
         return known
 
@@ -80,13 +80,13 @@ class Container:
         run("kill", "--signal", name, self.name)
 
     def status(self, field: str) -> str:
-        """A line of what the kernel says of its first process."""
+        """Return a line of /proc/1/status inside."""
         lines = self.execute("cat", "/proc/1/status").stdout.splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith(f"{field}:"))
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
+    """Return a port of the loopback on which nothing listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -95,7 +95,7 @@ def free_port() -> int:
 
 @contextmanager
 def running(memory_bytes: int, *arguments: str) -> Iterator[Container]:
-    """A container of the image with that much memory, which answers, and which is gone after the block."""
+    """Run a container with this much memory for the block. Yield it as soon as it answers."""
     port = free_port()
     memory = ["--memory", str(memory_bytes), "--memory-swap", str(memory_bytes)]
     environment = ["--env", "SOFTMAX_HOST=127.0.0.1", "--env", f"SOFTMAX_PORT={port}"]

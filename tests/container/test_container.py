@@ -27,7 +27,7 @@ SMALL = 256 * 2**20
 
 @pytest.fixture(scope="module")
 def container() -> Iterator[Container]:
-    """A container that the tests of this file share."""
+    """Run a container for the tests of this file."""
     with running(SMALL) as container:
         yield container
 
@@ -63,7 +63,7 @@ def test_one_process_keeps_to_one_core(container: Container) -> None:
     assert threads.stdout.strip() == "1"
 
 
-def test_the_health_check_knows_the_port_and_a_service_that_hangs(container: Container) -> None:
+def test_the_health_check_finds_the_port_and_a_hang(container: Container) -> None:
     kind, *check = container.inspect()["Config"]["Healthcheck"]["Test"]
     assert kind == "CMD"
     assert container.execute(*check).returncode == 0
@@ -77,7 +77,7 @@ def test_the_health_check_knows_the_port_and_a_service_that_hangs(container: Con
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """A folder with a certificate that signed itself, for all to read."""
+    """Return a folder with a self-signed certificate that every user can read."""
     key, chain = tmp_path / "key.pem", tmp_path / "chain.pem"
     request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=softmax.example", "-days", "1"]
     subprocess.run([*request, "-keyout", key, "-out", chain], check=True, capture_output=True)
@@ -100,7 +100,7 @@ def test_everyday_load_fits_into_256_megabytes(container: Container) -> None:
     assert int(container.status("VmHWM").split()[0]) * 1024 < SMALL
 
 
-def test_the_most_that_is_let_in_fits_into_the_memory_that_the_readme_gives_it() -> None:
+def test_the_most_work_fits_into_the_documented_memory() -> None:
     in_flight = Settings.model_fields["max_bytes_in_flight"].default
     limit = memory_bytes(in_flight)
     rows = 1000
@@ -113,7 +113,7 @@ def test_the_most_that_is_let_in_fits_into_the_memory_that_the_readme_gives_it()
 
 
 def body(rows: int) -> bytes:
-    """JSON of a batch of a thousand classes: about 20 kB a row."""
+    """Return a batch of 1,000 classes as JSON, about 20 kB a row."""
     logits = np.random.default_rng(0).normal(size=(rows, 1000))
     return json_encode.dumps({"logits": logits, "targets": [0] * rows})
 
@@ -139,7 +139,7 @@ def load(container: Container, clients: int, requests: int, rows: int) -> set[in
 
 
 def survived(container: Container) -> bool:
-    """Whether it still runs, and was never out of memory."""
+    """Return whether it still runs, and was never out of memory."""
     state = container.inspect()["State"]
     return bool(state["Running"]) and not state["OOMKilled"] and httpx.get(f"{container.address}/livez").is_success
 

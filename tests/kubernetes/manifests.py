@@ -33,7 +33,7 @@ Manifest = dict[str, Any]
 
 
 def render(folder: Path) -> list[Manifest]:
-    """The manifests of a kustomization."""
+    """Return the manifests of a kustomization."""
     near = Path(sys.executable).parent
     kubectl = shutil.which("kubectl", path=str(near)) or shutil.which("kubectl")
     assert kubectl is not None, "these tests need kubectl"
@@ -63,7 +63,7 @@ def composed(folder: Path, *components: str, **lower: str) -> dict[str, Manifest
 
 @cache
 def overlay(name: str) -> dict[str, Manifest]:
-    """The manifests of a folder here, by kind; there is one of each."""
+    """Return the manifests of a folder of deploy/kubernetes, by kind. A kind occurs once."""
     manifests = render(FOLDER / name)
     kinds = {each["kind"]: each for each in manifests}
     assert len(kinds) == len(manifests)
@@ -87,20 +87,20 @@ def validate(manifest: Manifest) -> None:
 
 
 def pod_of(service: Manifest) -> Manifest:
-    """The pod that an InferenceService is made into."""
+    """Return the pod of an InferenceService."""
     spec = {name: value for name, value in service["spec"]["predictor"].items() if name in OF_POD}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": service["metadata"], "spec": spec}
 
 
 def pod_spec(manifest: Manifest) -> Manifest:
-    """How the pods of a Deployment or of an InferenceService are to be."""
+    """Return the pod specification of a Deployment or an InferenceService."""
     spec = manifest["spec"]
     pods: Manifest = spec["predictor"] if "predictor" in spec else spec["template"]["spec"]
     return pods
 
 
 def quantity(text: str) -> float:
-    """The number that a quantity of Kubernetes means."""
+    """Return the number of a Kubernetes quantity."""
     for suffix, factor in {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9}.items():
         if text.endswith(suffix):
             return float(text.removesuffix(suffix)) * factor

@@ -29,13 +29,13 @@ WORKLOADS = [(name, kind) for name, kind in MANIFESTS if kind in ("Deployment", 
 
 
 def container_of(name: str, kind: str) -> Manifest:
-    """The one container of a workload."""
+    """Return the only container of a workload."""
     (container,) = pod_spec(overlay(name)[kind])["containers"]
     return dict(container)
 
 
 def setting(name: str, kind: str, field: str) -> Any:
-    """A setting of the service as a workload sets it, else its default."""
+    """Return a setting of the service as a workload sets it, or its default."""
     variables = {each["name"]: each["value"] for each in container_of(name, kind).get("env", [])}
     value = variables.get(f"SOFTMAX_{field.upper()}", Settings.model_fields[field].default)
     return type(Settings.model_fields[field].default)(value)
@@ -137,7 +137,7 @@ def test_traffic_from_outside_goes_to_the_service(tmp_path: Path, component: str
         ]
 
 
-def test_the_gateway_lets_every_path_in_except_metrics_and_probes() -> None:
+def test_the_gateway_hides_metrics_and_probes_only() -> None:
     routes = yaml.safe_load((FOLDER / "components/gateway/http-route.yaml").read_text("utf-8"))
     (rule,) = routes["spec"]["rules"]
     matches = [match["path"] for match in rule["matches"]]
@@ -301,7 +301,7 @@ def test_all_speak_of_the_same_pods(name: str) -> None:
             assert spread["labelSelector"]["matchLabels"] == labels
 
 
-def test_the_autoscaler_keeps_cores_as_busy_as_the_capacity_model_has_them() -> None:
+def test_the_autoscaler_agrees_with_the_capacity_model() -> None:
     kinds = overlay("overlays/production")
     spec = kinds["HorizontalPodAutoscaler"]["spec"]
     assert spec["scaleTargetRef"]["name"] == kinds["Deployment"]["metadata"]["name"]

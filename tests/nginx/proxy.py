@@ -23,7 +23,7 @@ PATIENCE = 40
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
+    """Return a port of the loopback on which nothing listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -44,7 +44,7 @@ def wait_until_it_answers(url: str) -> None:
 
 
 class Replica:
-    """A process of the service, which can be ended and started again on the same port."""
+    """A process of the service that can be stopped and started again on the same port."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -58,7 +58,7 @@ class Replica:
         wait_until_it_answers(f"http://127.0.0.1:{self.port}/readyz")
 
     def stop(self) -> int:
-        """Tells it to end; the status that it ends with."""
+        """Send SIGTERM, and return the exit status."""
         self.process.terminate()
         return self.process.wait(PATIENCE)
 
@@ -70,7 +70,7 @@ class Replica:
 
 @contextmanager
 def two_replicas() -> Iterator[tuple[Replica, Replica]]:
-    """Two that run, gone after the block."""
+    """Run two replicas for the block."""
     replicas = Replica(), Replica()
     try:
         yield replicas
@@ -81,7 +81,7 @@ def two_replicas() -> Iterator[tuple[Replica, Replica]]:
 
 @contextmanager
 def nginx(folder: Path, first: int, second: int) -> Iterator[str]:
-    """The address of nginx in front of two ports, gone after the block."""
+    """Run nginx in front of two ports for the block. Yield its address."""
     command = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     assert command is not None, "these tests need nginx"
     port = free_port()

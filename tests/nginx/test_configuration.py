@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Answers with the headers it was sent."""
+    """Handler that answers with the headers of the request."""
 
     protocol_version = "HTTP/1.1"
 
@@ -33,11 +33,11 @@ class Echo(BaseHTTPRequestHandler):
         self.wfile.write(said)
 
     def log_message(self, *_: object) -> None:
-        """Says nothing."""
+        """Log nothing."""
 
 
 class Busy(Echo):
-    """Has no time."""
+    """Handler that answers 503."""
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
@@ -49,7 +49,7 @@ class Busy(Echo):
 
 @contextmanager
 def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
-    """The port of a server, gone after the block."""
+    """Run a server for the block. Yield its port."""
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever)
@@ -88,7 +88,7 @@ def test_two_busy_replicas_are_heard_and_never_taken_for_dead(tmp_path: Path) ->
             assert (answer.status_code, answer.headers["Retry-After"]) == (503, "7")
 
 
-def test_no_replica_at_all_is_a_problem_that_says_when_to_come_back(tmp_path: Path) -> None:
+def test_no_replica_is_a_503_with_retry_after(tmp_path: Path) -> None:
     with nginx(tmp_path, free_port(), free_port()) as address:
         answer = httpx.post(f"{address}/softmax", headers={"X-Request-ID": "mine"}, content=b"{}")
     assert answer.status_code == 503
@@ -98,7 +98,7 @@ def test_no_replica_at_all_is_a_problem_that_says_when_to_come_back(tmp_path: Pa
 
 
 @pytest.mark.parametrize(("too_much", "status"), [(0, 200), (2 * 2**20, 413)])
-def test_nginx_takes_all_that_the_service_takes_and_not_much_more(tmp_path: Path, too_much: int, status: int) -> None:
+def test_nginx_accepts_the_bodies_that_the_service_does(tmp_path: Path, too_much: int, status: int) -> None:
     body = b" " * (Settings.model_fields["max_body_bytes"].default + too_much)
     with listening(Echo) as port, nginx(tmp_path, port, port) as address:
         answer = httpx.post(f"{address}/softmax", content=body, timeout=60)
@@ -112,7 +112,7 @@ def test_it_is_as_patient_with_a_body_as_the_service() -> None:
     assert int(seconds) == Settings.model_fields["body_timeout_seconds"].default
 
 
-def test_an_idle_connection_is_closed_by_nginx_before_the_service_does() -> None:
+def test_nginx_closes_an_idle_connection_first() -> None:
     (seconds,) = re.findall(r"keepalive_timeout (\d+)s;", CONFIGURATION.read_text("utf-8"))
     assert int(seconds) < Settings.model_fields["keep_alive_seconds"].default
 

@@ -25,7 +25,7 @@ BODIES = [(json.dumps({"logits": np.zeros(shape).tolist()}), np.full(shape, 1 / 
 
 
 class Traffic:
-    """What several clients sent, and what of it was not answered as it should be."""
+    """Requests of several clients, and those that were not answered as they should be."""
 
     def __init__(self) -> None:
         self.answered = 0
@@ -53,7 +53,7 @@ class Traffic:
 
 @contextmanager
 def traffic(address: str, clients: int = 4) -> Iterator[Traffic]:
-    """Requests of several clients for as long as the block lasts."""
+    """Send requests of several clients during the block."""
     sent = Traffic()
     threads = [threading.Thread(target=sent.send, args=(address,)) for _ in range(clients)]
     for thread in threads:
@@ -97,5 +97,5 @@ def test_a_replica_that_is_killed_loses_no_request(tmp_path: Path) -> None:
 
 
 def ports(replicas: tuple[Replica, Replica]) -> tuple[int, int]:
-    """Where they listen."""
+    """Return the ports of the replicas."""
     return replicas[0].port, replicas[1].port

@@ -51,7 +51,7 @@ def test_the_rayservice_serves_what_serve_yaml_does() -> None:
     assert served == config
 
 
-def test_the_cluster_runs_the_ray_and_the_service_that_are_tested(cluster: dict[str, Any]) -> None:
+def test_the_cluster_runs_the_versions_that_are_tested(cluster: dict[str, Any]) -> None:
     assert cluster["rayVersion"] == ray.__version__
     images = {container["image"] for template in templates(cluster) for container in template["containers"]}
     assert images == {f"softmax-service-ray:{__version__}"}

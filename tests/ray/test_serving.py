@@ -63,7 +63,7 @@ def documented() -> Callable[..., dict[str, Any]]:
 
 
 def slowly(body: bytes) -> Iterator[bytes]:
-    """A body in two halves."""
+    """Yield a body in two halves."""
     half = len(body) // 2
     yield body[:half]
     time.sleep(PAUSE)
@@ -96,14 +96,14 @@ class SlowLine(httpx.BaseTransport):
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[TwoNodes]:
-    """Two nodes with one core each."""
+    """Run two nodes with one core each."""
     with two_nodes() as cluster:
         yield cluster
 
 
 @pytest.fixture(scope="module")
 def address(cluster: TwoNodes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the application answers, served as the documentation says, but for the port."""
+    """Return the address of the application, served as documented, except for the port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     config = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
@@ -128,7 +128,7 @@ def address(cluster: TwoNodes, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def node(url: str) -> str | None:
-    """The node whose replica answers a new connection just now; None if none does."""
+    """Return the node whose replica answers a new connection, or None if none does."""
     with closing(HTTPConnection(url.removeprefix("http://"), timeout=5)) as connection:
         try:
             connection.request("GET", "/livez")
@@ -148,7 +148,7 @@ def wait_for_nodes(url: str, nodes: set[str]) -> None:
 
 
 def listeners(port: int) -> int:
-    """How many sockets of this machine listen on a port: the proxies share it, each on a node of its own."""
+    """Return how many sockets of this machine listen on a port, which the proxies of all nodes share."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sum(state == "0A" and int(local.partition(":")[2], 16) == port for _, local, _, state, *_ in rows)
 
@@ -162,14 +162,14 @@ def wait_for_proxies(url: str, port: int, count: int) -> None:
 
 
 def npy(values: Any) -> bytes:
-    """An array as a .npy file."""
+    """Return an array as a .npy file."""
     file = io.BytesIO()
     np.save(file, values)
     return file.getvalue()
 
 
 def inference() -> tuple[bytes, int]:
-    """A request with raw tensors behind its JSON, and how long the JSON is."""
+    """Return a request with raw tensors behind its JSON, and the length of the JSON."""
     inputs = [
         {"name": "logits", "shape": [64, 100], "datatype": "FP32", "parameters": {"binary_data_size": 64 * 100 * 4}},
         {"name": "targets", "shape": [64], "datatype": "INT64", "data": [3] * 64},
@@ -207,7 +207,7 @@ REQUESTS: dict[str, tuple[str, str, bytes, dict[str, str]]] = {
 
 
 async def without_ray(method: str, path: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
-    """What the application answers by itself."""
+    """Return the response of the application without Ray."""
     transport = httpx.ASGITransport(create_app(Settings()))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         return await client.request(method, path, content=body, headers=headers)
@@ -237,7 +237,7 @@ def test_a_request_id_is_made_and_is_the_one_in_the_problem(address: str) -> Non
     assert reply.headers.get_list("x-request-id") == [reply.json()["instance"]]
 
 
-def test_one_connection_is_answered_by_both_nodes_and_neither_is_preferred(address: str, cluster: TwoNodes) -> None:
+def test_one_connection_is_answered_by_both_nodes_alike(address: str, cluster: TwoNodes) -> None:
     # one connection is one proxy, and that is on one of the nodes
     with httpx.Client(base_url=address, limits=httpx.Limits(max_connections=1)) as client:
         answered = [client.get("/livez").headers[NODE] for _ in range(200)]
@@ -247,7 +247,7 @@ def test_one_connection_is_answered_by_both_nodes_and_neither_is_preferred(addre
 
 
 def traffic(url: str, stop: threading.Event, transport: SlowLine, found: list[Any], delays: list[float]) -> None:
-    """Asks on and on, as the documentation says, and notes what is wrong, if only once."""
+    """Send requests until stopped, as documented, and note every wrong answer."""
     ask = documented()
     expected = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
     with httpx.Client(base_url=url, transport=transport, timeout=10) as client:
