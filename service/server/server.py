@@ -27,10 +27,13 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 LINGER_SECONDS = 0.5
-"""Seconds after the last response in which requests are still rejected: a client told to connect again is on its way."""
+"""Seconds after the last response in which requests are still answered: some are on their way."""
 
 EXIT_SECONDS = 0.5
 """Seconds that the process has to end once the server has stopped; part of `graceful_shutdown_seconds`."""
+
+SUPERVISOR_SECONDS = 0.5
+"""Seconds that a worker leaves earlier, so that its supervisor need not kill it."""
 
 ALL_LEAVE = b"leave"
 """Message from the supervisor to a worker: all workers are leaving."""
@@ -53,7 +56,7 @@ class Server(uvicorn.Server):
         self._settings = runtime.settings
         self._supervisor = supervisor
         self._others_stay = supervisor is not None
-        self._refuse_at = self._close_at = float("inf")
+        self._refuse_at = self._busy_at = self._close_at = float("inf")
         self._was_cut_off = False
 
     def run(self, sockets: list[socket] | None = None) -> None:
@@ -85,8 +88,10 @@ class Server(uvicorn.Server):
     def _leave(self, drain_seconds: float) -> None:
         now = time.monotonic()
         self._lifecycle.leaving = True
-        self._refuse_at = now + drain_seconds
+        self._refuse_at = self._busy_at = now + drain_seconds
         self._close_at = now + self._settings.graceful_shutdown_seconds - CLOSE_SECONDS - EXIT_SECONDS
+        if self._supervisor is not None:
+            self._close_at -= SUPERVISOR_SECONDS
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether the process has drained, ten times a second."""
@@ -97,15 +102,16 @@ class Server(uvicorn.Server):
         if now < self._refuse_at:
             return False
         if self._others_stay:
-            # the other workers accept the connections from now on
+            # the other workers accept connections from now on; those accepted here are served to their end
             for server in self.servers:
                 server.close()
-        self._lifecycle.refusing = True
-        is_idle = not self._lifecycle.taken
-        linger_seconds = LINGER_SECONDS if self._lifecycle.told and not self._others_stay else 0
-        if not is_idle:
-            self._refuse_at = now
-        return now >= self._close_at or (is_idle and now >= self._refuse_at + linger_seconds)
+        else:
+            self._lifecycle.refusing = True
+        if self._lifecycle.taken:
+            self._busy_at = now
+        is_expected = self._lifecycle.told or self._others_stay
+        is_drained = not self._lifecycle.taken and now >= self._busy_at + LINGER_SECONDS * is_expected
+        return is_drained or now >= self._close_at
 
     def _talk_to_supervisor(self, supervisor: Connection, counter: int) -> None:
         """Send a heartbeat; leave if the supervisor says so, or has died."""

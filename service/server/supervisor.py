@@ -74,7 +74,7 @@ class Supervisor:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._socket = configuration(settings).bind_socket()
+        self._socket: socket
         self._workers: list[Worker] = []
         self._retired: list[Worker] = []
         self._to_replace: list[Worker] = []
@@ -86,15 +86,16 @@ class Supervisor:
 
     def run(self) -> int:
         """Return the exit code when all workers have left."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, lambda number, _: self._signals.append(number))
         try:
             folder = tempfile.TemporaryDirectory(prefix="softmax-metrics-")
         except OSError:
             sys.exit(
                 f"{PROGRAM}: workers: metrics need a folder for temporary files; set TMPDIR to one that is writable"
             )
+        self._socket = configuration(self._settings).bind_socket()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, lambda number, _: self._signals.append(number))
         with folder as os.environ[SHARED]:
             self._workers = [self._start() for _ in range(self._settings.workers)]
             while self._all():

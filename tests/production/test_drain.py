@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import signal
 import subprocess
 import time
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from tests.integration.serving import running
 from tests.production.looks import eventually, metric
-from tests.production.wire import connection, get, head, request
+from tests.production.wire import Reply, connection, get, head, request
 
 CLIENTS = 40
 SMALL = request("/softmax", b'{"logits": [[2, 3, 4]]}')
@@ -104,3 +106,43 @@ async def test_a_second_signal_ends_the_process_at_once(workers: str) -> None:
 async def asked(address: str) -> int:
     """How many operations a server is being asked for."""
     return int(await metric(address, "http_requests_in_flight"))
+
+
+def slow_request() -> bytes:
+    """A request that keeps a thread at work for seconds, beside others of its kind."""
+    file = io.BytesIO()
+    np.save(file, np.random.default_rng(0).normal(size=(1000, 1000)))
+    headers = {"Content-Type": "application/x-npy", "Accept": "application/json"}
+    return request("/softmax?outputs=probabilities,log_probabilities", file.getvalue(), headers)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_requests_at_work_are_answered_503_at_the_limit(workers: str) -> None:
+    flags = ("--graceful-shutdown-seconds", "3", "--max-bytes-in-flight", "2000000000", "--max-wait-seconds", "60")
+    with running("--workers", workers, *flags) as (address, it):
+
+        async def ask() -> Reply:
+            async with connection(address) as peer:
+                return await peer.ask(slow_request())
+
+        asking = [asyncio.create_task(ask()) for _ in range(24)]
+        assert await eventually(lambda: asked(address), len(asking), 20)
+        start = time.monotonic()
+        it.send_signal(signal.SIGTERM)
+        # a response that is being read at the limit is cut off
+        replies = await asyncio.wait_for(asyncio.gather(*asking, return_exceptions=True), 10)
+        assert await left(it, 10) == 0
+        assert time.monotonic() - start < 3 + SLACK_SECONDS
+    shed = [reply for reply in replies if isinstance(reply, Reply) and reply.status == 503]
+    assert shed
+    assert all(b"/problems/draining" in reply.body and int(reply.headers["retry-after"]) > 0 for reply in shed)
+
+
+async def test_sighup_lets_a_single_process_leave_in_good_order() -> None:
+    with running("--drain-seconds", "1") as (address, it):
+        assert await readiness(address) == 200
+        it.send_signal(signal.SIGHUP)
+        assert await eventually(lambda: readiness(address), 503, 5)
+        async with connection(address) as peer:
+            assert (await peer.ask(SMALL)).status == 200
+        assert await left(it, 10) == 0

@@ -139,3 +139,62 @@ async def test_workers_leave_when_their_supervisor_is_killed() -> None:
 async def alive(pids: set[int]) -> int:
     """How many of these processes still have anything mapped."""
     return sum(bool(maps(str(pid))) for pid in pids)
+
+
+async def test_a_leaving_worker_refuses_nothing_beside_a_healthy_one(service: tuple[str, int]) -> None:
+    address, supervisor = service
+    leaving, _ = workers(supervisor)
+    outcomes, stop = Counter[str](), asyncio.Event()
+
+    async def ask_once_a_connection() -> None:
+        while not stop.is_set():
+            async with connection(address) as peer:
+                outcomes[str((await peer.ask(SMALL)).status)] += 1
+
+    async with asyncio.TaskGroup() as clients:
+        for _ in range(CLIENTS):
+            clients.create_task(ask_once_a_connection())
+        async with connection(address) as stuck:
+            await stuck.send(head("/softmax", 1000) + b"{")
+            os.kill(leaving, signal.SIGTERM)
+            await asyncio.sleep(3)
+        assert await eventually(lambda: others(supervisor, leaving), 2, FULL_SERVICE_SECONDS)
+        stop.set()
+    assert outcomes.keys() == {"200"}
+
+
+async def test_sighup_replaces_all_workers_one_after_the_other(service: tuple[str, int]) -> None:
+    address, supervisor = service
+    before = workers(supervisor)
+    outcomes, stop = Counter[str](), asyncio.Event()
+
+    async def old() -> int:
+        return len(workers(supervisor) & before)
+
+    async with asyncio.TaskGroup() as clients:
+        for _ in range(CLIENTS):
+            clients.create_task(ask_until_closed(stop, address, outcomes))
+        os.kill(supervisor, signal.SIGHUP)
+        assert await eventually(old, 0, 3 * FULL_SERVICE_SECONDS)
+        assert await eventually(lambda: count(supervisor), 2, FULL_SERVICE_SECONDS)
+        stop.set()
+    assert outcomes.keys() == {"200"}
+
+
+async def ask_until_closed(stop: asyncio.Event, address: str, outcomes: Counter[str]) -> None:
+    """Ask again and again, and connect anew when the server says so."""
+    while not stop.is_set():
+        async with connection(address) as peer:
+            closing = False
+            while not (closing or stop.is_set()):
+                reply = await peer.ask(SMALL)
+                outcomes[str(reply.status)] += 1
+                closing = reply.headers.get("connection") == "close"
+
+
+async def test_a_worker_that_is_stopped_does_not_keep_the_others_from_leaving() -> None:
+    with running("--workers", "2", "--graceful-shutdown-seconds", "3") as (_, supervisor):
+        assert await eventually(lambda: count(supervisor.pid), 2, FULL_SERVICE_SECONDS)
+        os.kill(workers(supervisor.pid).pop(), signal.SIGSTOP)
+        supervisor.terminate()
+        assert await asyncio.to_thread(supervisor.wait, 8) == 0
