@@ -3,7 +3,7 @@
 The program fits a temperature to held-out digits and prints the calibration error before and after. It draws two
 reliability diagrams in calibration.svg; the bars of a calibrated classifier end on the diagonal.
 
-Start the service first (`make run`). `make install` installs httpx, matplotlib, NumPy, scikit-learn and SciPy.
+Start the service first (`make run`). `make install` installs httpx, matplotlib, NumPy and scikit-learn.
 
 .. [1] Guo, Pleiss, Sun & Weinberger (2017), On calibration of modern neural networks.
 """
@@ -17,7 +17,6 @@ from typing import Any
 import httpx
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.optimize import brentq
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
@@ -25,7 +24,6 @@ Array = Any
 
 LEARNED = 150
 BINS = 10
-COOLEST, HOTTEST = 0.05, 50.0
 
 
 def overfitted() -> list[tuple[Array, Array]]:
@@ -39,14 +37,9 @@ def overfitted() -> list[tuple[Array, Array]]:
 
 
 def fit(client: httpx.Client, logits: Array, labels: Array) -> float:
-    """Return the temperature with the smallest loss, where the derivative of the loss changes its sign."""
-    request = {"logits": logits.tolist(), "targets": labels.tolist(), "outputs": ["temperature_gradient"]}
-
-    def slope(temperature: float) -> float:
-        reply = client.post("/gradient", json={**request, "temperature": temperature}).raise_for_status()
-        return float(reply.json()["temperature_gradient"])
-
-    return float(brentq(slope, COOLEST, HOTTEST, xtol=1e-9))
+    """Return the temperature with the smallest loss."""
+    request = {"logits": logits.tolist(), "targets": labels.tolist(), "outputs": ["temperature"]}
+    return float(client.post("/calibrate", json=request).raise_for_status().json()["temperature"])
 
 
 def probabilities(client: httpx.Client, logits: Array, temperature: float) -> Array:
