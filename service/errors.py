@@ -214,21 +214,27 @@ class InvalidLabel(InvalidTensor):
 class TooLarge(ServiceError):
     """The request exceeds a limit."""
 
+    def name_limits(self, max_body_bytes: int, max_elements: int) -> None:
+        """Add both limits of a request to the sentence."""
+        self.detail += f" A body has at most {max_body_bytes} bytes, and a tensor {max_elements} elements."
+
 
 class BodyTooLarge(TooLarge):
     """The body is longer than the limit."""
 
-    def __init__(self, max_bytes: int) -> None:
-        super().__init__(f"The body is longer than {max_bytes} bytes; send fewer rows.")
+    def __init__(self, max_bytes: int, length: int | None = None) -> None:
+        hint = "send fewer rows." if length is None else f"about {100 * max_bytes // length} % of its rows would fit."
+        super().__init__(f"The body is longer than {max_bytes} bytes; {hint}")
 
 
 class TensorTooLarge(TooLarge):
     """An input or an output has more elements than the limit."""
 
-    def __init__(self, name: str, size: int, max_elements: float) -> None:
+    def __init__(self, name: str, size: int, max_elements: float, rows: int = 1) -> None:
+        fitting = int(max_elements * rows // size)
+        hint = f"send at most {fitting} of its {rows} rows." if rows > fitting > 0 else "send less."
         super().__init__(
-            f"{name} has {size} elements; at most {max_elements} are served at once. Send fewer rows.",
-            ((name,), "has too many elements"),
+            f"{name} has {size} elements, and the limit is {max_elements}; {hint}", ((name,), "has too many elements")
         )
 
 

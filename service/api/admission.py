@@ -59,10 +59,10 @@ class Admission:
         """The number of requests that wait for memory."""
         return len(self._growing) + len(self._arriving)
 
-    def check_length(self, size: int) -> None:
-        """Raise BodyTooLarge for a body of that many bytes."""
+    def check_length(self, size: int, announced: int | None = None) -> None:
+        """Raise BodyTooLarge for a body of that many bytes; announced: its whole length, if it is known."""
         if size > self.max_body_bytes:
-            raise BodyTooLarge(self.max_body_bytes)
+            raise BodyTooLarge(self.max_body_bytes, announced)
 
     def try_take(self, size: int) -> bool:
         """Take memory if there is room for it, and return whether there was. Threads may call this."""
@@ -150,7 +150,7 @@ class ByteReservation:
 
         Raise BodyTooLarge or Overloaded.
         """
-        self._admission.check_length(length)
+        self._admission.check_length(length, length)
         await self._grow_to(min(factor * length, self._admission.max_bytes))
         loop = asyncio.get_running_loop()
         self._length, self._started = length, loop.time()

@@ -30,7 +30,7 @@ class RequestSize(NamedTuple):
         """Raises TensorTooLarge for more elements in an input or an output."""
         name, size = self.largest
         if size > max_elements:
-            raise TensorTooLarge(name, size, max_elements)
+            raise TensorTooLarge(name, size, max_elements, self.rows)
 
 
 @lru_cache(maxsize=SHAPE_CACHE_SIZE)

@@ -39,6 +39,7 @@ async def test_a_body_declared_too_long_is_refused_before_any_of_it_is_read() ->
     async with connect(max_body_bytes=100) as client:
         reply = await client.post("/softmax", content=upload, headers={**JSON, "Content-Length": "110"})
     assert_too_large(reply, "body-too-large", 100)
+    assert "about 90 % of its rows would fit" in reply.json()["detail"]
     assert upload.read == 0
 
 
@@ -72,6 +73,15 @@ async def test_a_server_refuses_a_long_body_while_it_is_still_being_sent(server:
     writer.close()
     await writer.wait_closed()
     assert status == b"413"
+
+
+async def test_a_large_tensor_names_both_limits_and_the_rows_that_fit() -> None:
+    async with connect(max_elements=100, max_body_bytes=5000) as client:
+        reply = await client.post("/softmax", json={"logits": [[0] * 7] * 15})
+    assert reply.json()["detail"] == (
+        "logits has 105 elements, and the limit is 100; send at most 14 of its 15 rows. "
+        "A body has at most 5000 bytes, and a tensor 100 elements."
+    )
 
 
 async def test_the_limits_in_force_are_published() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.api.negotiation import content_type, first_accepted
 from service.api.problems import problem_response
-from service.errors import BodyTooLarge, ServiceError, TensorTooLarge
+from service.errors import BodyTooLarge, ServiceError, TensorTooLarge, TooLarge
 from service.formats import json_decode, json_encode, open_inference, open_inference_reply
 from service.operations import OPERATIONS, execute, request_size
 from service.schemas.requests import request_model
@@ -88,7 +88,7 @@ def refusals(operation: Operation, settings: Settings, media_types: tuple[str, .
             "body",
             "A body that is too long",
             f"Content-Length: {settings.max_body_bytes + 1}",
-            BodyTooLarge(settings.max_body_bytes),
+            BodyTooLarge(settings.max_body_bytes, settings.max_body_bytes + 1),
         ),
         (
             "tensor",
@@ -102,6 +102,8 @@ def refusals(operation: Operation, settings: Settings, media_types: tuple[str, .
             for each in operation.invalid_examples
         ),
     ):
+        if isinstance(error, TooLarge):
+            error.name_limits(settings.max_body_bytes, settings.max_elements)
         problem = _problem(error)
         example = {"summary": summary, "description": f"Sent: `{sent}`", "value": problem}
         refused.setdefault(problem["status"], {})[name] = example
