@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from contextlib import contextmanager
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -74,6 +76,28 @@ def test_a_request_without_a_proper_id_gets_one_that_is_logged(tmp_path: Path, h
         said = httpx.post(f"{address}/softmax", content=b"{}", headers=headers).text.lower()
     (made,) = re.findall(r"^x-request-id: ([0-9a-f]{32})$", said, re.MULTILINE)
     assert f'"id":"{made}"' in (tmp_path / "access.log").read_text("utf-8")
+
+
+def test_a_log_line_has_the_client_and_no_key(tmp_path: Path) -> None:
+    with listening(Echo) as port, nginx(tmp_path, port, port) as address:
+        key = {"Authorization": "Bearer secret", "X-Request-ID": "mine"}
+        httpx.post(f"{address}/softmax?temperature=2", content=b"{}", headers=key)
+    text = (tmp_path / "access.log").read_text("utf-8")
+    line = json.loads(text.splitlines()[-1])  # those before it are of the wait for nginx
+    assert datetime.fromisoformat(line.pop("time"))
+    assert line.pop("bytes_in") > 2
+    assert line.pop("bytes_out") > 2
+    assert 0 <= line.pop("seconds") < 60
+    assert line == {
+        "client": "127.0.0.1",
+        "id": "mine",
+        "method": "POST",
+        "path": "/softmax",
+        "status": 200,
+        "replicas": f"127.0.0.1:{port}",
+        "statuses": "200",
+    }
+    assert "secret" not in text
 
 
 def test_a_busy_replica_is_passed_over(tmp_path: Path) -> None:
