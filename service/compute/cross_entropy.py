@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from service.compute.divergence import divergence_terms
 from service.compute.extended import (
     curvature,
     scaled_complements,
@@ -150,6 +151,14 @@ class CrossEntropy(RowGradient):
         return row_totals(differences * differences, softmax.included)
 
     @property
+    def divergences(self) -> Floats:
+        """(n,) sum_c t_c log(t_c / p_c) - t_c + p_c for target probabilities as sent, nats."""
+        softmax, targets = self.softmax, self._targets
+        assert targets.probabilities is not None
+        terms = divergence_terms(targets.probabilities[self._block], softmax.probabilities, softmax.surprisals)
+        return row_totals(terms, softmax.included)
+
+    @property
     def log_normalizers(self) -> Array:
         """(n,) l for the z-loss, packed, 0 for an empty row; zeros without a z-loss."""
         if not self._targets.z_loss:
@@ -188,12 +197,22 @@ class CrossEntropy(RowGradient):
         others = Scaled(sum_of_others(effective.in_units(exponent), softmax.included), exponent)
         return scaled_probabilities(softmax) * others - effective * scaled_complements(softmax)
 
+    @cached_property
+    def _totals(self) -> Floats:
+        """(n,) A over 2**class_exponent."""
+        return np.add.reduce(self._effective, axis=-1)
+
+    @property
+    def slopes_overflow(self) -> bool:
+        """Whether a sum of targets is beyond double range."""
+        return self._labels is None and not bool(np.isfinite(self._totals).all())
+
     @property
     def size(self) -> Scaled:
         """(n,) or single bound on dL/dz, but for a factor of 2**32."""
         size = self.factor
         if self._labels is None:
-            size = size * Scaled.of(np.minimum(np.add.reduce(self._effective, axis=-1), np.finfo(np.float64).max))
+            size = size * Scaled.of(np.minimum(self._totals, np.finfo(np.float64).max))
         return size if self._penalty_factor is None else size.size() + self._penalty_factor.size()
 
     def plain_gradient(self) -> Floats:

@@ -59,6 +59,11 @@ class RowGradient(ABC):
     def size(self) -> Scaled:
         """(n,) or single bound on the size of dL/dz, but for a factor of 2**32."""
 
+    @property
+    def slopes_overflow(self) -> bool:
+        """Whether doubles cannot hold the slopes."""
+        return False
+
     def plain_gradient(self) -> Floats:
         """Return (n, K) dL/dz in doubles, without the softcap."""
         return self.slopes * column(self.factor.rounded())
@@ -71,7 +76,7 @@ class RowGradient(ABC):
     def _scaled_logits_gradient(self) -> Scaled | None:
         """(n, K) dL/dz with exponents; None where doubles do."""
         largest = max(largest_exponent(self.size), largest_exponent(self.factor))
-        if largest <= HARMLESS_EXPONENT:
+        if largest <= HARMLESS_EXPONENT and not self.slopes_overflow:
             return None
         if largest <= LARGEST_EXPONENT and self.softmax.softcap is None:
             sizes = np.abs(self.slopes)

@@ -161,6 +161,10 @@ class Targets:
             return (Scaled.of(cross_entropies).total() / self.count).rounded()
         return total / self.count
 
+    def divergence(self, divergences: Floats) -> Floats:
+        """Return () the divergences of the rows (N,), reduced like the loss; (N,) times s if they are not reduced."""
+        return self._reduced(Scaled.of(divergences) * self.weights, self.scaled_denominator).rounded()
+
     def _reduced(self, losses: Scaled, denominator: Scaled) -> Scaled:
         if self.reduction == "none":
             return losses

@@ -188,6 +188,21 @@ LOSS_OUTPUTS = (
         rows=lambda rows: rows.cross_entropy.target_log_probabilities,
         needs=("targets", "target classes"),
     ),
+    Output(
+        "kl_divergence",
+        ((), ROWS),
+        "Kullback-Leibler divergence of target probabilities from the softmax, reduced like the loss, nats; never negative.",
+        depends_on=("divergences",),
+        reduce=lambda batch, divergences: batch.targets.divergence(divergences),
+        needs=("targets", "target probabilities"),
+    ),
+    Output(
+        "row_kl_divergences",
+        (ROWS,),
+        "Kullback-Leibler divergence of each row, unweighted, shape (...), nats.",
+        rows=lambda rows: rows.cross_entropy.divergences,
+        needs=("targets", "target probabilities"),
+    ),
 )
 
 GRADIENT_OUTPUTS = (

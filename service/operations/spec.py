@@ -120,6 +120,7 @@ ROW_QUANTITIES: Mapping[str, Callable[[Rows], Array]] = {
     "cross_entropies": lambda rows: rows.cross_entropy.cross_entropies,
     "confidences": lambda rows: rows.softmax.confidences,
     "brier_scores": lambda rows: rows.cross_entropy.brier_scores,
+    "divergences": lambda rows: rows.cross_entropy.divergences,
     "temperature_slopes": lambda rows: rows.gradient.packed_temperature_slopes,
 }
 """What outputs may depend on besides other outputs."""

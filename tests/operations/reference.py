@@ -217,6 +217,19 @@ class Reference:
         return np.where(self.counted, chosen, 0)
 
     @cached_property
+    def row_kl_divergences(self) -> Array:
+        """(N,) sum t log(t / p) - t + p."""
+        t = self.exact(self.targets)
+        logarithms = self._log(np.where(t == 0, self.exact(1), t))
+        return (times(t, logarithms - self.log_probabilities) - t + self.probabilities).sum(axis=1)
+
+    @property
+    def kl_divergence(self) -> Any:
+        """() or (N,) After reduction."""
+        rows = self.s * self.row_kl_divergences
+        return rows if self.reduction == "none" else rows.sum() * self.shares[0]
+
+    @cached_property
     def _bins(self) -> tuple[Array, Array, Array]:
         """(15,) Counts, sums of confidences and hits of the bins."""
         expected = self.labels if self.labelled else self.targets.argmax(axis=1)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import special
 from sklearn import metrics
 
 from service.errors import InvalidOutputs
@@ -123,7 +124,36 @@ def test_target_log_probabilities_need_labels() -> None:
 
 
 def test_top_k_log_probabilities_are_those_of_the_classes() -> None:
-    answered = full_answer("softmax", logits=[[1.0, -inf, 1.0], [0.0, 3.0, 1.0]], top_k=3)
+    answered = full_answer("softmax", logits=np.array([[1.0, -inf, 1.0], [0.0, 3.0, 1.0]]), top_k=3)
     assert answered["top_k_log_probabilities"][0].tolist() == [-log(2.0), -log(2.0), -inf]
     taken = np.take_along_axis(answered["log_probabilities"][1], answered["top_k_classes"][1], axis=0)
     np.testing.assert_array_equal(answered["top_k_log_probabilities"][1], taken)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_the_divergence_agrees_with_scipy(reduction: str) -> None:
+    generator = np.random.default_rng(3)
+    logits, targets = generator.normal(scale=3.0, size=(50, 6)), generator.random((50, 6))
+    targets[:, 2] = 0.0
+    weights = generator.random(50)
+    request: Request = {"logits": logits, "targets": targets, "sample_weights": weights, "reduction": reduction}
+    answered = answer("loss", **request, outputs=["kl_divergence", "row_kl_divergences"])
+    rows = special.kl_div(targets, special.softmax(logits, axis=1)).sum(axis=1)
+    np.testing.assert_allclose(answered["row_kl_divergences"], rows, rtol=1e-12)
+    expected = {"mean": (weights * rows).sum() / weights.sum(), "sum": (weights * rows).sum(), "none": weights * rows}
+    np.testing.assert_allclose(answered["kl_divergence"], expected[reduction], rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_divergence_of_nearly_equal_rows_is_small_and_not_negative(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    logits = generator.normal(size=(100, 20))
+    probabilities = answer("softmax", logits=logits)["probabilities"]
+    answered = answer("loss", logits=logits, targets=probabilities, outputs=["row_kl_divergences"])
+    assert (answered["row_kl_divergences"] >= 0.0).all()
+    assert (answered["row_kl_divergences"] < 1e-30).all()
+
+
+def test_a_target_on_an_excluded_class_has_an_infinite_divergence() -> None:
+    request: Request = {"logits": np.array([[0.0, -inf], [0.0, -inf]]), "targets": [[0.5, 0.5], [1.0, 0.0]]}
+    assert answer("loss", **request, outputs=["row_kl_divergences"])["row_kl_divergences"].tolist() == [inf, 0.0]

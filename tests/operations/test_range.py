@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -60,6 +60,7 @@ def anywhere(draw: st.DrawFn) -> Request:
     return request | draw(st.sampled_from(reductions) | NOT_NEGATIVE.map(lambda value: {"denominator": value}))
 
 
+@example({"logits": np.array([[0.0, -np.inf]]), "targets": np.full((1, 2), 1.7e308), "temperature": 1e307})
 @given(anywhere())
 @moderate
 def test_finite_input_anywhere_gives_no_nan(request: Request) -> None:
