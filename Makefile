@@ -11,6 +11,10 @@ venv = test -x $(1)/bin/python || $(PYTHON) -m venv $(1) || { \
 	rm -rf $(1); exit 1; }
 # $(call pip,FOLDER): install from a lock file, hashes checked
 pip = $(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes
+# $(call accelerators,FOLDER): install each optional JSON codec that has a wheel for this machine, and say which are active
+accelerators = for name in pysimdjson ssrjson; do \
+	awk "/^[^ ]/ { wanted = /^$$name==/ } wanted" requirements/fast.txt | $(call pip,$(1)) --only-binary :all: -r /dev/stdin 2> /dev/null || true; done; \
+	$(1)/bin/python -c 'from service.formats.codecs import active; print(f"JSON reader: {active.reader_name}, JSON writer: {active.writer_name}")'
 # $(call need,PROGRAM,DEBIAN PACKAGE): stop unless a program is installed
 need = command -v $(1) > /dev/null || { echo "make: $(1) is not installed (Debian: apt install $(2))" >&2; exit 1; }
 
@@ -20,9 +24,10 @@ help: ## list the targets
 
 # --- run and test -----------------------------------------------------------------------------------------------------
 
-.venv/run: requirements/run.txt
+.venv/run: requirements/run.txt requirements/fast.txt
 	@$(call venv,.venv)
 	$(call pip,.venv) -r requirements/run.txt
+	@$(call accelerators,.venv)
 	@touch $@
 
 .venv/dev: requirements/dev.txt | .venv/run
