@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,9 @@ from service.operations import OPERATIONS, execute
 from service.operations.validation import unavailable_reason
 from service.schemas.requests import request_model
 from tests.tensors import with_arrays
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Answer = dict[str, npt.NDArray[Any]]
 
@@ -21,8 +24,21 @@ MODELS = {name: request_model(operation) for name, operation in NAMED.items()}
 
 def answer(operation: str, **request: Any) -> Answer:
     """The outputs of a request: those that it names, or those that it gets by default."""
-    message = MODELS[operation].read(with_arrays(NAMED[operation], request))
+    message = MODELS[operation].read(with_arrays(NAMED[operation], with_infinities(request)))
     return execute(NAMED[operation], message.arguments, message.output_names)
+
+
+def with_infinities(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request whose lists with NaN or infinities are arrays: JSON has no such numbers."""
+    return {name: _array(value) for name, value in request.items()}
+
+
+def _array(value: Any) -> Any:
+    try:
+        array = np.array(value) if isinstance(value, list) else None
+    except ValueError:  # ragged
+        return value
+    return value if array is None or array.dtype.kind != "f" or np.isfinite(array).all() else array
 
 
 def full_answer(operation: str, **request: Any) -> Answer:
@@ -32,7 +48,7 @@ def full_answer(operation: str, **request: Any) -> Answer:
 
 def available(operation: str, **request: Any) -> list[str]:
     """The names of the outputs that the request can have."""
-    message = MODELS[operation].read(with_arrays(NAMED[operation], request))
+    message = MODELS[operation].read(with_arrays(NAMED[operation], with_infinities(request)))
     return [each.name for each in NAMED[operation].outputs if unavailable_reason(each, dict(message.signature)) is None]
 
 

@@ -131,7 +131,7 @@ def test_a_target_probability_of_0_on_an_excluded_class_adds_nothing() -> None:
 # Logits that are no numbers
 
 
-@pytest.mark.parametrize("wrong", [inf, nan, "Infinity", "NaN"])
+@pytest.mark.parametrize("wrong", [inf, nan])
 @pytest.mark.parametrize("operation", ["softmax", "loss", "gradient"])
 def test_a_logit_that_is_infinite_or_no_number_is_refused_where_it_stands(operation: str, wrong: Any) -> None:
     targets = {} if operation == "softmax" else {"targets": [0, 1]}
@@ -195,7 +195,7 @@ def test_an_integral_label_is_taken_whatever_its_type(labels: Any) -> None:
 
 @pytest.mark.parametrize("label", [1.5, nan, inf, 2.0**70])
 def test_a_label_that_is_no_whole_number_of_a_class_is_refused(label: float) -> None:
-    assert places(refusal(InvalidLabel, "loss", logits=[1.0, 2.0, 3.0], targets=label)) == [("targets",)]
+    assert places(refusal(InvalidLabel, "loss", logits=[1.0, 2.0, 3.0], targets=np.array(label))) == [("targets",)]
 
 
 # Few classes, few rows
@@ -271,7 +271,7 @@ def test_a_parameter_out_of_range_is_refused_by_name(name: str, values: list[Any
 )
 def test_a_weight_that_is_negative_or_not_finite_is_refused_by_name(name: str, weight: float) -> None:
     error = refusal(InvalidValue, "loss", logits=np.zeros((2, 2)), targets=[0, 1], **{name: [1.0, weight]})
-    assert places(error) == [(name,)]
+    assert places(error) == [(name, 1)]
 
 
 def test_negative_sample_weights_of_a_mean_are_refused() -> None:
