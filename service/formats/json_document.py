@@ -13,6 +13,7 @@ from service.formats.json_mistakes import BLANKS, JsonMistake, Mend, malformed
 from service.formats.json_parse import MAX_SLOW_BYTES, parse
 from service.formats.long_arrays import (
     LONG_BYTES,
+    MAX_ARRAYS,
     OPENING,
     PLACEHOLDER,
     LongArray,
@@ -99,9 +100,13 @@ class Document:
     def _check_array_before(self, offset: int) -> None:
         """Raise the error for the array in which a mistake of a long text is, if the array is the reason."""
         text = self._text
-        colon = text.rfind(b":", 0, offset)
-        opening = OPENING.match(text, colon) if colon != -1 else None
-        name = NAME.search(text[max(0, colon - LONG_BYTES) : colon])
+        opening = None
+        for _ in range(MAX_ARRAYS):
+            offset = text.rfind(b":", 0, offset)
+            opening = OPENING.match(text, offset) if offset != -1 else None
+            if opening is not None or offset == -1:
+                break
+        name = NAME.search(text[max(0, offset - LONG_BYTES) : offset]) if opening else None
         if opening is None or name is None:
             return
         span = Span(opening.start(1), text.rfind(b"]") + 1, opening[1].count(b"["))

@@ -18,6 +18,8 @@ from service.formats import json_encode
 from service.formats.json_decode import decode
 from service.operations import OPERATIONS
 
+pytestmark = pytest.mark.usefixtures("codec")
+
 GRADIENT = OPERATIONS[2]
 NUMBER = re.compile(rb"-?\d[^],}]*")
 

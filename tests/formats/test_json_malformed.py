@@ -7,6 +7,7 @@ import sys
 from typing import Annotated, Any, NoReturn
 
 import numpy as np
+import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from pydantic import create_model
@@ -16,6 +17,8 @@ from service.formats.json_decode import decode
 from service.operations import OPERATIONS
 from service.operations.spec import Domain
 from service.schemas.tensors import TensorField
+
+pytestmark = pytest.mark.usefixtures("codec")
 
 LOSS = OPERATIONS[1]
 

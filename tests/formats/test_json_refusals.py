@@ -21,6 +21,8 @@ from service.formats.json_decode import decode
 from service.operations import OPERATIONS
 from service.schemas.requests import request_model
 
+pytestmark = pytest.mark.usefixtures("codec")
+
 GRADIENT = OPERATIONS[2]
 MESSAGE = request_model(GRADIENT)
 

@@ -19,6 +19,8 @@ from service.formats.json_encode import encode
 from service.operations import OPERATIONS
 from tests.formats.test_json_malformed import mutants
 
+pytestmark = pytest.mark.usefixtures("codec")
+
 GRADIENT = OPERATIONS[2]
 
 ROW = b"[1.2345678901234567,-2.3456789012345678e-3,3]"

@@ -1,0 +1,178 @@
+"""Every mistake in a JSON text is named by its place: field and indices, or line, column and byte, and the mend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from service.errors import MalformedBody, NotANumber, NumberOutOfRange, RaggedTensor, ServiceError, UnknownField
+from service.formats.json_decode import decode
+from service.formats.json_mistakes import Mend
+from service.operations import OPERATIONS
+
+if TYPE_CHECKING:
+    from service.errors import Location
+
+pytestmark = pytest.mark.usefixtures("codec")
+
+LOSS = OPERATIONS[1]
+
+ROW = b"[1.2345678901234567,-2.3456789012345678e-3,3]"
+
+
+def error(body: bytes) -> ServiceError:
+    """Return the error for a body."""
+    with pytest.raises(ServiceError) as caught:
+        decode(body, LOSS)
+    return caught.value
+
+
+def places(caught: ServiceError) -> list[Location]:
+    """Return the places that an error names."""
+    return [place for place, _ in caught.locations]
+
+
+MISTAKES = {
+    "an empty body": (b" \n", 0, Mend.EMPTY),
+    "UTF-16": ('{"logits":[1]}'.encode("utf-16"), 0, Mend.UTF16),
+    "bare NaN": (b'{"logits":[1,NaN]}', 13, Mend.CONSTANT),
+    "bare -Infinity": (b'{"logits":[1,-Infinity]}', 13, Mend.CONSTANT),
+    "nan of Python": (b'{"logits":[1,-inf]}', 13, Mend.CONSTANT),
+    "True of Python": (b'{"logits":[1,True]}', 13, Mend.CASE),
+    "a comma before a bracket": (b'{"logits":[1,2, ]}', 14, Mend.COMMA),
+    "a comma before the brace": (b'{"logits":[1,2],}', 15, Mend.COMMA),
+    "no comma": (b'{"logits":[1 2]}', 13, Mend.MISSING_COMMA),
+    "single quotes": (b"{'logits':[1]}", 1, Mend.QUOTES),
+    "a name without quotes": (b"{logits:[1]}", 1, Mend.QUOTES),
+    "a comment": (b'{"logits":[1] /* one */}', 14, Mend.COMMENT),
+    "a leading plus": (b'{"logits":[+1]}', 11, Mend.NUMBER),
+    "a leading zero": (b'{"logits":[01]}', 12, Mend.NUMBER),
+    "a leading point": (b'{"logits":[.5]}', 11, Mend.NUMBER),
+    "a body that ends early": (b'{"logits":[[1,2],[3,', 20, Mend.TRUNCATED),
+    "text after the object": (b'{"logits":[1]} x', 14, Mend.AFTER),
+    "a line break in a string": (b'{"logits":[1],"dtype":"a\nb"}', 24, Mend.CONTROL),
+    "bytes that are not UTF-8": (b'{"logits":[1],"dtype":"\xff"}', 23, Mend.NOT_UTF8),
+    "half of a pair": (b'{"logits":[1],"dtype":"\\ud800"}', 23, Mend.SURROGATE),
+    "brackets without end": (b'{"logits":' + b"[" * 5_000 + b"]" * 5_000 + b"}", 0, Mend.TOO_DEEP),
+}
+
+
+@pytest.mark.parametrize(("body", "offset", "mend"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_named_by_byte_and_mend(body: bytes, offset: int, mend: Mend) -> None:
+    caught = error(body)
+    assert type(caught) is MalformedBody
+    (place, message) = caught.locations[0]
+    assert (place[-1], message) == (offset, mend)
+    assert str(mend) in caught.detail
+
+
+def test_lines_and_columns_count_from_1_in_characters() -> None:
+    caught = error('{\n  "dtype": "é",\n  "logits": [1,\n    é+]\n}'.encode())
+    assert places(caught)[0][:4] == ("line", 4, "column", 5)
+
+
+LONG = {
+    "null": (b"[1,2,null]", NotANumber, ("logits", 30_000, 2)),
+    "a string": (b'[1,2,"3"]', NotANumber, ("logits", 30_000, 2)),
+    "a boolean": (b"[1,true,3]", NotANumber, ("logits", 30_000, 1)),
+    "an object": (b'[1,{"a":2},3]', NotANumber, ("logits", 30_000, 1)),
+    "a number out of range": (b"[1e400,2,3]", NumberOutOfRange, ("logits", 30_000, 0)),
+    "a short row": (b"[1,2]", RaggedTensor, ("logits", 30_000)),
+    "a row in a row": (b"[1,2,[3]]", RaggedTensor, ("logits", 30_000, 2)),
+    "a number beside rows": (b"5", RaggedTensor, ("logits", 30_000)),
+}
+
+
+@pytest.mark.parametrize(("row", "kind", "place"), LONG.values(), ids=LONG)
+@pytest.mark.parametrize("rest", [60_000, 1], ids=["long before and behind", "long before"])
+def test_a_bad_value_of_a_long_tensor_is_named(row: bytes, kind: Any, place: Location, rest: int) -> None:
+    rows = b",".join([*[ROW] * 30_000, row, *[ROW] * rest])
+    caught = error(b'{"targets":1,"logits":[%b],"dtype":"float64"}' % rows)
+    assert type(caught) is kind, caught.detail
+    found = places(caught)[0]
+    # the row is named where a piece ends in front of it
+    assert found in (place, place[:2])
+    assert len(found) == len(place) or kind is RaggedTensor
+
+
+@pytest.mark.parametrize(
+    ("row", "mend"),
+    [
+        (b"[1,2,NaN]", Mend.CONSTANT),
+        (b"[1,2,]", Mend.COMMA),
+        (b"[1,2,+3]", Mend.NUMBER),
+        (b"[1,2 3]", Mend.MISSING_COMMA),
+        (b"[1,2,'3']", Mend.QUOTES),
+        (b"[1,2,\xff]", None),
+    ],
+    ids=repr,
+)
+def test_a_mistake_in_a_long_tensor_is_named_by_its_byte(row: bytes, mend: Mend | None) -> None:
+    before = b'{"logits":[\n' + b",\n".join([ROW] * 30_000) + b",\n"
+    caught = error(before + row + b",\n" + b",\n".join([ROW] * 30_000) + b"]}")
+    assert type(caught) is MalformedBody
+    (place, message) = caught.locations[0]
+    assert place[:2] == ("line", 30_002)
+    assert len(before) <= int(place[-1]) < len(before) + len(row)
+    assert mend is None or message == mend
+
+
+def test_a_long_body_that_ends_early_is_named() -> None:
+    body = b'{"logits":[' + b",".join([ROW] * 30_000) + b",[1,"
+    caught = error(body)
+    assert caught.locations[0] == (("line", 1, "column", len(body) + 1, "byte", len(body)), Mend.TRUNCATED)
+
+
+def test_much_text_outside_of_arrays_is_rejected_with_its_place() -> None:
+    caught = error(b'{"logits":[1],"dtype":"%b"}' % (b"a" * 300_000))
+    assert caught.locations[0] == (("line", 1, "column", 262_145, "byte", 262_144), Mend.TOO_LONG)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("logit", 'Unknown field "logit"; did you mean "logits"?'),
+        ("weight", 'Unknown field "weight"; the name here is class_weights or weights.'),
+        ("input", 'Unknown field "input"; the name here is logits.'),
+        ("labels", 'Unknown field "labels"; the name here is targets.'),
+        ("y_true", 'Unknown field "y_true"; the name here is targets.'),
+        ("dim", 'Unknown field "dim"; classes are always the last axis; move them there.'),
+        ("axis", 'Unknown field "axis"; classes are always the last axis; move them there.'),
+        ("eps", 'Unknown field "eps"; the name here is label_smoothing.'),
+    ],
+)
+def test_an_unknown_name_is_given_back_with_the_name_here(name: str, sentence: str) -> None:
+    caught = error(b'{"logits":[1],"%b":1}' % name.encode())
+    assert type(caught) is UnknownField
+    assert caught.detail == sentence
+    assert places(caught) == [(name,)]
+
+
+def test_from_logits_is_explained() -> None:
+    assert "logits" in error(b'{"from_logits":true}').detail
+
+
+@pytest.mark.parametrize("name", ["a b", "x" * 65, "\N{SNOWMAN}", "<script>"])
+def test_an_unusual_name_is_not_given_back(name: str) -> None:
+    caught = error(f'{{"{name}":1}}'.encode())
+    assert type(caught) is UnknownField
+    assert name not in f"{caught.detail} {caught.locations}"
+
+
+def test_null_stands_for_a_field_that_is_absent() -> None:
+    body = b'{"logits":[1,2],"targets":null,"temperature":null,"outputs":null,"dtype":null}'
+    assert decode(body, LOSS).keys() == {"logits"}
+
+
+def test_a_query_parameter_stands_beside_a_json_body() -> None:
+    fields = decode(b'{"logits":[1,2]}', LOSS, "temperature=2&outputs=loss&outputs=accuracy,entropy")
+    assert fields["temperature"] == 2
+    assert fields["outputs"] == ["loss", "accuracy", "entropy"]
+    with pytest.raises(ServiceError, match="in the query string"):
+        decode(b'{"logits":[1,2],"temperature":1}', LOSS, "temperature=2")
+
+
+@pytest.mark.parametrize(("text", "number"), [("1e+2", 100.0), ("%2B1.5", 1.5), ("+1.5", 1.5)])
+def test_a_plus_in_a_query_number_is_read(text: str, number: float) -> None:
+    assert decode(b'{"logits":[1]}', LOSS, f"temperature={text}")["temperature"] == number
