@@ -16,7 +16,7 @@ from service.settings import Settings
 
 
 def main() -> None:
-    """Serves until it is told to stop. A wrong setting ends it with one line that names it."""
+    """Serve until a signal. End the process with one line if a setting is invalid."""
     try:
         settings = Settings(_cli_parse_args=True, _cli_prog_name=PROGRAM)
     except ValidationError as error:
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def check_tracing() -> None:
-    """Ends the process with one line if nothing is installed that exports traces; says on stderr if they have nowhere to go."""
+    """End the process with one line if no exporter of traces is installed. Warn if it has no address."""
     try:
         import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
     except ImportError:
@@ -46,7 +46,7 @@ def check_tracing() -> None:
 
 
 def warn_of_unknown_variables() -> None:
-    """Says on stderr which SOFTMAX_* variables are no settings. A cluster may set some by itself, so they stop nothing."""
+    """Warn of SOFTMAX_* variables that are not settings. A cluster may set some by itself, so they are not errors."""
     known = [f"SOFTMAX_{name.upper()}" for name in Settings.model_fields]
     for name in sorted(os.environ.keys() - set(known)):
         if name.startswith("SOFTMAX_"):

@@ -1,0 +1,53 @@
+"""Memory that clients can take before their requests are checked."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.serving import running
+from tests.production.looks import memory
+from tests.production.wire import connection, get, head
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CLIENTS = 300
+MAX_MIB = 64
+"""Memory that all attackers together may take, beside that of an idle process."""
+
+CHUNKED = b"POST /softmax HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+ATTACKS = {
+    "unfinished heads": b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 60_000,
+    "unread bodies": head("/softmax", 20_000_000) + b" " * 400_000,
+    "trailers": CHUNKED + b"0\r\n" + b"a:b\r\n" * 100_000,
+    "chunks of one byte": CHUNKED + b"1\r\n \r\n" * 5000,
+    "requests ahead": get("/livez") * 50,
+}
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[tuple[str, int]]:
+    """The address of a server, and its process id."""
+    with running() as (address, process):
+        yield address, process.pid
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+async def test_many_attackers_take_little_memory(service: tuple[str, int], attack: str) -> None:
+    address, pid = service
+    before = memory(pid, "VmRSS")
+    async with AsyncExitStack() as clients:
+        for _ in range(CLIENTS):
+            peer = await clients.enter_async_context(connection(address))
+            peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            peer.writer.write(ATTACKS[attack])
+        await asyncio.sleep(1)
+        assert memory(pid, "VmRSS") - before < MAX_MIB
+        async with asyncio.timeout(30), connection(address) as honest:
+            assert (await honest.ask(get("/livez"))).status == 200
+    assert memory(pid, "VmRSS") - before < MAX_MIB
