@@ -105,7 +105,7 @@ def test_settings_are_built_once_and_then_frozen() -> None:
         settings.port = 1  # type: ignore[misc]
 
 
-def test_a_variable_is_read_and_its_parts_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variable_with_commas_becomes_a_tuple(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOFTMAX_API_KEYS", " first, second ,,")
     monkeypatch.setenv("SOFTMAX_TRACING", "true")
     settings = Settings()

@@ -184,7 +184,7 @@ class ByteReservation:
         await self._grow_to(self._body_bytes + min(size, self._admission.max_body_bytes))
 
     def add_inflated(self, size: int) -> None:
-        """Count bytes of the decompressed body. Raise BodyTooLarge, or Overloaded if there is no room."""
+        """Count bytes of the decompressed body. Raise BodyTooLarge, or Overloaded without room."""
         self._inflated_bytes += size
         self._admission.check_length(self._inflated_bytes)
         if not self._try_grow_to(self._body_bytes + self._inflated_bytes):

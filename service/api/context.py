@@ -108,7 +108,7 @@ class RequestContext:
         return match[1].decode() if match else None
 
     async def read(self, reservation: ByteReservation, seconds: float, factor: int = 1) -> None:
-        """Read the whole body. While there is no room for it, it stays unread, and holds the client back.
+        """Read the whole body. A body that has to wait for memory stays unread, which holds the client back.
 
         factor: memory that the request takes in all, in units of the body.
 

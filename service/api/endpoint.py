@@ -116,7 +116,7 @@ class OperationEndpoint:
         return await self.runtime.in_thread(context, partial(self._answer, context, job))
 
     def _work(self, context: RequestContext, reservation: ByteReservation, encoding: str | None) -> Reply | _Job:
-        """Decode a request, and return its response, or the job if there is no room for its tensors.
+        """Decode a request, and return its response, or the job if its tensors have to wait for memory.
 
         Raise ServiceError or Disconnected.
         """

@@ -31,7 +31,7 @@ RETRY_SECONDS = (1, 5)
 
 
 class ProblemType(NamedTuple):
-    """What all problems of a type share."""
+    """Properties of all problems of one type."""
 
     status: int
     slug: str

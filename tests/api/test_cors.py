@@ -37,7 +37,7 @@ def allowed(reply: httpx.Response) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("method", "path", "body", "status"), REPLIES)
-async def test_a_page_of_another_origin_may_read_nothing_unless_it_is_named(
+async def test_page_of_an_unnamed_origin_may_read_nothing(
     client: httpx.AsyncClient, method: str, path: str, body: bytes, status: int
 ) -> None:
     reply = await client.request(method, path, content=body, headers={**JSON, "Origin": ORIGIN})

@@ -104,7 +104,7 @@ async def test_all_that_the_documentation_loads_comes_from_the_service(client: h
         assert reply.content
 
 
-async def test_the_documentation_loads_the_openapi_document_of_the_service(client: httpx.AsyncClient) -> None:
+async def test_docs_page_loads_the_document_of_the_service(client: httpx.AsyncClient) -> None:
     script = (await client.get("/static/docs.js")).text
     assert 'url: "openapi.json"' in script
     assert "://" not in script
@@ -130,7 +130,7 @@ async def test_the_documentation_lets_nothing_in_from_elsewhere(client: httpx.As
     assert reply.headers["X-Content-Type-Options"] == "nosniff"
 
 
-async def test_the_documentation_has_no_script_that_its_policy_would_stop(client: httpx.AsyncClient) -> None:
+async def test_docs_page_has_no_script_against_its_policy(client: httpx.AsyncClient) -> None:
     assert Links((await client.get("/docs")).text).inline == []
 
 

@@ -135,7 +135,7 @@ async def test_an_asterisk_among_the_names_is_every_host() -> None:
     assert await status("example.com", trusted_hosts=("example.org", "*")) == 200
 
 
-async def test_a_refusal_is_a_problem_with_an_id_and_is_counted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_refused_host_gets_a_problem_and_is_counted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     app = application(trusted_hosts=TRUSTED)
     with caplog.at_level(logging.INFO, "service.requests"):
         async with connect(app) as client:

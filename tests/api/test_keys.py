@@ -145,7 +145,7 @@ async def test_keys_come_from_a_file_too(tmp_path: Path) -> None:
             assert (await client.post("/softmax", content=BODY, headers=headers)).status_code == status
 
 
-def test_the_document_says_how_to_show_a_key_and_whether_one_is_asked_for() -> None:
+def test_document_says_how_to_send_a_key() -> None:
     cases: list[tuple[tuple[str, ...], Any]] = [((), [{}, {"bearer": []}]), (("swordfish",), [{"bearer": []}])]
     for known, expected in cases:
         document = application(api_keys=known).openapi()

@@ -27,14 +27,14 @@ def assert_too_large(reply: httpx.Response, kind: str, limit: int) -> None:
     assert str(limit) in reply.json()["detail"]
 
 
-async def test_a_body_of_the_largest_length_is_answered_and_one_byte_more_is_not() -> None:
+async def test_body_of_the_limit_is_answered_and_one_byte_more_is_not() -> None:
     async with connect(max_body_bytes=100) as client:
         assert (await client.post("/softmax", content=BODY.ljust(100), headers=JSON)).status_code == 200
         reply = await client.post("/softmax", content=BODY.ljust(101), headers=JSON)
     assert_too_large(reply, "body-too-large", 100)
 
 
-async def test_a_body_declared_too_long_is_refused_before_any_of_it_is_read() -> None:
+async def test_body_announced_too_long_is_refused_unread() -> None:
     upload = Upload(b" " * 10, count=11)
     async with connect(max_body_bytes=100) as client:
         reply = await client.post("/softmax", content=upload, headers={**JSON, "Content-Length": "110"})
@@ -62,7 +62,7 @@ async def test_a_body_in_chunks_is_put_together() -> None:
     assert reply.json()["probabilities"] == [0.5, 0.5]
 
 
-async def test_a_server_refuses_a_long_body_while_it_is_still_being_sent(server: str) -> None:
+async def test_server_refuses_a_long_body_while_it_arrives(server: str) -> None:
     address = urlsplit(server)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     head = (
@@ -110,7 +110,7 @@ SIZES = [
 
 
 @pytest.mark.parametrize(("operation", "request_", "name", "size"), SIZES)
-async def test_a_tensor_of_the_largest_size_is_served_and_one_element_more_is_not(
+async def test_tensor_of_the_limit_is_served_and_one_more_is_not(
     operation: str, request_: dict[str, Any], name: str, size: int
 ) -> None:
     async with connect(max_elements=size) as client:
@@ -122,7 +122,7 @@ async def test_a_tensor_of_the_largest_size_is_served_and_one_element_more_is_no
     assert reply.json()["errors"][0]["loc"] == [name]
 
 
-async def test_a_tensor_longer_than_a_parser_can_count_is_too_large_and_not_ragged() -> None:
+async def test_tensor_beyond_the_parser_is_too_large_and_not_ragged() -> None:
     body = b'{"logits":[%b0]}' % (b"0," * 2**24)
     async with connect(max_body_bytes=2 * len(body), max_bytes_in_flight=2 * len(body)) as client:
         reply = await client.post("/softmax", content=body, headers=JSON)

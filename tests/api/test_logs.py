@@ -275,7 +275,7 @@ def test_a_line_of_json_has_no_break_in_it() -> None:
         ("text", False, "text"),
     ],
 )
-def test_lines_are_text_on_a_terminal_and_json_elsewhere_unless_one_is_asked_for(
+def test_lines_are_text_on_a_terminal_and_json_elsewhere(
     monkeypatch: pytest.MonkeyPatch, log_format: Any, terminal: Any, formatter: str
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)

@@ -159,7 +159,7 @@ async def test_every_path_that_answers_to_get_is_among_these(client: httpx.Async
         assert (await client.head(example)).status_code == (await client.get(example)).status_code == 200
 
 
-async def test_a_process_that_leaves_closes_every_connection_with_its_reply() -> None:
+async def test_draining_process_closes_connections_with_its_replies() -> None:
     app = application()
     async with connect(app) as client:
         before = [await client.get("/livez"), await client.post("/softmax", json={"logits": [0]})]
@@ -169,7 +169,7 @@ async def test_a_process_that_leaves_closes_every_connection_with_its_reply() ->
     assert [reply.headers.get("Connection") for reply in after] == ["close", "close"]
 
 
-async def test_a_long_reply_is_sent_in_two_messages_so_that_it_counts_until_it_is_taken() -> None:
+async def test_long_reply_ends_with_a_message_of_its_own() -> None:
     body = b'{"logits": [%b0], "outputs": ["jacobian"]}' % (b"0," * 199)
     start, content, end = await converse(application(), "/softmax", [piece(body)])
     assert int(dict(start["headers"])[b"content-length"]) == len(content["body"]) > 2**16

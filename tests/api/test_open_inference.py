@@ -112,7 +112,7 @@ def batches(draw: st.DrawFn) -> tuple[str, dict[str, Array]]:
     batch=batches(), datatype=st.sampled_from(["FP64", "FP32"]), flags=st.lists(st.booleans(), min_size=10, max_size=10)
 )
 @with_client
-async def test_any_mix_of_raw_and_json_gets_the_bits_of_the_plain_endpoint(
+async def test_raw_and_json_tensors_get_the_bits_of_the_plain_endpoint(
     client: httpx.AsyncClient, batch: tuple[str, dict[str, Array]], datatype: str, flags: list[bool]
 ) -> None:
     operation, arrays = batch
@@ -178,7 +178,7 @@ async def test_a_row_that_fp16_cannot_hold_is_infinite(client: httpx.AsyncClient
     assert loss == {"name": "row_losses", "shape": [1], "datatype": "FP16", "data": ["Infinity"]}
 
 
-async def test_a_raw_answer_says_how_long_its_json_is_and_is_as_long_as_it_says(client: httpx.AsyncClient) -> None:
+async def test_raw_answer_states_the_length_of_its_json(client: httpx.AsyncClient) -> None:
     reply = await post(client, RAW_BODY, RAW_HEADERS)
     assert reply.headers["content-type"] == BINARY
     header = json.loads(reply.content[: int(reply.headers[HEADER])])
@@ -281,7 +281,7 @@ anything: Any = st.recursive(
     raw=st.just(LABELS.tobytes()) | st.binary(max_size=40),
 )
 @settings(with_client, max_examples=400)
-async def test_whatever_stands_anywhere_in_a_request_is_answered_or_refused(
+async def test_any_value_anywhere_is_answered_or_refused(
     client: httpx.AsyncClient, place: tuple[str | int, ...], wrong: Any, raw: bytes
 ) -> None:
     root: Any = {
@@ -328,9 +328,7 @@ async def test_no_rows_of_countless_classes_are_answered_or_refused(
     ],
     ids=lambda members: json.dumps(members)[:40],
 )
-async def test_what_is_refused_with_422_elsewhere_is_refused_with_400_here(
-    client: httpx.AsyncClient, members: dict[str, Any]
-) -> None:
+async def test_status_400_stands_for_422(client: httpx.AsyncClient, members: dict[str, Any]) -> None:
     assert_refused(await post(client, request(tensor("logits", LOGITS, "FP64"), **members)))
 
 

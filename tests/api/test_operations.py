@@ -147,7 +147,7 @@ async def test_a_number_is_a_file_without_axes(client: httpx.AsyncClient) -> Non
         ("<f2", "&dtype=float64", "f8"),
     ],
 )
-async def test_the_answer_is_as_precise_as_the_logits_unless_the_query_says_otherwise(
+async def test_answer_has_the_precision_of_the_logits_or_of_the_query(
     client: httpx.AsyncClient, dtype: str, query: str, expected: str, order: Any
 ) -> None:
     logits = np.asarray(abs(LOGITS).astype(dtype), order=order)
@@ -189,7 +189,7 @@ async def test_infinities_go_in_and_out_as_they_are(client: httpx.AsyncClient) -
         (NPZ, JSON, "", JSON),
     ],
 )
-async def test_the_answer_is_of_the_family_of_the_request_unless_accept_asks_for_another(
+async def test_answer_has_the_format_of_the_request_or_of_accept(
     client: httpx.AsyncClient, content_type: str, accept: str, query: str, expected: str
 ) -> None:
     content = body(content_type)

@@ -50,7 +50,7 @@ async def test_all_that_the_page_loads_comes_from_the_service(client: httpx.Asyn
         assert (await client.get(urljoin(PAGE, path))).status_code == 200
 
 
-def test_every_module_that_is_imported_is_there_and_every_other_is_not() -> None:
+def test_imported_modules_are_the_modules_that_exist() -> None:
     imported = {"main.js"}
     for name in MODULES:
         text = (PLAYGROUND / name).read_text(encoding="utf-8")
@@ -67,14 +67,14 @@ async def test_every_file_has_its_type_and_the_policy_of_the_page(client: httpx.
         assert reply.headers["X-Content-Type-Options"] == page.headers["X-Content-Type-Options"] == "nosniff"
 
 
-async def test_the_page_lets_nothing_in_from_elsewhere_and_nothing_inline(client: httpx.AsyncClient) -> None:
+async def test_playground_policy_allows_only_its_own_files(client: httpx.AsyncClient) -> None:
     sources = policy(await client.get(PAGE))
     assert sources["default-src"] == sources["base-uri"] == sources["form-action"] == ["'none'"]
     assert sources["frame-ancestors"] == ["'none'"]
     assert {source for each in sources.values() for source in each} == {"'none'", "'self'"}
 
 
-async def test_the_page_has_no_script_and_no_style_that_its_policy_would_stop(client: httpx.AsyncClient) -> None:
+async def test_playground_has_no_script_or_style_against_its_policy(client: httpx.AsyncClient) -> None:
     text = (await client.get(PAGE)).text
     assert Links(text).inline == []
     assert "<style" not in text
@@ -87,7 +87,7 @@ def test_no_text_becomes_markup_or_code(name: str) -> None:
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", text)
 
 
-async def test_a_browser_asks_again_and_is_told_that_nothing_has_changed(client: httpx.AsyncClient) -> None:
+async def test_browser_that_asks_again_gets_304(client: httpx.AsyncClient) -> None:
     first = await client.get(f"{PAGE}/main.js")
     assert first.headers["Cache-Control"] == "no-cache"
     again = await client.get(f"{PAGE}/main.js", headers={"If-None-Match": first.headers["ETag"]})

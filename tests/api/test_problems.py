@@ -82,9 +82,7 @@ async def test_outputs_that_are_wrong_are_named_by_their_place(client: httpx.Asy
 
 
 @pytest.mark.parametrize("body", [pytest.param(body, id=name) for name, body in LARGE.items()])
-async def test_the_answer_to_4_mb_that_are_wrong_is_short_and_repeats_nothing(
-    client: httpx.AsyncClient, body: bytes
-) -> None:
+async def test_refusal_of_4_mb_is_short_and_repeats_nothing(client: httpx.AsyncClient, body: bytes) -> None:
     reply = await client.post("/loss" if b"targets" in body else "/softmax", content=body, headers=JSON)
     problem = Problem.model_validate_json(reply.content)
     assert reply.status_code in (400, 422)

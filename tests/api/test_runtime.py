@@ -75,7 +75,7 @@ CASES = [
         "a small layer with 40,000 logits",
     ],
 )
-async def test_work_goes_to_a_thread_if_its_body_or_its_outputs_are_large(
+async def test_large_bodies_and_outputs_are_worked_on_in_a_thread(
     computed_in: list[str], body: bytes, headers: dict[str, str], threaded: Any
 ) -> None:
     async with connect() as client:
@@ -85,7 +85,7 @@ async def test_work_goes_to_a_thread_if_its_body_or_its_outputs_are_large(
     assert (name == threading.current_thread().name) is not threaded
 
 
-async def test_the_event_loop_answers_others_while_large_outputs_of_a_small_body_are_computed(
+async def test_event_loop_answers_others_during_large_outputs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answered = threading.Event()
@@ -130,7 +130,7 @@ async def test_a_request_waits_no_longer_than_the_longest_time(computed_in: list
     assert computed_in == []
 
 
-async def test_work_that_has_begun_is_not_ended_by_the_longest_time_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_work_that_has_begun_outlasts_the_longest_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     slow, compute = threading.Event(), operations.execute
 
     def execute(*args: Any) -> Any:
@@ -142,7 +142,7 @@ async def test_work_that_has_begun_is_not_ended_by_the_longest_time_to_wait(monk
     assert start["status"] == 200
 
 
-async def test_nothing_is_computed_for_a_client_that_left_while_it_waited(computed_in: list[str]) -> None:
+async def test_nothing_is_computed_for_a_client_that_left_waiting(computed_in: list[str]) -> None:
     app = application()
     with busy(app):
         assert await asyncio.wait_for(converse(app, "/softmax", [piece(LARGE), LEFT]), 5) == []
@@ -151,7 +151,7 @@ async def test_nothing_is_computed_for_a_client_that_left_while_it_waited(comput
     assert computed_in == []
 
 
-async def test_nothing_is_computed_for_a_client_that_left_while_its_body_was_read(
+async def test_nothing_is_computed_for_a_client_that_left_decoding(
     computed_in: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop, reading, left = asyncio.get_running_loop(), asyncio.Event(), threading.Event()

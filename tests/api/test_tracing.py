@@ -68,7 +68,7 @@ async def test_a_request_is_one_span_of_the_trace_of_whoever_asks(
 
 
 @pytest.mark.parametrize(("method", "path", "route", "status"), REQUESTS)
-async def test_a_request_is_answered_counted_and_logged_once_traced_or_not(
+async def test_traced_request_is_answered_counted_and_logged_once(
     caplog: pytest.LogCaptureFixture, method: str, path: str, route: str, status: int
 ) -> None:
     for tracing in (False, True):
@@ -122,7 +122,7 @@ async def test_a_span_holds_no_key(exporter: InMemorySpanExporter) -> None:
 EXPORTER = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 
 
-def test_tracing_without_the_package_that_exports_ends_the_start_with_one_line(
+def test_tracing_without_exporter_ends_the_start_with_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, EXPORTER, None)

@@ -167,7 +167,7 @@ def test_what_is_no_http_is_answered_with_its_problem(server: str) -> None:
     assert_problem(reply, errors.MalformedHeader)
 
 
-def test_the_tree_at_the_top_of_the_module_is_the_tree_of_its_classes() -> None:
+def test_tree_in_the_module_docstring_matches_the_classes() -> None:
     branches = re.findall(r"^( *)[*-] (\w+)", inspect.getdoc(errors) or "", re.MULTILINE)
     drawn = [(len(indent) // 2, name) for indent, name in branches]
     expected = [(refusal.__mro__.index(ServiceError), refusal.__name__) for refusal in REFUSALS]
@@ -175,6 +175,6 @@ def test_the_tree_at_the_top_of_the_module_is_the_tree_of_its_classes() -> None:
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.__name__)
-def test_every_refusal_is_a_class_of_its_module_that_says_what_it_is(refusal: type[ServiceError]) -> None:
+def test_every_error_class_has_a_docstring(refusal: type[ServiceError]) -> None:
     assert getattr(errors, refusal.__name__) is refusal
     assert refusal.__doc__

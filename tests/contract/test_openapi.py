@@ -131,7 +131,7 @@ def test_every_example_has_its_schema(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", DOCUMENT["paths"])
-def test_every_reply_has_a_request_id_and_any_other_refusal_is_a_problem(path: str) -> None:
+def test_every_reply_has_a_request_id_and_errors_are_problems(path: str) -> None:
     for operation in DOCUMENT["paths"][path].values():
         for status, response in operation["responses"].items():
             assert "X-Request-ID" in response["headers"]
@@ -174,7 +174,7 @@ def test_every_datatype_is_documented() -> None:
     assert set(DOCUMENT["components"]["schemas"]["Datatype"]["enum"]) == set(STORED)
 
 
-def test_an_output_said_to_be_finite_is_finite_whatever_the_logits() -> None:
+def test_finite_outputs_are_finite_for_extreme_logits() -> None:
     operation = next(each for each in OPERATIONS if each.name == "loss")
     finite = [output.name for output in operation.outputs if output.finite]
     assert "probabilities" in finite

@@ -26,7 +26,7 @@ LINKS = {
     "liveness": "GET /livez",
     "readiness": "GET /readyz",
 }
-"""What GET / lists beside the operations."""
+"""Links of GET / beside the operations."""
 
 PAGES = {"docs": "GET /docs", "playground": "GET /playground"}
 
