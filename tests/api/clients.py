@@ -22,6 +22,12 @@ JSON = {"Content-Type": "application/json"}
 
 BODY = b'{"logits": [0, 0]}'
 
+
+def body_of(length: int) -> bytes:
+    """Return a request with as many numbers of 20 bytes as make a body of that length."""
+    return (b'{"logits": [%b0]}' % (b"0.12345678901234567," * ((length - 14) // 20))).ljust(length)
+
+
 LEFT: Message = {"type": "http.disconnect"}
 
 

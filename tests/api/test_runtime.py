@@ -13,14 +13,14 @@ import pytest
 
 from service import operations
 from service.api import endpoint
-from tests.api.clients import BODY, JSON, LEFT, application, connect, converse, piece
+from tests.api.clients import BODY, JSON, LEFT, application, body_of, connect, converse, piece
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from service.api.app import Service
 
-LARGE = BODY.ljust(300_000)
+LARGE = body_of(300_000)
 
 
 @pytest.fixture
@@ -51,8 +51,8 @@ def busy(app: Service) -> Iterator[threading.Event]:
 
 CASES = [
     (BODY, {}, False),
-    (BODY.ljust(2**18), {}, False),
-    (BODY.ljust(2**18 + 1), {}, True),
+    (body_of(2**18), {}, False),
+    (body_of(2**18 + 1), {}, True),
     (gzip.compress(BODY), {"Content-Encoding": "gzip"}, True),
     (b'{"logits": [%b0], "outputs": ["jacobian"]}' % (b"0," * 180), {}, False),
     (b'{"logits": [%b0], "outputs": ["jacobian"]}' % (b"0," * 181), {}, True),
@@ -113,7 +113,7 @@ async def test_a_request_waits_for_a_thread(computed_in: list[str]) -> None:
         await asyncio.sleep(0.05)
         assert not waiting.done()
         free.set()
-        start, _ = await asyncio.wait_for(waiting, 5)
+        start, *_ = await asyncio.wait_for(waiting, 5)
     assert start["status"] == 200
     assert len(computed_in) == 1
 
@@ -138,7 +138,7 @@ async def test_work_that_has_begun_outlasts_the_longest_wait(monkeypatch: pytest
         return compute(*args)
 
     monkeypatch.setattr(endpoint, "execute", execute)
-    start, _ = await converse(application(max_wait_seconds=0.05), "/softmax", [piece(LARGE)])
+    start, *_ = await converse(application(max_wait_seconds=0.05), "/softmax", [piece(LARGE)])
     assert start["status"] == 200
 
 
