@@ -46,7 +46,7 @@ def ranked(logits: Floats) -> Array:
 
 
 def ours(logits: Floats, labels: Array, temperature: float) -> tuple[Floats, Floats, Floats]:
-    """What the service computes."""
+    """Return the values that the service computes."""
     names = ["probabilities", "loss", "logits_gradient"]
     request = {"targets": labels, "temperature": temperature, "reduction": "none", "outputs": names}
     answered = answer("gradient", logits=logits, **request)
@@ -54,7 +54,7 @@ def ours(logits: Floats, labels: Array, temperature: float) -> tuple[Floats, Flo
 
 
 def of_scipy(logits: Floats, labels: Array, temperature: float) -> tuple[Floats, Floats, Floats]:
-    """What SciPy gives by the formulas: softmax, -log_softmax at the label, softmax less one-hot."""
+    """Return the values of SciPy: softmax, -log_softmax at the label, softmax less one-hot."""
     rows = np.arange(len(logits))
     with np.errstate(over="ignore", invalid="ignore"):
         probabilities = special.softmax(logits / temperature, axis=1)
@@ -65,7 +65,7 @@ def of_scipy(logits: Floats, labels: Array, temperature: float) -> tuple[Floats,
 
 
 def verdict(actual: Floats, exact: Array) -> str:
-    """The worst relative error in units of 2^-53, or in words what is left of a value that should be none of these."""
+    """Return the worst relative error in units of 2^-53, or a word for a result that is NaN, infinite or 0."""
     sizes = np.abs(exact)
     countable = (sizes >= SMALLEST_NORMAL) & (sizes <= np.finfo(np.float64).max)
     actual, exact = actual[countable], exact[countable]
@@ -80,7 +80,7 @@ def verdict(actual: Floats, exact: Array) -> str:
 
 
 def row(name: str, logits: Floats, temperature: float, digits: int) -> str:
-    """A line of the table."""
+    """Return a line of the table."""
     labels = ranked(logits)
     exact = Reference(logits, targets=labels, temperature=temperature, reduction="none", digits=digits)
     truths = (exact.probabilities, exact.loss, exact.logits_gradient)
@@ -90,7 +90,7 @@ def row(name: str, logits: Floats, temperature: float, digits: int) -> str:
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     print(HEAD)  # noqa: T201 - the table is what this is for
     for each in inputs():
         print(row(*each))  # noqa: T201 - see above

@@ -58,14 +58,14 @@ def compare(cores: set[int]) -> list[Comparison]:
 
 
 def functions(quantity: str, logits: Array) -> tuple[Callable[[], Array], Callable[[], Array]]:
-    """What computes a quantity here, and in SciPy, which agree."""
+    """Return the functions that compute a quantity here and in SciPy, after comparing their results."""
     ours, theirs = partial(compute, quantity, logits), partial(SCIPY[quantity], logits, axis=-1)
     np.testing.assert_allclose(ours(), theirs(), rtol=1e-5, atol=1e-5)
     return ours, theirs
 
 
 def compute(quantity: str, logits: Array) -> Array:
-    """A quantity of each row, the way the service computes it: in blocks, short rows of float32 in float64."""
+    """Return a quantity of each row, computed as the service does: in blocks, short float32 rows in float64."""
     in_float32 = logits.dtype == np.float32
 
     def block(rows: slice, memory: Mapping[str, Array]) -> Softmax | Float32Softmax:

@@ -1,4 +1,4 @@
-"""Write README.md and the pictures from results.json: .venv/bin/python -m bench.report"""
+"""Write README.md and the pictures from results.json: `python -m bench.report`."""
 
 from __future__ import annotations
 

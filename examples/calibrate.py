@@ -1,4 +1,4 @@
-"""Calibrate an overfitted classifier of handwritten digits: .venv/bin/python examples/calibrate.py
+"""Calibrate an overfitted classifier of handwritten digits: `.venv/bin/python examples/calibrate.py`.
 
 The program fits a temperature to held-out digits and prints the calibration error before and after. It draws two
 reliability diagrams in calibration.svg; the bars of a calibrated classifier end on the diagonal.

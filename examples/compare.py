@@ -1,4 +1,4 @@
-"""Compare the time of a request with that of a library call: .venv/bin/python examples/compare.py
+"""Compare the time of a request with that of a library call: `.venv/bin/python examples/compare.py`.
 
 The program prints milliseconds for softmax of batches of three sizes: by three lines of NumPy and by SciPy in this
 process, and by the service over .npy files and over JSON, until the answer is an array.

@@ -1,4 +1,4 @@
-"""Train a classifier of handwritten digits with POST /gradient: .venv/bin/python examples/train_digits.py
+"""Train a classifier of handwritten digits with POST /gradient: `.venv/bin/python examples/train_digits.py`.
 
 The program shows the loss while it trains, and prints the accuracy on held-out digits. It draws the learning curve, the
 confusion matrix and the weights of each class in digits.svg.

@@ -6,7 +6,7 @@ from service.errors import Draining
 
 
 class Lifecycle:
-    """Whether the process is leaving, and the operations it has still to answer.
+    """Acceptance of requests: the process is leaving or not, and the operations it still has to answer.
 
     leaving: /readyz answers 503, and each response closes its connection. Requests are still accepted for
     `drain_seconds`, because a load balancer needs time to notice.

@@ -204,7 +204,7 @@ class CrossEntropy(RowGradient):
 
     @property
     def slopes_overflow(self) -> bool:
-        """Whether a sum of targets is beyond double range."""
+        """True if a sum of targets is beyond double range."""
         return self._labels is None and not bool(np.isfinite(self._totals).all())
 
     @property

@@ -61,7 +61,7 @@ class RowGradient(ABC):
 
     @property
     def slopes_overflow(self) -> bool:
-        """Whether doubles cannot hold the slopes."""
+        """True if the slopes are beyond double range."""
         return False
 
     def plain_gradient(self) -> Floats:

@@ -39,7 +39,7 @@ class Targets:
 
     @cached_property
     def is_plain(self) -> bool:
-        """Whether nothing but the number of rows divides or multiplies a row's loss."""
+        """True if only the number of rows divides or multiplies the loss of a row."""
         return (
             self.sample_weights is None
             and self.class_weights is None
@@ -83,7 +83,7 @@ class Targets:
 
     @property
     def has_plain_labels(self) -> bool:
-        """Whether each row has all its target on one class."""
+        """True if each row has its whole target on one class."""
         return self.labels is not None and not self.label_smoothing
 
     @cached_property

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 GZIP = 16 + zlib.MAX_WBITS
 ZLIB = zlib.MAX_WBITS
 RAW = -zlib.MAX_WBITS
-"""What zlib calls its three formats."""
+"""Window sizes by which zlib knows its three formats."""
 
 ENCODINGS = {"gzip": GZIP, "x-gzip": GZIP, "deflate": ZLIB}
 """The encodings that are accepted. RFC 9110, 8.4.1, names the zlib format deflate; some clients send it raw."""

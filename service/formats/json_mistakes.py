@@ -12,7 +12,7 @@ WINDOW = 32
 
 
 class Mend(StrEnum):
-    """What to do about a mistake."""
+    """Remedies for known mistakes."""
 
     UNKNOWN = "see RFC 8259"
     CONSTANT = 'JSON has no NaN and no Infinity; write "-Infinity" in quotes to exclude a class'

@@ -61,7 +61,7 @@ DATATYPES = {
 
 
 class OutputOptions(NamedTuple):
-    """How an output is written.
+    """The form of an output in the response.
 
     binary: as raw bytes; None leaves it to the request.
     classes: number of "value:index" strings in place of each row; None for the numbers themselves.

@@ -50,7 +50,7 @@ class Batch:
 
     @property
     def suits_float32(self) -> bool:
-        """Whether the softmax may be computed in float32: in less time, as exact as the answer."""
+        """True if the softmax is computed in float32, which is faster and as exact as the answer."""
         arguments = self.arguments
         is_unscaled = arguments.temperature == 1.0 and arguments.softcap is None
         return self.logits.dtype == np.float32 and self.logits.shape[1] > SHORT_ROW and is_unscaled

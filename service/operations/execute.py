@@ -55,7 +55,7 @@ def _check_maxima(largest: Floats, batch: Batch) -> None:
 
 
 class Plan(NamedTuple):
-    """How to compute some outputs: quantities of the rows by name, then the outputs made of them, in order.
+    """Plan for some outputs: quantities of the rows by name, then the outputs made of them, in order.
 
     rounded: names of the float quantities that are outputs and nothing else.
     """

@@ -44,7 +44,7 @@ EXPLANATIONS = {
     "axis": "classes are always the last axis; move them there.",
     "from_logits": "the service always takes logits; send the logarithms of probabilities as logits.",
 }
-"""What to do about a parameter of another library that has no counterpart."""
+"""Remedies for parameters of other libraries that have no counterpart here."""
 
 
 def hint(name: str, known: Collection[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""How much work a request is, told from its signature alone."""
+"""Size of a request, computed from its signature."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RequestSize(NamedTuple):
-    """How much work a request is: its rows, the elements of its logits, and those of all its outputs together.
+    """Size of a request: its rows, the elements of its logits, and those of all its outputs together.
 
     largest: the name and the elements of its largest input or output.
     """
@@ -27,16 +27,16 @@ class RequestSize(NamedTuple):
     largest: tuple[str, int]
 
     def check(self, max_elements: float) -> None:
-        """Raises TensorTooLarge for more elements in an input or an output."""
+        """Raise TensorTooLarge for an input or an output with more elements."""
         name, size = self.largest
         if size > max_elements:
             raise TensorTooLarge(name, size, max_elements, self.rows)
 
 
 @lru_cache(maxsize=SHAPE_CACHE_SIZE)
-def request_size(operation: Operation, form: ShapeSignature, outputs: tuple[str, ...]) -> RequestSize:
-    """The extent of a request of that form, which asks for these outputs."""
-    shapes = dict(form)
+def request_size(operation: Operation, signature: ShapeSignature, outputs: tuple[str, ...]) -> RequestSize:
+    """Return the size of a request with this signature and these outputs."""
+    shapes = dict(signature)
     front = shapes["logits"] if "logits" in shapes else shapes["inputs"]
     classes = front[-1] if "logits" in shapes else shapes["weights"][0]
     lengths = {"...": _size(front[:-1]), "K": classes, "D": front[-1]}
@@ -54,5 +54,5 @@ def request_size(operation: Operation, form: ShapeSignature, outputs: tuple[str,
 
 
 def _size(shape: Shape) -> int:
-    """How many elements a shape has, as if no axis were empty: no row at all may still be of too many classes."""
+    """Return the elements of a shape, counting an empty axis as 1: a batch without rows may have too many classes."""
     return prod([max(1, length) for length in shape])

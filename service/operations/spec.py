@@ -30,11 +30,11 @@ MAX_RANK = 32
 """Largest number of axes of a tensor: NumPy has 64 at most, and an output may have two more than an input."""
 
 SHAPE_CACHE_SIZE = 1024
-"""How many forms are remembered, with what follows from them."""
+"""Signatures whose validation results are cached."""
 
 
 class Domain(StrEnum):
-    """Which values a tensor may hold."""
+    """Values that a tensor may hold."""
 
     LOGITS = "finite numbers, or -inf for an excluded class"
     FINITE = "finite numbers"
@@ -110,7 +110,7 @@ class Output:
 
     @property
     def has_rows(self) -> bool:
-        """Does it have a part for each row?"""
+        """Return whether the output has a part for each row."""
         return any("..." in axes for axes in self.axes)
 
 
@@ -123,7 +123,7 @@ ROW_QUANTITIES: Mapping[str, Callable[[Rows], Array]] = {
     "divergences": lambda rows: rows.cross_entropy.divergences,
     "temperature_slopes": lambda rows: rows.gradient.packed_temperature_slopes,
 }
-"""What outputs may depend on besides other outputs."""
+"""Quantities that an output may depend on besides other outputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class Operation:
 
     @cached_property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
-        """What each input and parameter means nothing without, where it is so."""
+        """The fields that each input and parameter needs, where it needs any."""
         described: list[Input | Parameter] = [*self.inputs, *self.parameters]
         return {each.name: each.needs for each in described if each.needs}
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def check_presence(operation: Operation, given: Given) -> None:
-    """Raises MissingField and ConflictingFields where the inputs and parameters given do not go together."""
+    """Raise MissingField or ConflictingFields where the given inputs and parameters do not go together."""
     for group in operation.alternatives:
         chosen = [name for name in group if name in given]
         if not chosen:
@@ -35,9 +35,7 @@ def check_presence(operation: Operation, given: Given) -> None:
     for name in given:
         for needed in operation.needs.get(name, ()):
             if needed not in given:
-                raise MissingField(
-                    f"{name} means nothing without {needed}; send both or neither.", ((name,), f"needs {needed}")
-                )
+                raise MissingField(f"{name} needs {needed}; send both or neither.", ((name,), f"needs {needed}"))
     if "denominator" in given and "reduction" in given:
         raise ConflictingFields(
             "denominator divides the mean; leave it out, or set reduction to mean.", (("denominator",), "needs a mean")
@@ -45,7 +43,7 @@ def check_presence(operation: Operation, given: Given) -> None:
 
 
 def check_outputs(operation: Operation, outputs: Sequence[str], given: Given) -> None:
-    """Raises InvalidOutputs for an output named twice, and for one that the request cannot have."""
+    """Raise InvalidOutputs for an output named twice, or one that the request cannot have."""
     if len(set(outputs)) < len(outputs):
         raise InvalidOutputs("outputs must name each output once.", (("outputs",), "names an output twice"))
     for index, name in enumerate(outputs):
@@ -55,7 +53,7 @@ def check_outputs(operation: Operation, outputs: Sequence[str], given: Given) ->
 
 
 def unavailable_reason(output: Output, given: Given) -> str | None:
-    """Why the request cannot have an output; None if it can."""
+    """Return the reason why the request cannot have an output, None if it can."""
     for needed in output.needs:
         if needed == "target probabilities":
             rows = given["logits"] if "logits" in given else given["inputs"]
@@ -74,34 +72,34 @@ def unavailable_reason(output: Output, given: Given) -> str | None:
 
 
 def fit(inputs: Iterable[Input], shapes: Mapping[str, Shape]) -> dict[str, Shape]:
-    """The length of every axis, as a tuple: those of the batch under `...`, the others one each.
+    """Return the length of every axis, as a tuple: all batch axes under `...`, one length under each other name.
 
-    shapes: of the inputs that are there. They are read in order; the first that has an axis sets its length.
+    shapes: shapes of the inputs that are present, in order. The first input with an axis sets its length.
 
     Raises EmptyAxis for a tensor without classes or features, ShapeMismatch for one that fits none of its axes.
     """
     lengths: dict[str, Shape] = {}
     named: list[str] = []
-    for each in inputs:
-        shape = shapes.get(each.name)
+    for tensor in inputs:
+        shape = shapes.get(tensor.name)
         if shape is None:
             continue
-        found = next(filter(None, (_match(axes, shape, lengths) for axes in each.axes)), None)
+        found = next(filter(None, (_match(axes, shape, lengths) for axes in tensor.axes)), None)
         if found is None:
-            raise _mismatch(each, shape, lengths, named)
+            raise _mismatch(tensor, shape, lengths, named)
         for axis in ("K", "D"):
             if found.get(axis) == (0,):
                 raise EmptyAxis(
-                    f"{each.name} has no {'classes' if axis == 'K' else 'features'}; its shape is {_written(shape)}.",
-                    ((each.name,), "is empty"),
+                    f"{tensor.name} has no {'classes' if axis == 'K' else 'features'}; its shape is {_written(shape)}.",
+                    ((tensor.name,), "is empty"),
                 )
         lengths.update(found)
-        named.append(f"{each.name} {_written(shape)}")
+        named.append(f"{tensor.name} {_written(shape)}")
     return lengths
 
 
 def _match(axes: Axes, shape: Shape, lengths: Mapping[str, Shape]) -> dict[str, Shape] | None:
-    """The axis lengths that shape implies, if it agrees with the lengths known so far."""
+    """Return the axis lengths that a shape implies, or None where they contradict the known lengths."""
     fixed = len(axes) - ("..." in axes)
     split = len(shape) - fixed
     if split < 0 or (split > 0 and "..." not in axes):
@@ -115,17 +113,17 @@ def _match(axes: Axes, shape: Shape, lengths: Mapping[str, Shape]) -> dict[str, 
     return found
 
 
-def _mismatch(each: Input, shape: Shape, lengths: Mapping[str, Shape], named: Iterable[str]) -> ShapeMismatch:
-    expected = " or ".join(_expected(axes, lengths) for axes in each.axes)
+def _mismatch(tensor: Input, shape: Shape, lengths: Mapping[str, Shape], named: Iterable[str]) -> ShapeMismatch:
+    expected = " or ".join(_expected(axes, lengths) for axes in tensor.axes)
     beside = f" beside {', '.join(named)}" if named else ""
     return ShapeMismatch(
-        f"{each.name} has shape {_written(shape)}; it must have shape {expected}{beside}.",
-        ((each.name,), "has the wrong shape"),
+        f"{tensor.name} has shape {_written(shape)}; it must have shape {expected}{beside}.",
+        ((tensor.name,), "has the wrong shape"),
     )
 
 
 def _expected(axes: Axes, lengths: Mapping[str, Shape]) -> str:
-    """The axes with the lengths that are known: (2, K)."""
+    """Return the axes with the known lengths filled in: (2, K)."""
     written = [str(length) for axis in axes for length in lengths.get(axis, (axis,))]
     return f"({', '.join(written)}{',' if len(written) == 1 else ''})"
 

@@ -173,7 +173,7 @@ class RepositoryModel(BaseModel):
 
 
 class ReadyModel(BaseModel):
-    """Whether a model accepts requests."""
+    """Readiness of a model."""
 
     name: str = Field(description="The name of the operation.")
     ready: bool = Field(description="True until the process shuts down.")

@@ -42,7 +42,7 @@ Results = list[Result]
 
 
 def left_out(doc: str) -> Any:
-    """A field that may be left out."""
+    """Return a field that may be left out."""
     return Field(default=None, description=doc, json_schema_extra=_without_default)
 
 

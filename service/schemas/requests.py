@@ -103,7 +103,7 @@ def refusal(error: ValidationError, operation: Operation) -> ServiceError:
 
 
 ADVICE = {("temperature", "greater_than"): "; the limit of temperature 0 is the output predictions"}
-"""What to ask for in place of a parameter outside its range, by field and type of error."""
+"""Remedies for a parameter outside its range, by field and type of error."""
 
 
 @cache

@@ -24,7 +24,7 @@ class Live(BaseModel):
 
 
 class Ready(BaseModel):
-    """Whether the process accepts requests."""
+    """Readiness of the process."""
 
     ready: bool = Field(description="True until the process shuts down.")
 

@@ -1,4 +1,4 @@
-"""What the connections of a process share, and what the kernel knows of one."""
+"""State that the connections of a process share, and the unsent bytes of one in the kernel."""
 
 from __future__ import annotations
 
