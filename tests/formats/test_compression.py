@@ -116,7 +116,7 @@ def test_bytes_far_behind_the_stream_are_refused(encoding: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_a_bomb_is_refused_with_little_more_memory_than_the_limit(encoding: str) -> None:
+def test_bomb_is_refused_with_little_memory_above_the_limit(encoding: str) -> None:
     bomb = compress(bytes(64 * LIMIT), encoding)
     tracemalloc.start()
     try:

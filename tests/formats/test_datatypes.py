@@ -88,7 +88,7 @@ def test_bfloat16_rounds_half_to_even(value: float, rounded: float) -> None:
     np.testing.assert_equal(to_datatype(np.array([value], np.float32), "BF16").tolist(), [rounded])
 
 
-def test_a_double_just_above_a_tie_does_not_become_a_tie_on_its_way_to_bfloat16() -> None:
+def test_double_just_above_a_tie_becomes_no_tie_in_bfloat16() -> None:
     assert to_datatype(np.array([1 + 2**-8 + 2**-40]), "BF16").tolist() == [1 + 2**-7]
 
 
@@ -101,7 +101,7 @@ def test_no_nan_rounds_to_an_infinity(bits: int) -> None:
 
 @pytest.mark.parametrize(("datatype", "value"), [("FP16", 65520.0), ("FP32", 1e300), ("BF16", 3.4e38), ("BF16", 1e300)])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_what_a_datatype_cannot_hold_is_infinite_and_warns_nobody(datatype: str, value: float, sign: int) -> None:
+def test_number_beyond_a_datatype_is_infinite_without_warning(datatype: str, value: float, sign: int) -> None:
     assert to_datatype(np.array([sign * value]), datatype).tolist() == [sign * inf]
 
 

@@ -49,7 +49,7 @@ def significant(digits: str) -> str:
 
 
 @given(arrays(np.float64, any_shape, elements=finite))
-def test_doubles_of_any_shape_decode_to_the_bits_that_python_reads(values: Array) -> None:
+def test_doubles_of_any_shape_decode_to_the_bits_python_reads(values: Array) -> None:
     nested = values.tolist()
     decoded = decode(body(logits=nested), GRADIENT)["logits"]
     expected = np.array(json.loads(json.dumps(nested)), np.float64)
@@ -77,7 +77,7 @@ def test_a_label_stays_exact_beside_an_integer_beyond_64_bits(label: int) -> Non
     assert np.array(decoded["targets"]).tolist() == [label]
 
 
-def test_a_parameter_stays_exact_beside_an_integer_beyond_64_bits() -> None:
+def test_parameter_beside_integer_beyond_64_bits_stays_exact() -> None:
     decoded = decode(body(logits=[[0, 10**30]], ignore_index=2**63 - 1), GRADIENT)
     assert decoded["ignore_index"] == 2**63 - 1
 
@@ -102,7 +102,7 @@ def test_what_is_no_tensor_is_a_python_object() -> None:
     assert decode(body(**fields), GRADIENT) == fields
 
 
-def test_a_field_may_be_spelled_with_escapes_and_stand_among_blanks() -> None:
+def test_field_may_be_spelled_with_escapes_and_among_blanks() -> None:
     assert decode(b' \r\n{\t"\\u006cogits" : [ 1 , 2 ] } \n', GRADIENT)["logits"].tolist() == [1.0, 2.0]
 
 
@@ -124,7 +124,7 @@ def test_every_shape_is_written_as_nested_arrays(values: Array) -> None:
 
 
 @given(arrays(np.float32, st.integers(1, 9), elements=short))
-def test_single_precision_is_written_in_the_fewest_digits_that_read_back(values: Array) -> None:
+def test_single_precision_has_fewest_digits_that_read_back(values: Array) -> None:
     written = [number.decode() for number in NUMBER.findall(encode({"loss": values}))]
     assert np.array(written, np.float32).tobytes() == values.tobytes()
     assert [significant(number) for number in written] == [
@@ -133,13 +133,13 @@ def test_single_precision_is_written_in_the_fewest_digits_that_read_back(values:
 
 
 @given(arrays(np.float64, st.integers(1, 9), elements=finite))
-def test_double_precision_is_written_in_the_fewest_digits_that_read_back(values: Array) -> None:
+def test_double_precision_has_fewest_digits_that_read_back(values: Array) -> None:
     written = [number.decode() for number in NUMBER.findall(encode({"loss": values}))]
     assert np.array(written, np.float64).tobytes() == values.tobytes()
     assert [significant(number) for number in written] == [significant(repr(float(value))) for value in values]
 
 
-def test_every_number_of_half_precision_is_written_in_digits_that_read_back() -> None:
+def test_every_half_precision_number_has_digits_that_read_back() -> None:
     values = np.arange(2**16, dtype=np.uint16).view(np.float16)
     values = values[np.isfinite(values)]
     written = json.loads(encode({"loss": values}))["loss"]
@@ -147,7 +147,7 @@ def test_every_number_of_half_precision_is_written_in_digits_that_read_back() ->
 
 
 @given(arrays(np.float64, filled_shape, elements=anything), st.integers(1, 9))
-def test_a_long_array_is_written_in_pieces_that_make_the_same_text(values: Array, size: int) -> None:
+def test_long_array_written_in_pieces_makes_the_same_text(values: Array, size: int) -> None:
     outputs = {"loss": values, "logits": values.T, "probabilities": np.zeros((3, 3)), "accuracy": np.array(0.5)}
     whole = encode(outputs)
     with pytest.MonkeyPatch.context() as patch:

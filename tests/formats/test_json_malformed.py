@@ -118,7 +118,7 @@ def read(body: bytes) -> dict[str, Any]:
 @example(b'{"logits":[99999999999999999999,[1]]}')
 @example(b'{"logits":[99999999999999999999],"\\ud800":1}')
 @example(b'{"logits":{"a":1e400}}')
-def test_a_changed_body_is_refused_exactly_where_it_breaks_a_rule(body: bytes) -> None:
+def test_changed_body_is_refused_exactly_if_it_breaks_a_rule(body: bytes) -> None:
     try:
         tensors = read(body)
     except ServiceError:

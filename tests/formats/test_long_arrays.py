@@ -146,7 +146,7 @@ def test_no_reader_sees_more_than_a_piece(shape: tuple[int, ...], monkeypatch: p
     ],
     ids=["beyond range", "leading zero", "short", "nested", "null", "beyond 64 bits"],
 )
-def test_one_row_that_is_strange_leaves_the_rest_to_the_fast_parser(
+def test_one_strange_row_leaves_the_rest_to_the_fast_parser(
     row: bytes, refusal: type[ServiceError] | None, parsed: list[int]
 ) -> None:
     body = b'{"logits":[%b,%b,%b]}' % (MANY, row, MANY)

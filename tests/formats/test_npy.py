@@ -106,14 +106,14 @@ def test_every_array_of_numbers_is_read_right(
 
 
 @pytest.mark.parametrize("memory_order", "CF")
-def test_an_array_in_the_byte_order_of_this_machine_is_a_view_of_the_file(memory_order: Any) -> None:
+def test_array_in_native_byte_order_is_a_view_of_the_file(memory_order: Any) -> None:
     file = npy(np.asarray(np.arange(6.0).reshape(2, 3), order=memory_order))
     read = decode_npy(file, SOFTMAX, "")["logits"]
     assert np.shares_memory(read, np.frombuffer(file, np.uint8))
 
 
 @pytest.mark.parametrize("blanks", range(1, 8))
-def test_numbers_that_do_not_lie_where_the_machine_likes_them_are_read_right(blanks: int) -> None:
+def test_unaligned_numbers_are_read_right(blanks: int) -> None:
     read = decode_npy(headed(described() + " " * blanks), SOFTMAX, "")["logits"]
     np.testing.assert_array_equal(read, LOGITS)
 
@@ -241,7 +241,7 @@ def test_a_header_that_lies_is_refused(header: str, version: int) -> None:
 
 
 @pytest.mark.parametrize("shape", [(0, 2**62, 2**62), (0, 2**63 - 1), (0, 2**63), (0, 2**64), (0,) * 65])
-def test_a_tensor_of_no_elements_with_sizes_that_no_array_can_have_is_refused(shape: tuple[int, ...]) -> None:
+def test_empty_tensor_with_impossible_sizes_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ServiceError, match="logits"):
         decode_npy(headed(described(shape), b""), SOFTMAX, "")
 
@@ -252,7 +252,7 @@ def test_an_unknown_format_version_is_rejected(version: int) -> None:
         decode_npy(headed(described(), version=version), SOFTMAX, "")
 
 
-def test_a_header_of_python_2_is_refused_or_read_and_warns_nobody() -> None:
+def test_header_of_python_2_is_refused_or_read_without_warning() -> None:
     try:
         read = decode_npy(headed("{'descr': '<f8', 'fortran_order': False, 'shape': (3L,), }"), SOFTMAX, "")
     except MalformedBody:
@@ -260,7 +260,7 @@ def test_a_header_of_python_2_is_refused_or_read_and_warns_nobody() -> None:
     np.testing.assert_array_equal(read["logits"], LOGITS)
 
 
-def test_a_wrong_character_in_a_header_is_refused_or_leaves_as_many_bytes() -> None:
+def test_wrong_header_character_is_refused_or_keeps_byte_count() -> None:
     file = npy(LOGITS)
     for place, character in product(range(len(file) - LOGITS.nbytes), b"\0\n\t '\"()[]{},:+-.019LTFO<>#\\\xff"):
         changed = file[:place] + bytes([character]) + file[place + 1 :]
@@ -358,7 +358,7 @@ def test_an_archive_with_bytes_that_are_not_of_it_is_refused(padded: bytes) -> N
 
 
 @pytest.mark.parametrize("archive", [ONE, DEFLATED], ids=["stored", "deflated"])
-def test_a_wrong_byte_in_an_archive_is_refused_or_makes_no_difference(archive: bytes) -> None:
+def test_wrong_byte_in_archive_is_refused_or_changes_nothing(archive: bytes) -> None:
     for place in range(len(archive)):
         for byte in (0, 1, 0x7F, 0x80, 0xFF, archive[place] ^ 1, archive[place] ^ 8):
             changed = archive[:place] + bytes([byte]) + archive[place + 1 :]
@@ -370,7 +370,7 @@ def test_a_wrong_byte_in_an_archive_is_refused_or_makes_no_difference(archive: b
             assert message.arguments.logits.tolist() == LOGITS.tolist()
 
 
-def test_members_that_are_too_large_together_are_refused_before_they_are_unpacked() -> None:
+def test_members_too_large_together_are_refused_before_unpacking() -> None:
     half = npy(np.zeros(LIMIT // 16))
     with pytest.raises(BodyTooLarge, match=str(LIMIT)):
         unpack(npz(("logits.npy", half), ("targets.npy", half), method=zipfile.ZIP_DEFLATED))
@@ -387,18 +387,18 @@ def peak(read: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-def test_a_bomb_that_tells_its_size_is_refused_before_it_is_unpacked() -> None:
+def test_bomb_that_tells_its_size_is_refused_before_unpacking() -> None:
     bomb = npz(("logits.npy", npy(np.zeros(LIMIT))), method=zipfile.ZIP_DEFLATED)
     assert peak(lambda: unpack(bomb)) < LIMIT
 
 
 @pytest.mark.parametrize("told", [0, 128, LIMIT])
-def test_a_bomb_that_lies_about_its_size_takes_little_more_memory_than_the_limit(told: int) -> None:
+def test_bomb_lying_about_its_size_takes_little_above_the_limit(told: int) -> None:
     bomb = npz(("logits.npy", npy(np.zeros(2 * LIMIT))), method=zipfile.ZIP_DEFLATED)
     assert peak(lambda: unpack(forged(bomb, SIZE, "<I", told))) < 3 * LIMIT
 
 
-def test_an_archive_of_countless_members_takes_no_more_than_twice_its_size() -> None:
+def test_archive_of_countless_members_takes_at_most_double_size() -> None:
     member = struct.pack("<4s24xH16x", DIRECTORY, 1) + b"a"
     members = member * 20_000
     archive = members + struct.pack("<4s8xIIH", b"PK\x05\x06", len(members), 0, 0)
@@ -437,7 +437,7 @@ def test_an_integer_in_the_query_is_exact(integer: int) -> None:
     assert parameters(LOSS, f"ignore_index={integer}") == {"ignore_index": integer}
 
 
-def test_words_in_the_query_are_words_and_outputs_are_separated_by_commas() -> None:
+def test_query_words_are_words_and_commas_separate_outputs() -> None:
     read = parameters(LOSS, "reduction=none&dtype=float32&outputs=loss%2Cdenominator,row_losses")
     assert read == {
         "reduction": "none",

@@ -115,7 +115,7 @@ def test_tensors_in_the_json_are_read_to_the_last_bit(tensor: tuple[str, Array],
 
 
 @given(st.permutations([("logits", True), ("targets", False), ("class_weights", True), ("sample_weights", False)]))
-def test_raw_bytes_are_in_the_order_of_their_inputs_with_others_between_them(order: list[tuple[str, bool]]) -> None:
+def test_raw_bytes_follow_input_order_with_others_between(order: list[tuple[str, bool]]) -> None:
     sent = {name: np.array([index, index + 10.0]) for index, (name, _) in enumerate(order)}
     text = request(*(raw(name, sent[name]) if is_raw else flat(name, sent[name]) for name, is_raw in order))
     body = text + b"".join(sent[name].tobytes() for name, is_raw in order if is_raw)
@@ -175,7 +175,7 @@ def test_sizes_other_than_those_of_the_tensors_are_refused(sizes: tuple[int, int
 @example([-12])
 @example([-1, -12])
 @example([-3, 4, -1])
-def test_a_shape_is_taken_if_and_only_if_it_accounts_for_the_bytes(shape: list[int]) -> None:
+def test_shape_is_taken_if_and_only_if_it_fits_the_bytes(shape: list[int]) -> None:
     values = np.arange(12.0)
     text = request(raw("logits", values) | {"shape": shape})
     if min(shape, default=0) >= 0 and prod(shape) == values.size:
@@ -188,7 +188,7 @@ def test_a_shape_is_taken_if_and_only_if_it_accounts_for_the_bytes(shape: list[i
 
 @given(shape=st.lists(st.sampled_from([0, 1, 2**31, 2**62, 2**63 - 1, 2**63, 2**64 - 1]), min_size=1, max_size=4))
 @pytest.mark.parametrize("data", [{"data": []}, {"parameters": {"binary_data_size": 0}}], ids=["JSON", "raw"])
-def test_no_bytes_with_sizes_of_any_length_are_a_tensor_or_refused(data: dict[str, Any], shape: list[int]) -> None:
+def test_no_bytes_with_any_sizes_are_a_tensor_or_refused(data: dict[str, Any], shape: list[int]) -> None:
     text = request({"name": "logits", "shape": shape, "datatype": "FP64", **data})
     try:
         read = decode(text, len(text), SOFTMAX).fields["logits"]
@@ -250,7 +250,7 @@ PLACES = {
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 @given(wrong=anything)
-def test_whatever_stands_anywhere_in_a_request_is_read_or_refused(place: tuple[str | int, ...], wrong: Any) -> None:
+def test_anything_anywhere_in_a_request_is_read_or_refused(place: tuple[str | int, ...], wrong: Any) -> None:
     content: Any = {
         "id": "7",
         "parameters": {"temperature": 2, "dtype": "float64", "binary_data_output": True},
@@ -372,7 +372,7 @@ def test_an_output_is_raw_if_it_says_so_else_if_the_request_does(
 @pytest.mark.parametrize("datatype", FLOATS)
 @pytest.mark.parametrize("binary", [True, False], ids=["raw", "JSON"])
 @pytest.mark.parametrize("shape", [(), (2,), (0, 3), (2, 1, 3)])
-def test_answers_have_the_datatype_of_the_logits_and_integers_their_own(
+def test_answers_have_datatype_of_logits_and_integers_their_own(
     datatype: str, shape: tuple[int, ...], *, binary: bool
 ) -> None:
     text = request(flat("logits", LOGITS, datatype), parameters={"binary_data_output": binary})
@@ -392,7 +392,7 @@ def test_answers_have_the_datatype_of_the_logits_and_integers_their_own(
     assert tail == (b"".join(values.tobytes() for values in packed) if binary else b"")
 
 
-def test_what_is_not_finite_is_a_string_in_json_and_a_number_in_bytes() -> None:
+def test_non_finite_is_a_string_in_json_and_a_number_in_bytes() -> None:
     values = np.array([inf, -inf, 1.0])
     for binary in (True, False):
         text = request(flat("logits", LOGITS), parameters={"binary_data_output": binary})
@@ -411,7 +411,7 @@ def test_the_id_comes_back_whatever_it_says(identity: str) -> None:
     assert header["outputs"][0]["data"] == ["NaN", "Infinity", "-Infinity"]
 
 
-def test_an_answer_names_the_model_its_version_and_no_id_that_was_not_sent() -> None:
+def test_answer_names_model_and_version_and_no_id_unless_sent() -> None:
     inference = decode(request(flat("logits", LOGITS)), None, SOFTMAX)
     header, _ = split(encode(inference, {"entropy": np.ones(1)}, SOFTMAX))
     assert header == {
@@ -501,7 +501,7 @@ def test_a_classification_names_the_best_classes_of_each_row(*, binary: bool) ->
 
 
 @pytest.mark.parametrize("name", ["predictions", "log_normalizer"])
-def test_a_classification_of_an_output_without_classes_is_rejected(name: str) -> None:
+def test_classification_of_output_without_classes_is_rejected(name: str) -> None:
     text = request(flat("logits", LOGITS), outputs=[{"name": name, "parameters": {"classification": 1}}])
     with pytest.raises(InvalidOutputs, match=name):
         encode(decode(text, None, SOFTMAX), {name: np.ones(1)}, SOFTMAX)

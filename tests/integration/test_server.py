@@ -129,7 +129,7 @@ def test_a_process_with_a_wrong_setting_says_so_and_no_more() -> None:
     assert ended.stdout == ""
 
 
-def test_a_variable_that_is_no_setting_is_named_and_stops_nothing(
+def test_variable_without_a_setting_is_named_and_stops_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SOFTMAX_MAX_BODY_BITES", "7")

@@ -265,7 +265,7 @@ def test_a_refusal_is_an_exception_that_says_what_to_change(
     assert raised.value.status() == "400"
 
 
-async def test_a_refusal_is_an_exception_of_the_asynchronous_client_too(server: str) -> None:
+async def test_refusal_is_an_exception_of_the_async_client_too(server: str) -> None:
     async with triton_aio.InferenceServerClient(server.removeprefix("http://")) as client:
         with pytest.raises(InferenceServerException, match=r"logits\[1\]"):
             await client.infer("softmax", [tensor("logits", np.array([1, np.nan]))])

@@ -136,7 +136,7 @@ def test_every_gradient_component_is_right_to_the_last_digits(case: tuple[str, i
 @pytest.mark.parametrize(
     "largest", [-1e3, -745.0, -708.0, -1.0, -SMALLEST, -0.0, 0.0, 1.0, 680.0, 680.1, 709.0, 710.0, 1e3]
 )
-def test_rows_are_as_right_whether_their_exponentials_are_shifted_or_not(largest: float) -> None:
+def test_rows_with_exponentials_shifted_or_not_are_as_right(largest: float) -> None:
     below = np.array([0.0, 1e-3, 1.0, 20.0, 300.0, 690.0, 708.0, 709.0, 740.0])
     logits = largest - np.array([below, np.where(below == 0.0, 0.0, 708.0)])
     solved = solve(logits, 1.0, targets=[0, 1], reduction="none")
@@ -180,7 +180,7 @@ def test_weighted_soft_targets_are_right_to_the_last_digits(family: str, reducti
 
 
 @pytest.mark.parametrize("rows", [normal, confident(38.0)], ids=["N(0, 1)", "gap 38"])
-def test_a_vocabulary_of_50257_classes_is_right_to_the_last_digits(rows: Family) -> None:
+def test_vocabulary_of_50257_classes_is_right_to_last_digits(rows: Family) -> None:
     generator = np.random.default_rng(4)
     logits = rows(generator, 1, 50_257)
     label = int(logits.argmax())

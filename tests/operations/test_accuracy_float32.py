@@ -62,7 +62,7 @@ def test_every_output_is_within_4_units_in_the_last_place(family: str, kind: str
     assert {name: error for name, error in errors.items() if error > 4.0} == {}
 
 
-def test_every_output_of_a_layer_is_within_4_units_in_the_last_place() -> None:
+def test_every_layer_output_is_within_4_units_in_last_place() -> None:
     generator = np.random.default_rng(6)
     shapes = {"inputs": (50, 8), "weights": (5, 8), "bias": (5,)}
     layer: dict[str, Any] = {name: generator.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
@@ -117,7 +117,7 @@ def test_a_number_in_float32_depends_on_its_row_alone() -> None:
 
 
 @pytest.mark.parametrize("classes", [10, 100])
-def test_a_number_in_float32_does_not_depend_on_how_many_rows_there_are(classes: int) -> None:
+def test_float32_number_does_not_depend_on_the_count_of_rows(classes: int) -> None:
     logits = LONG_ROWS["N(0, 1)"](np.random.default_rng(9), 3 * BLOCK_ELEMENTS // classes, classes).astype(np.float32)
     together, last = (answer("softmax", logits=rows, dtype="float32", outputs=LONG) for rows in (logits, logits[-9:]))
     assert_same({name: values[-9:] for name, values in together.items()}, last)

@@ -58,7 +58,7 @@ def test_the_minimum_agrees_with_scipy() -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"softcap": 4.0}, {"sample_weights": np.linspace(0.0, 2.0, 300)}], ids=str)
-def test_losses_and_bins_are_those_of_the_loss_at_that_temperature(options: Request) -> None:
+def test_losses_and_bins_are_of_the_loss_at_that_temperature(options: Request) -> None:
     request = batch(5) | options
     answered = full_answer("calibrate", **request, bins=7)
     names = ["loss", "expected_calibration_error", "bin_counts", "bin_confidences", "bin_accuracies"]

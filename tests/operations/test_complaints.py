@@ -34,7 +34,7 @@ by_reduction = pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 
 
 @by_reduction
-def test_a_batch_of_which_every_row_is_ignored_has_a_loss_and_gradients_of_0(reduction: str) -> None:
+def test_batch_of_ignored_rows_has_loss_and_gradients_of_0(reduction: str) -> None:
     request = EVERYTHING | {"targets": [IGNORED] * 4, "reduction": reduction}
     answered = full_answer("gradient", inputs=INPUTS, **LAYER, **request)
     assert_no_nan(answered)
@@ -101,13 +101,13 @@ def test_an_ignored_row_of_inputs_may_overflow_the_layer() -> None:
 
 
 @pytest.mark.parametrize("wrong", [nan, inf])
-def test_what_the_loss_ignores_it_ignores_in_every_output_of_a_probability(wrong: float) -> None:
+def test_rows_ignored_by_loss_are_ignored_in_probability_outputs(wrong: float) -> None:
     answered = full_answer("loss", logits=[[wrong, 0.0], [0.0, 0.0]], targets=[IGNORED, 0], ignore_index=IGNORED)
     assert answered["probabilities"].tolist() == [[0.0, 0.0], [0.5, 0.5]]
     assert answered["predictions"].tolist() == [-1, 0]
 
 
-def test_label_smoothing_goes_with_ignored_rows_and_class_weights() -> None:
+def test_smoothing_goes_with_ignored_rows_and_class_weights() -> None:
     targets, weights, smoothing = np.array([0, IGNORED, 2, 1]), np.array([0.5, 1.0, 2.0]), 0.1
     counted = np.array([0, 2, 3])
     log_p = np.log(np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True))
@@ -125,7 +125,7 @@ def test_label_smoothing_goes_with_ignored_rows_and_class_weights() -> None:
     assert answered["denominator"] == weights[targets[counted]].sum()
 
 
-def test_the_means_of_hard_and_soft_targets_differ_by_the_divisors_that_are_told() -> None:
+def test_means_of_hard_and_soft_targets_differ_by_told_divisors() -> None:
     labels, weights = [0, 2, 1, 1], [0.5, 1.0, 2.0]
     hard, soft = (
         answer("loss", logits=LOGITS, targets=targets, class_weights=weights) for targets in (labels, np.eye(3)[labels])
@@ -158,7 +158,7 @@ def test_a_confident_row_keeps_its_loss_and_its_gradient(gap: float) -> None:
     np.testing.assert_allclose(answered["logits_gradient"], [-tail, tail], rtol=1e-15)
 
 
-def test_a_confident_row_in_float32_keeps_its_loss_and_its_gradient() -> None:
+def test_confident_row_in_float32_keeps_its_loss_and_gradient() -> None:
     answered = answer("gradient", logits=[40.0, 0.0], targets=0, dtype="float32")
     tail = np.float32(np.exp(-40.0))
     assert answered["loss"] == tail

@@ -108,7 +108,7 @@ LARGE = {
 
 
 @pytest.mark.parametrize("case", LARGE)
-def test_a_large_request_takes_no_more_than_so_many_times_its_body(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_request_takes_at_most_so_many_times_its_body(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # each further core works on a block of its own
     monkeypatch.setattr(blocks, "_cores", lambda: 1)
     door, name, body, times = LARGE[case]

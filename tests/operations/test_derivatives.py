@@ -153,7 +153,7 @@ def test_the_gradient_of_a_loss_of_ones_own_is_its_derivative(scaling: Request, 
 
 
 @pytest.mark.parametrize("softcap", [{}, {"softcap": 1.5}], ids=spelled)
-def test_the_temperature_gradient_of_a_loss_of_ones_own_is_its_derivative(softcap: Request) -> None:
+def test_temperature_gradient_of_own_loss_is_its_derivative(softcap: Request) -> None:
     request = LOGITS | softcap
 
     def loss(temperature: Floats) -> float:
@@ -163,7 +163,7 @@ def test_the_temperature_gradient_of_a_loss_of_ones_own_is_its_derivative(softca
     np.testing.assert_allclose(gradient, differences(loss, 0.7), rtol=1e-7, atol=1e-8)
 
 
-def test_the_cross_entropy_as_a_loss_of_ones_own_has_the_same_gradient() -> None:
+def test_cross_entropy_as_own_loss_has_the_same_gradient() -> None:
     probabilities = answer("softmax", **LOGITS)["probabilities"]
     vectors = -SOFT["targets"] / probabilities
     own = answer("gradient", **LOGITS, probabilities_gradient=vectors)["logits_gradient"]

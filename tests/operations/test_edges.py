@@ -97,7 +97,7 @@ def test_a_row_without_classes_has_no_loss_and_is_named(kind: str) -> None:
     assert "logits[1]" in error.detail
 
 
-def test_a_row_without_classes_is_let_through_where_it_does_not_count() -> None:
+def test_row_without_classes_is_let_through_if_not_counted() -> None:
     request: Request = {"ignore_index": 9, "reduction": "sum", "z_loss": 0.1}
     answered = full_answer("gradient", logits=[[1.0, 2.0], [-inf, -inf]], targets=[0, 9], **request)
     alone = full_answer("gradient", logits=[[1.0, 2.0]], targets=[0], **request)
@@ -108,9 +108,7 @@ def test_a_row_without_classes_is_let_through_where_it_does_not_count() -> None:
 
 @pytest.mark.parametrize("softcap", [{}, {"softcap": 5.0}], ids=["plain", "softcap"])
 @pytest.mark.parametrize("targets", [[1], [[0.0, 1.0, 0.0]]], ids=["label", "probabilities"])
-def test_a_target_on_an_excluded_class_has_an_infinite_loss_and_a_finite_gradient(
-    targets: Any, softcap: Request
-) -> None:
+def test_target_on_excluded_class_has_inf_loss_finite_gradient(targets: Any, softcap: Request) -> None:
     answered = full_answer("gradient", logits=[[1.0, -inf, 1.0]], targets=targets, **softcap)
     assert answered["loss"] == inf
     assert np.isfinite(answered["logits_gradient"]).all()
@@ -120,7 +118,7 @@ def test_a_target_on_an_excluded_class_has_an_infinite_loss_and_a_finite_gradien
         assert answered["logits_gradient"].tolist() == [[0.5, -1.0, 0.5]]
 
 
-def test_a_target_probability_of_0_on_an_excluded_class_adds_nothing() -> None:
+def test_target_probability_0_on_excluded_class_adds_nothing() -> None:
     masked = full_answer("gradient", logits=[[1.0, -inf, 2.0]], targets=[[0.25, 0.0, 0.75]])
     plain = full_answer("gradient", logits=[[1.0, 2.0]], targets=[[0.25, 0.75]])
     assert masked["loss"] == plain["loss"]
@@ -133,7 +131,7 @@ def test_a_target_probability_of_0_on_an_excluded_class_adds_nothing() -> None:
 
 @pytest.mark.parametrize("wrong", [inf, nan])
 @pytest.mark.parametrize("operation", ["softmax", "loss", "gradient"])
-def test_a_logit_that_is_infinite_or_no_number_is_refused_where_it_stands(operation: str, wrong: Any) -> None:
+def test_logit_infinite_or_nan_is_refused_where_it_stands(operation: str, wrong: Any) -> None:
     targets = {} if operation == "softmax" else {"targets": [0, 1]}
     error = refusal(NonFiniteLogit, operation, logits=[[1.0, -inf, 0.0], [2.0, wrong, wrong]], **targets)
     assert places(error) == [("logits", 1, 1), ("logits", 1, 2)]
@@ -152,7 +150,7 @@ def test_a_wrong_logit_is_found_in_any_block() -> None:
 
 
 @pytest.mark.parametrize("wrong", [inf, nan])
-def test_an_input_of_a_layer_that_is_not_finite_is_refused_where_it_stands(wrong: float) -> None:
+def test_layer_input_not_finite_is_refused_where_it_stands(wrong: float) -> None:
     error = refusal(InvalidValue, "softmax", inputs=[[1.0, 2.0], [wrong, 0.0]], **LAYER)
     assert places(error) == [("inputs", 1, 0)]
 
@@ -162,7 +160,7 @@ def test_a_layer_that_overflows_is_refused() -> None:
     assert places(error) == [("logits", 0)]
 
 
-def test_a_wrong_logit_in_a_counted_row_is_refused_beside_rows_that_are_not_counted() -> None:
+def test_wrong_logit_in_counted_row_is_refused_among_uncounted() -> None:
     error = refusal(NonFiniteLogit, "loss", logits=[[nan, 0.0], [0.0, nan]], targets=[-100, 0], ignore_index=-100)
     assert places(error) == [("logits", 1, 1)]
 
@@ -269,7 +267,7 @@ def test_a_parameter_out_of_range_is_refused_by_name(name: str, values: list[Any
     ("name", "weight"),
     [*(("class_weights", weight) for weight in (-1.0, nan, inf)), ("sample_weights", nan), ("sample_weights", inf)],
 )
-def test_a_weight_that_is_negative_or_not_finite_is_refused_by_name(name: str, weight: float) -> None:
+def test_weight_negative_or_not_finite_is_refused_by_name(name: str, weight: float) -> None:
     error = refusal(InvalidValue, "loss", logits=np.zeros((2, 2)), targets=[0, 1], **{name: [1.0, weight]})
     assert places(error) == [(name, 1)]
 
@@ -290,7 +288,7 @@ def test_negative_sample_weights_negate_loss_and_gradient(options: Request) -> N
 
 
 @pytest.mark.parametrize("probability", [-0.1, nan, inf])
-def test_a_target_probability_that_is_negative_or_not_finite_is_refused_where_it_stands(probability: float) -> None:
+def test_target_below_0_or_not_finite_is_refused_where_it_stands(probability: float) -> None:
     error = refusal(InvalidValue, "loss", logits=np.zeros((2, 2)), targets=[[0.5, 0.5], [0.5, probability]])
     assert places(error) == [("targets", 1, 1)]
 
@@ -301,7 +299,7 @@ def test_top_k_is_refused_below_1_and_above_the_classes(top_k: int) -> None:
 
 
 @pytest.mark.parametrize("outputs", [[], ["entropy", "entropy"], ["top_k_classes"], ["loss"]], ids=str)
-def test_outputs_that_are_none_repeated_or_not_to_be_had_are_refused(outputs: list[str]) -> None:
+def test_outputs_empty_repeated_or_unavailable_are_refused(outputs: list[str]) -> None:
     error = refusal(InvalidOutputs, "softmax", logits=[1.0, 2.0], outputs=outputs)
     assert places(error)[0][0] == "outputs"
 
@@ -315,19 +313,19 @@ def test_of_equal_logits_the_lowest_class_is_the_prediction() -> None:
     assert answered["top_k_classes"].tolist() == [[1, 2], [0, 1]]
 
 
-def test_many_equal_logits_are_named_in_the_order_of_their_classes() -> None:
+def test_many_equal_logits_are_named_in_order_of_classes() -> None:
     logits = np.tile([1.0, 2.0], 500)
     answered = answer("softmax", logits=logits, top_k=1000)
     assert answered["top_k_classes"].tolist() == [*range(1, 1000, 2), *range(0, 1000, 2)]
 
 
-def test_the_most_probable_classes_end_where_only_excluded_ones_are_left() -> None:
+def test_top_classes_end_where_only_excluded_ones_are_left() -> None:
     answered = answer("softmax", logits=[-inf, 0.0, -inf, 0.0], top_k=3)
     assert answered["top_k_classes"].tolist() == [1, 3, -1]
     assert answered["top_k_probabilities"].tolist() == [0.5, 0.5, 0.0]
 
 
-def test_accuracy_is_the_unweighted_share_of_the_counted_rows_that_are_right() -> None:
+def test_accuracy_is_unweighted_share_of_right_counted_rows() -> None:
     request: Request = {"logits": [[2.0, 1.0], [2.0, 1.0], [1.0, 2.0], [1.0, 2.0]], "outputs": ["accuracy"]}
     assert answer("loss", **request, targets=[0, 1, 0, 0])["accuracy"] == 0.25
     assert answer("loss", **request, targets=[0, 1, 0, -1], ignore_index=-1)["accuracy"] == 1 / 3

@@ -145,7 +145,7 @@ def test_the_divergence_agrees_with_scipy(reduction: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_divergence_of_nearly_equal_rows_is_small_and_not_negative(seed: int) -> None:
+def test_divergence_of_nearly_equal_rows_is_small_not_negative(seed: int) -> None:
     generator = np.random.default_rng(seed)
     logits = generator.normal(size=(100, 20))
     probabilities = answer("softmax", logits=logits)["probabilities"]
@@ -154,6 +154,6 @@ def test_the_divergence_of_nearly_equal_rows_is_small_and_not_negative(seed: int
     assert (answered["row_kl_divergences"] < 1e-30).all()
 
 
-def test_a_target_on_an_excluded_class_has_an_infinite_divergence() -> None:
+def test_target_on_excluded_class_has_infinite_divergence() -> None:
     request: Request = {"logits": np.array([[0.0, -inf], [0.0, -inf]]), "targets": [[0.5, 0.5], [1.0, 0.0]]}
     assert answer("loss", **request, outputs=["row_kl_divergences"])["row_kl_divergences"].tolist() == [inf, 0.0]

@@ -42,9 +42,7 @@ moderate = settings(max_examples=60, deadline=None)
     st.floats(1e-3, 1e3).filter(lambda temperature: temperature != 1.0),
 )
 @moderate
-def test_shifting_integral_logits_changes_no_bit_unless_they_are_taken_as_they_are(
-    values: Floats, shift: int, temperature: float
-) -> None:
+def test_shifting_integral_logits_keeps_bits_unless_taken_as_is(values: Floats, shift: int, temperature: float) -> None:
     outputs = ["probabilities", "log_probabilities", "entropy", "loss", "logits_gradient", "hessian"]
     request: Request = {"targets": [0, 1, 2], "temperature": temperature, "outputs": outputs}
     resting, shifted = (answer("gradient", logits=each, **request) for each in (values, values + shift))
@@ -79,9 +77,7 @@ def test_a_temperature_divides_the_logits(values: Floats, power: int) -> None:
 
 @given(logits((3, 4)), st.integers(-20, 20))
 @moderate
-def test_logits_that_are_taken_as_they_are_differ_by_no_more_than_the_rounding_of_distances(
-    values: Floats, power: int
-) -> None:
+def test_logits_taken_as_is_differ_at_most_by_distance_rounding(values: Floats, power: int) -> None:
     outputs = ["probabilities", "log_probabilities", "predictions"]
     divided = values / 2.0**power
     warm = answer("softmax", logits=values, temperature=2.0**power, outputs=outputs)

@@ -58,7 +58,7 @@ async def readiness(address: str) -> int:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-async def test_no_accepted_request_is_lost_when_the_process_is_told_to_leave_under_load(workers: str) -> None:
+async def test_process_leaving_under_load_loses_no_accepted_request(workers: str) -> None:
     with running("--workers", workers, "--drain-seconds", "2", "--graceful-shutdown-seconds", "20") as (address, it):
         outcomes = Counter[str]()
         async with asyncio.timeout(60), asyncio.TaskGroup() as clients:

@@ -62,7 +62,7 @@ async def burst(address: str) -> tuple[list[Reply], list[float]]:
     return replies, ssrjson.loads(seconds)
 
 
-async def test_beyond_the_limit_requests_are_shed_and_the_process_stays_alive_and_small(
+async def test_requests_over_limit_are_shed_process_stays_alive_small(
     service: tuple[str, int],
 ) -> None:
     address, pid = service

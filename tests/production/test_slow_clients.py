@@ -109,7 +109,7 @@ async def leave(address: str, sent: bytes, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 0.02, 0.1, 0.3])
-async def test_a_client_that_leaves_at_any_moment_leaves_nothing_in_flight(address: str, seconds: float) -> None:
+async def test_client_leaving_at_any_moment_leaves_nothing_in_flight(address: str, seconds: float) -> None:
     for sent in (LARGE[: len(LARGE) // 2], LARGE):
         await asyncio.gather(*(leave(address, sent, seconds) for _ in range(10)))
         assert await idle(address)
@@ -122,7 +122,7 @@ async def answer(address: str) -> int:
         return (await peer.ask(SMALL)).status
 
 
-async def test_a_client_that_reads_nothing_of_its_answer_is_dropped_and_holds_nothing(address: str) -> None:
+async def test_client_not_reading_its_answer_is_dropped_holds_nothing(address: str) -> None:
     url = urlsplit(address)
     with ExitStack() as stack:
         # sockets that nobody reads; a stream would read by itself

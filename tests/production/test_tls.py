@@ -54,13 +54,13 @@ def test_https_is_served_with_a_certificate(tmp_path: Path) -> None:
             httpx.get(f"{address}/livez")
 
 
-def test_a_key_of_another_certificate_stops_the_start_with_one_line(tmp_path: Path) -> None:
+def test_key_of_other_certificate_stops_the_start_with_one_line(tmp_path: Path) -> None:
     chain, _ = certificate(tmp_path, "ours")
     _, key = certificate(tmp_path, "another")
     assert_refused(chain, key)
 
 
-def test_a_file_that_is_no_certificate_stops_the_start_with_one_line(tmp_path: Path) -> None:
+def test_file_without_certificate_stops_the_start_with_one_line(tmp_path: Path) -> None:
     _, key = certificate(tmp_path, "ours")
     (tmp_path / "text").write_text("none", encoding="ascii")
     assert_refused(str(tmp_path / "text"), key)

@@ -80,7 +80,7 @@ async def test_metrics_add_up_what_all_workers_have_answered(service: tuple[str,
     assert await metric(address, "http_requests_total", route="/softmax", status="200") - before == 300
 
 
-async def test_a_worker_that_is_killed_loses_what_it_had_in_flight_and_nothing_else(service: tuple[str, int]) -> None:
+async def test_killed_worker_loses_only_what_it_had_in_flight(service: tuple[str, int]) -> None:
     address, supervisor = service
     killed, stays = workers(supervisor)
     outcomes, stop = Counter[str](), asyncio.Event()
@@ -102,7 +102,7 @@ async def test_a_worker_that_is_killed_loses_what_it_had_in_flight_and_nothing_e
     os.kill(stays, signal.SIGCONT)
 
 
-async def test_what_a_killed_worker_had_in_flight_is_not_in_flight_any_more(service: tuple[str, int]) -> None:
+async def test_requests_of_a_killed_worker_are_no_longer_in_flight(service: tuple[str, int]) -> None:
     address, supervisor = service
     async with asyncio.TaskGroup() as clients, asyncio.timeout(30):
 
@@ -192,7 +192,7 @@ async def ask_until_closed(stop: asyncio.Event, address: str, outcomes: Counter[
                 closing = reply.headers.get("connection") == "close"
 
 
-async def test_a_worker_that_is_stopped_does_not_keep_the_others_from_leaving() -> None:
+async def test_stopped_worker_keeps_no_other_from_leaving() -> None:
     with running("--workers", "2", "--graceful-shutdown-seconds", "3") as (_, supervisor):
         assert await eventually(lambda: count(supervisor.pid), 2, FULL_SERVICE_SECONDS)
         os.kill(workers(supervisor.pid).pop(), signal.SIGSTOP)

@@ -93,9 +93,7 @@ def test_a_parameter_of_another_type_is_refused_by_name(operation: Operation, ea
 
 
 @pytest.mark.parametrize(("operation", "each"), NUMERIC, ids=named)
-def test_a_whole_number_may_be_written_as_a_float_and_the_other_way_round(
-    operation: Operation, each: Parameter
-) -> None:
+def test_whole_number_may_be_written_as_float_and_vice_versa(operation: Operation, each: Parameter) -> None:
     whole = 0 if each.below == 1 else 1
     for value in (whole, float(whole)):
         taken = getattr(read(operation, {**request(operation, [each.name]), each.name: value}).arguments, each.name)
@@ -174,7 +172,7 @@ def test_a_denominator_needs_a_mean(reduction: str) -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-def test_a_field_that_is_not_known_is_refused_with_those_that_are(operation: Operation) -> None:
+def test_unknown_field_is_refused_with_the_known_ones(operation: Operation) -> None:
     error = refused(operation, {**request(operation), "qqq": 1})
     assert type(error) is UnknownField
     assert all(name in error.detail for name in operation.names)

@@ -62,7 +62,7 @@ def test_an_output_is_refused_beside_what_excludes_it(operation: Operation, each
 
 
 @pytest.mark.parametrize("other", [{"targets": 1}, {"probabilities_gradient": [1, 0]}], ids=["labels", "another loss"])
-def test_the_gradient_of_targets_needs_targets_that_are_probabilities(other: dict[str, Any]) -> None:
+def test_gradient_of_targets_needs_probability_targets(other: dict[str, Any]) -> None:
     error = refused(GRADIENT, {"logits": [0, 0], **other, "outputs": ["logits_gradient", "targets_gradient"]})
     assert type(error) is InvalidOutputs
     assert "targets that are class probabilities" in error.detail
@@ -122,7 +122,7 @@ def test_outputs_come_in_the_order_asked_for() -> None:
     ],
     ids=repr,
 )
-def test_outputs_that_are_no_list_of_different_known_names_are_refused(outputs: Any) -> None:
+def test_outputs_not_listing_distinct_known_names_are_refused(outputs: Any) -> None:
     error = refused(LOSS, {**request(LOSS), "outputs": outputs})
     assert type(error) is InvalidOutputs
     assert error.detail.startswith("outputs must ")

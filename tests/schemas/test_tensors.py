@@ -100,9 +100,7 @@ def test_a_nested_array_has_the_schema_if_it_has_the_axes(axes: tuple[str, ...],
 @pytest.mark.parametrize("axes", SCHEMAS, ids=str)
 @pytest.mark.parametrize("batch", [0, 1])
 @pytest.mark.parametrize("scalar", ["1", "Infinity", True, None], ids=repr)
-def test_what_is_no_number_is_in_no_schema_of_a_sample_or_a_batch(
-    axes: tuple[str, ...], batch: int, scalar: Any
-) -> None:
+def test_non_number_is_in_no_schema_of_sample_or_batch(axes: tuple[str, ...], batch: int, scalar: Any) -> None:
     assert not fits(full(axes.count("K") + batch, scalar), SCHEMAS[axes])
 
 

@@ -15,7 +15,7 @@ STREAMS = 700
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_streams_are_answered_as_the_application_answers_requests(loop: str) -> None:
+def test_streams_are_answered_as_the_application_answers(loop: str) -> None:
     with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
         runner.run(compare(application(), STREAMS, seed=1))
 
