@@ -54,14 +54,13 @@ Location = tuple[str | int, ...]
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """Names that an error may repeat."""
 
+MAX_ERRORS = 20
+"""Largest number of places that an error names."""
+
 
 def quoted(name: str) -> str:
     """Return a name from a request in quotes behind a space, or nothing if it is long or has unusual characters."""
     return f' "{name}"' if PLAIN_NAME.fullmatch(name) else ""
-
-
-MAX_ERRORS = 20
-"""Places that an error names."""
 
 
 def written(location: Location) -> str:
@@ -154,13 +153,9 @@ class RaggedTensor(InvalidTensor):
 
     def __init__(self, name: str, *places: Location) -> None:
         locations = [(place, "does not have the shape of the items before it") for place in places]
-        first = (
-            f"{written(places[0])} does not have the shape of the items before it" if places else f"{name} is ragged"
-        )
-        super().__init__(
-            f"{first}; {name} must be a rectangle: rows of one length, and no number beside a row.",
-            *(locations or [((name,), "is ragged")]),
-        )
+        place, problem = locations[0] if locations else ((name,), "is ragged")
+        detail = f"{written(place)} {problem}; {name} must be a rectangle: rows of one length, no number beside a row."
+        super().__init__(detail, *(locations or [(place, problem)]))
 
 
 class NotANumber(InvalidTensor):
@@ -233,18 +228,15 @@ class TensorTooLarge(TooLarge):
     def __init__(self, name: str, size: int, max_elements: float, rows: int = 1) -> None:
         fitting = int(max_elements * rows // size)
         hint = f"send at most {fitting} of its {rows} rows." if rows > fitting > 0 else "send less."
-        super().__init__(
-            f"{name} has {size} elements, and the limit is {max_elements}; {hint}", ((name,), "has too many elements")
-        )
+        detail = f"{name} has {size} elements, and the limit is {max_elements}; {hint}"
+        super().__init__(detail, ((name,), "has too many elements"))
 
 
 class TooMuchWork(TooLarge):
     """The body and the outputs together take more memory than the limit."""
 
     def __init__(self, max_bytes: int) -> None:
-        super().__init__(
-            f"The body and its outputs take more than {max_bytes} bytes; send fewer rows, or ask for fewer outputs."
-        )
+        super().__init__(f"The body and its outputs take more than {max_bytes} bytes; send fewer rows or outputs.")
 
 
 class UnknownPath(ServiceError):

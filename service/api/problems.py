@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from starlette.responses import Response
 
 from service import errors
-from service.errors import ServiceError
+from service.errors import MAX_ERRORS, ServiceError
 from service.formats import json_encode
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("service")
 
 MEDIA_TYPE = "application/problem+json"
-
-MAX_ERRORS = 20
-"""Largest number of places in `errors`."""
 
 RETRY_SECONDS = (1, 5)
 """Range of Retry-After, so that clients do not all return at once."""

@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.errors import ExcludedRow, InvalidLabel, InvalidValue, NonFiniteLogit, NumberOutOfRange
+from service.errors import (
+    MAX_ERRORS,
+    ExcludedRow,
+    InvalidLabel,
+    InvalidValue,
+    NonFiniteLogit,
+    NumberOutOfRange,
+    written,
+)
 
 if TYPE_CHECKING:
     from service.arrays import Array, Floats, Integers, Mask, Shape
     from service.errors import Location
-
-MAX_ERRORS = 20
-"""Largest number of places that an error names."""
 
 
 def as_dtype(name: str, values: Array, dtype: str) -> Array:
@@ -48,7 +53,7 @@ def labels(targets: Array, classes: int, ignore_index: int | None) -> tuple[Inte
         label = format(targets[wrong][0], "d" if targets.dtype.kind in "iu" else ".17g")
         hint = f", or set ignore_index to {label}" if label in ("-100", "-1", "255") else ""
         raise InvalidLabel(
-            f"{_at(places)} is {label}, which is not a class index; use 0 to {classes - 1}{hint}.", *places
+            f"{written(places[0][0])} is {label}, which is not a class index; use 0 to {classes - 1}{hint}.", *places
         )
     if counted is None or counted.all():
         return targets.ravel().astype(np.int64, copy=False), None
@@ -62,7 +67,8 @@ def probabilities(targets: Floats) -> Floats:
     wrong = ~((targets >= 0) & (targets < np.inf))
     places = _places("targets", wrong, targets.shape, "is negative or not finite")
     raise InvalidValue(
-        f"{_at(places)} is negative or not finite; class probabilities must be finite and at least 0.", *places
+        f"{written(places[0][0])} is negative or not finite; class probabilities must be finite and at least 0.",
+        *places,
     )
 
 
@@ -71,7 +77,7 @@ def sample_weights(weights: Floats, reduction: str, denominator: float | None) -
     if reduction == "mean" and denominator is None and weights.size and weights.min() < 0.0:
         places = _places("sample_weights", weights < 0.0, weights.shape, "is negative")
         raise InvalidValue(
-            f"{_at(places)} is negative, and a mean divides by the sum of the weights; "
+            f"{written(places[0][0])} is negative, and a mean divides by the sum of the weights; "
             "set reduction to sum or none, or send a denominator.",
             *places,
         )
@@ -89,7 +95,7 @@ def rows_of_layer(inputs: Floats, counted: Mask | None, axes: Shape) -> Mask | N
     offending = wrong if counted is None else wrong & counted[:, None]
     if offending.any():
         places = _places("inputs", offending, (*axes, inputs.shape[1]), "is not finite")
-        raise InvalidValue(f"{_at(places)} is not finite; inputs must be finite numbers.", *places)
+        raise InvalidValue(f"{written(places[0][0])} is not finite; inputs must be finite numbers.", *places)
     return np.asarray(wrong.any(axis=1))
 
 
@@ -107,7 +113,7 @@ def logits_of_layer(logits: Floats, counted: Mask | None, axes: Shape) -> Floats
     offending = wrong if counted is None else wrong & counted[:, None]
     if offending.any():
         places = _places("logits", offending, (*axes, logits.shape[1]), "overflows")
-        raise NonFiniteLogit(f"{_at(places)} overflows; scale inputs, weights or bias down.", *places)
+        raise NonFiniteLogit(f"{written(places[0][0])} overflows; scale inputs, weights or bias down.", *places)
     return np.where(wrong.any(axis=1, keepdims=True), -np.inf, logits)
 
 
@@ -117,7 +123,8 @@ def maxima(largest: Floats, logits: Array, axes: Shape) -> None:
         return
     places = _places("logits", ~(logits < np.inf), (*axes, logits.shape[1]), "is NaN or infinite")
     raise NonFiniteLogit(
-        f'{_at(places)} is NaN or infinite; logits must be finite, or "-Infinity" to exclude a class.', *places
+        f'{written(places[0][0])} is NaN or infinite; logits must be finite, or "-Infinity" to exclude a class.',
+        *places,
     )
 
 
@@ -130,16 +137,12 @@ def no_excluded_row(largest: Floats, counted: Mask | None, axes: Shape) -> None:
         excluded &= counted
     if excluded.any():
         places = _places("logits", excluded, axes, "excludes every class")
-        raise ExcludedRow(f"{_at(places)} excludes every class; leave at least one in a row that has a loss.", *places)
+        raise ExcludedRow(
+            f"{written(places[0][0])} excludes every class; leave at least one in a row that has a loss.", *places
+        )
 
 
 def _places(name: str, wrong: Mask, shape: Shape, message: str) -> list[tuple[Location, str]]:
     """Return the first places where wrong, a mask of that shape or flat, is set."""
     first = np.flatnonzero(wrong)[:MAX_ERRORS]
     return [((name, *(int(i) for i in np.unravel_index(index, shape))), message) for index in first]
-
-
-def _at(places: list[tuple[Location, str]]) -> str:
-    """Return the first place as code writes it: logits[3, 17]."""
-    name, *index = places[0][0]
-    return f"{name}[{', '.join(map(str, index))}]" if index else str(name)

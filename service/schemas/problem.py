@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-MAX_ERRORS = 20
-"""Largest number of places in `errors`."""
+from service.errors import MAX_ERRORS
 
 
 class ProblemError(BaseModel):

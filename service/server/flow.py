@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import threading
-from fcntl import ioctl
 from sys import byteorder
-from termios import TIOCOUTQ
 from typing import TYPE_CHECKING
+
+try:
+    from fcntl import ioctl
+    from termios import TIOCOUTQ
+except ImportError:
+    # Windows
+    ioctl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     import asyncio
+
+    from service.formats import Piece
+
+MAX_UNREAD_BYTES = 2**24
+"""Bytes of unfinished heads, waiting requests and untaken bodies that all connections of a process may hold."""
+
+SMALL_UNREAD_BYTES = 2**12
+"""Bytes that a connection may hold in any case: an ordinary request that arrives in pieces."""
+
+JOINED_BYTES = 2**16
+"""Longest response that is copied into one piece, for one system call instead of two."""
 
 SHORT_READ_BYTES, LONG_READ_BYTES = 2**16, 2**18
 """Bytes read at once; the longer while the application waits for a body."""
@@ -19,6 +35,10 @@ class UnreadBytes:
     """Bytes that have arrived on all connections of a process, and that nobody has taken."""
 
     total = 0
+
+    def exceed_limit(self, own: int) -> bool:
+        """Return whether all connections hold too much for one of them to hold its own bytes."""
+        return self.total > MAX_UNREAD_BYTES and own > SMALL_UNREAD_BYTES
 
 
 class ReadBuffer(threading.local):
@@ -34,7 +54,14 @@ read_buffer = ReadBuffer()
 
 def bytes_in_kernel(transport: asyncio.Transport) -> int:
     """Return how many bytes the kernel has still to send; 0 where it does not say."""
+    if ioctl is None:
+        return 0
     try:
         return int.from_bytes(ioctl(transport.get_extra_info("socket").fileno(), TIOCOUTQ, bytes(4)), byteorder)
     except (OSError, ValueError):
         return 0
+
+
+def joined(pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
+    """Return the pieces of a response, as one if they are short."""
+    return (b"".join(pieces),) if sum(map(len, pieces)) <= JOINED_BYTES else pieces

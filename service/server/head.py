@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import httptools
 
@@ -39,6 +40,18 @@ class RequestHead(NamedTuple):
     content_length: int | None = 0
     keep_alive: bool = False
     expects_continue: bool = False
+
+    def scope(self) -> dict[str, Any]:
+        """Return the part of the ASGI scope that the head decides."""
+        path = self.path.decode("ascii")
+        return {
+            "http_version": self.http_version,
+            "method": self.method,
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": self.path,
+            "query_string": self.query,
+            "headers": list(self.headers),
+        }
 
 
 class _HeadParser:

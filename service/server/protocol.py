@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from service.api.context import PIECES, REJECTION
 from service.errors import MalformedHeader, Overloaded, ServiceError
 from service.server.body import ChunkedBody, FixedLengthBody
 from service.server.cycle import RequestCycle
-from service.server.flow import UnreadBytes, bytes_in_kernel, read_buffer
+from service.server.flow import UnreadBytes, bytes_in_kernel, joined, read_buffer
 from service.server.head import HEAD_END, RequestHead, check_start, parse_head
 
 if TYPE_CHECKING:
@@ -18,16 +17,6 @@ if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
     from service.formats import Piece
-
-JOINED_BYTES = 2**16
-"""Longest response that is copied into one piece, for one system call instead of two."""
-
-MAX_UNREAD_BYTES = 2**24
-"""Bytes of unfinished heads, waiting requests and untaken bodies that all connections of a process may hold."""
-
-SMALL_UNREAD_BYTES = 2**12
-"""Bytes that a connection may hold in any case: an ordinary request that arrives in pieces."""
-
 
 CLOCK_SECONDS = 0.01
 """Shortest time between two checks of the client timeout."""
@@ -161,7 +150,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
             self._client_turn_since = None
         self._unread = data
         self._update()
-        if self._is_over_limit(data):
+        if self._unread_by_all.exceed_limit(len(data)):
             self._fail(Overloaded())
 
     def _read_head(self, data: bytes) -> bytes:
@@ -179,7 +168,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
             self._fail(error)
             return b""
         rest = data[end:]
-        self._start(self._head, Overloaded() if self._is_over_limit(rest) else None)
+        self._start(self._head, Overloaded() if self._unread_by_all.exceed_limit(len(rest)) else None)
         return rest
 
     def _start(self, head: RequestHead, error: ServiceError | None = None) -> None:
@@ -187,17 +176,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._body = ChunkedBody() if head.content_length is None else FixedLengthBody(head.content_length)
         self._cycle = RequestCycle(self, head, self._server.default_headers)
         self._cycle.body_complete = self._body.is_complete
-        path = head.path.decode("ascii")
-        scope: dict[str, Any] = {
-            **self._scope,
-            "http_version": head.http_version,
-            "method": head.method,
-            "path": unquote(path) if "%" in path else path,
-            "raw_path": head.path,
-            "query_string": head.query,
-            "headers": list(head.headers),
-            "state": self._app_state.copy(),
-        }
+        scope = {**self._scope, **head.scope(), "state": self._app_state.copy()}
         if error is not None:
             scope["extensions"] = {REJECTION: error}
         task = self._loop.create_task(self._cycle.run(self._app, scope))
@@ -230,9 +209,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         """Write to the client."""
         if self._transport.is_closing():
             return
-        if sum(map(len, pieces)) <= JOINED_BYTES:
-            pieces = (b"".join(pieces),)
-        for piece in pieces:
+        for piece in joined(pieces):
             if piece:
                 self._transport.write(piece)
 
@@ -277,10 +254,6 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._ignores_input = True
         self._unread = b""
         self._update()
-
-    def _is_over_limit(self, data: bytes) -> bool:
-        """Return whether `data` is too much to be held, because of what all connections hold."""
-        return self._unread_by_all.total > MAX_UNREAD_BYTES and len(data) > SMALL_UNREAD_BYTES
 
     def _update(self) -> None:
         """Count what is unread, and start or stop reading and the client timeout, after any change."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from service.server import protocol
+from service.server import flow
 from service.server.body import MAX_CHUNK_LINE_BYTES
 from service.server.head import MAX_HEADER_BYTES
 from service.server.protocol import HttpProtocol
@@ -82,7 +82,7 @@ async def test_endless_chunk_lines_are_refused(port: int, line: bytes) -> None:
 
 
 async def test_unfinished_heads_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "MAX_UNREAD_BYTES", 100_000)
+    monkeypatch.setattr(flow, "MAX_UNREAD_BYTES", 100_000)
     long_head = HEAD + b"X-Long: " + b"a" * 40_000
     with serving(application()) as port:
         async with connected(port) as (_, first), connected(port) as (_, second):
