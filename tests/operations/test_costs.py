@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
@@ -74,26 +73,9 @@ def peak(function: Callable[[], Any]) -> int:
     return most
 
 
-def calls(function: Callable[[], Any]) -> int:
-    """How many functions, of Python and of C, a call takes."""
-    function()
-    events: list[str] = []
-    sys.setprofile(lambda _frame, event, _argument: events.append(event))
-    try:
-        function()
-    finally:
-        sys.setprofile(None)
-    return sum(event in ("call", "c_call") for event in events)
-
-
 def in_json(**fields: npt.NDArray[Any]) -> bytes:
     """Tensors as a JSON object."""
-    return json_encode.dumps({name: np.ascontiguousarray(values) for name, values in fields.items()})
-
-
-def rows(count: int) -> dict[str, npt.NDArray[Any]]:
-    """So many rows of 10 classes, and their labels."""
-    return {"logits": LOGITS[:count, :10], "targets": LABELS[:count] % 10}
+    return json_encode.dumps({name: values.tolist() for name, values in fields.items()})
 
 
 LARGE = {
