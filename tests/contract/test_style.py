@@ -1,0 +1,57 @@
+"""Test the style that no linter checks: summaries of docstrings, names of tests, length of modules."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("service", "deploy", "bench", "examples")
+MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+TESTS = [path for path in sorted((ROOT / "tests").rglob("test_*.py")) if "node_modules" not in path.parts]
+
+OPENINGS = re.compile(r"(What|Where|Which|Whose|Who|Whoever|How|Why|When|Whether|It|They|That|Those|Is|Are|Does)\b")
+"""Openings of questions, relative clauses and bare pronouns."""
+
+MAX_LINES = 300
+MAX_NAME = 60
+
+
+def relative(path: Path) -> str:
+    """Return the path of a module below the project, as the id of its test."""
+    return str(path.relative_to(ROOT))
+
+
+def summaries(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield line and first line of every docstring of a module, those of attributes included."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        for statement in node.body:
+            match statement:
+                case ast.Expr(value=ast.Constant(value=str(text))):
+                    yield statement.lineno, text.strip().partition("\n")[0]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_summaries_are_sentences_or_noun_phrases(path: Path) -> None:
+    wrong = [(line, text) for line, text in summaries(path) if OPENINGS.match(text) or "?" in text]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_modules_are_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("path", TESTS, ids=relative)
+def test_names_of_tests_are_short(path: Path) -> None:
+    names = re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8"))
+    assert [name for name in names if len(name) > MAX_NAME] == []
