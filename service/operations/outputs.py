@@ -191,7 +191,8 @@ LOSS_OUTPUTS = (
     Output(
         "kl_divergence",
         ((), ROWS),
-        "Kullback-Leibler divergence of target probabilities from the softmax, reduced like the loss, nats; never negative.",
+        "Kullback-Leibler divergence of target probabilities from the softmax, reduced like the loss: a number, nats, never "
+        "negative; with reduction none one per row, shape (...).",
         depends_on=("divergences",),
         reduce=lambda batch, divergences: batch.targets.divergence(divergences),
         needs=("targets", "target probabilities"),

@@ -471,7 +471,7 @@ async def test_repository_index_has_every_model() -> None:
 @pytest.mark.parametrize(
     ("path", "detail"),
     [
-        ("resnet", 'Unknown model "resnet"; the models are softmax, loss, gradient, each in version 1.'),
+        ("resnet", 'Unknown model "resnet"; the models are softmax, loss, gradient, calibrate, each in version 1.'),
         ("softmax/versions/2", 'Unknown version "2" of model "softmax"; the models are'),
     ],
 )

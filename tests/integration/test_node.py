@@ -50,4 +50,4 @@ def test_the_layer_learns_as_it_does_from_python(server: str, http: httpx.Client
 def test_an_example_tells_why_it_was_refused(server: str, script: str) -> None:
     ended = run(script, f"{server}/bogus")
     assert ended.returncode != 0
-    assert "Nothing lives at this path" in ended.stderr
+    assert "No such path" in ended.stderr
