@@ -205,6 +205,11 @@ soak: .venv/dev ## watch memory and descriptors under mixed traffic, 5 minutes
 
 LOCK := --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 
+.PHONY: platforms
+platforms: .venv/run ## find out on which platforms the locked packages install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/python -m deploy.platforms
+
 .PHONY: lock
 lock: .venv/run ## pin the dependencies anew, with hashes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -6,10 +6,12 @@ A page marks the place of a table with `<!-- generated: name -->` and `<!-- end 
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import tomllib
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
+from deploy import platforms as platforms_module
 from service.api.app import create_app
 from service.api.observability.metrics import Metrics
 from service.api.problems import INTERNAL, PROBLEM_TYPES
@@ -197,7 +199,17 @@ def layers() -> str:
     )
 
 
+def platforms() -> str:
+    """Return the table of platforms, and the accelerators that install on each."""
+    found = json.loads(platforms_module.FILE.read_text(encoding="utf-8"))["platforms"]
+    rows = []
+    for name, pythons in found.items():
+        cells = ["not available" if fast is None else ", ".join(fast) or "portable" for fast in pythons.values()]
+        rows.append([name, *cells])
+    return table(["platform", *(f"Python {version}" for version in platforms_module.PYTHONS)], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     function.__name__: function
-    for function in (settings, operations, inputs, parameters, outputs, endpoints, problems, metrics, layers)
+    for function in (settings, operations, inputs, parameters, outputs, endpoints, problems, metrics, layers, platforms)
 }
