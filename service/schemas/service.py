@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from service import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from service.operations.spec import Operation
     from service.settings import Settings
@@ -37,6 +37,13 @@ class Limits(BaseModel):
     max_bytes_in_flight: int = Field(description="Bytes of bodies and output tensors in memory at once.")
 
 
+class JSONCodecs(BaseModel):
+    """The libraries that read and write JSON."""
+
+    reader: str = Field(description="Library that reads the numbers of JSON requests.")
+    writer: str = Field(description="Library that writes the numbers of JSON responses.")
+
+
 class OperationInfo(BaseModel):
     """The names that an operation knows."""
 
@@ -59,16 +66,18 @@ class OperationInfo(BaseModel):
 
 
 class Info(BaseModel):
-    """Version, operations and limits of the service."""
+    """Version, operations, limits and JSON codecs of the service."""
 
     name: str = Field(description="The name of the service.")
     version: str = Field(description="The version of the service.")
     operations: list[OperationInfo] = Field(description="The operations.")
     limits: Limits = Field(description="The limits of each process.")
+    json_codecs: JSONCodecs = Field(description="The JSON codecs of this installation; all return the same numbers.")
 
     @classmethod
-    def of(cls, operations: Iterable[Operation], settings: Settings) -> Info:
-        """Return what there is to know of a service with these operations and settings."""
+    def of(cls, operations: Iterable[Operation], settings: Settings, json_codecs: Mapping[str, str]) -> Info:
+        """Return the description of a service with these operations, settings and codecs."""
         limits = Limits(**{name: getattr(settings, name) for name in Limits.model_fields})
         infos = [OperationInfo.of(operation) for operation in operations]
-        return cls(name=NAME, version=__version__, operations=infos, limits=limits)
+        codecs = JSONCodecs(**json_codecs)
+        return cls(name=NAME, version=__version__, operations=infos, limits=limits, json_codecs=codecs)

@@ -14,6 +14,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from service.api.app import create_app
+from service.formats.codecs import active_codecs
 from service.server.config import CLOSE_SECONDS, configuration
 from service.server.memory import give_back_freed_memory, keep_freed_memory
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from service.api.runtime import Runtime
     from service.settings import Settings
+
+log = logging.getLogger("service")
 
 LINGER_SECONDS = 0.5
 """Seconds after the last response in which requests are still answered: some are on their way."""
@@ -143,6 +146,8 @@ def serve(settings: Settings, socket: socket | None = None, supervisor: Connecti
     app = create_app(settings)
     app.runtime.admission.on_idle = give_back_freed_memory
     server = Server(configuration(settings, app), app.runtime, supervisor)
+    codecs = active_codecs()
+    log.info("JSON is read by %s and written by %s", codecs["reader"], codecs["writer"])
     server.run(None if socket is None else [socket])
     if not server.started:
         raise SystemExit(STARTUP_FAILURE)

@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 
 from service import __version__
+from service.formats.codecs import active_codecs
 from service.operations import OPERATIONS
 from tests.api.clients import connect
 
@@ -59,6 +60,12 @@ async def test_the_version_and_the_limits_in_force_are_published() -> None:
     assert info["version"] == __version__
     assert info["limits"]["max_body_bytes"] == 1234
     assert info["limits"]["max_elements"] == 56
+
+
+async def test_info_names_the_json_codecs(client: httpx.AsyncClient) -> None:
+    published = (await client.get("/info")).json()["json_codecs"]
+    assert published == active_codecs()
+    assert set(published) == {"reader", "writer"}
 
 
 async def test_every_operation_is_published_with_its_names(client: httpx.AsyncClient) -> None:

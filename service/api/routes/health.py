@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
+from service.formats.codecs import active_codecs
 from service.operations import OPERATIONS
 from service.schemas.service import Info, Live, Ready
 
@@ -45,7 +46,7 @@ Readiness = Annotated[Ready, Depends(readiness)]
 def health_router(settings: Settings) -> APIRouter:
     """Return the routes /, /livez, /readyz and /info."""
     router = APIRouter(tags=["service"])
-    about = Info.of(OPERATIONS, settings)
+    about = Info.of(OPERATIONS, settings, active_codecs())
 
     @router.get("/livez", operation_id="livez", summary="Liveness")
     async def livez() -> Live:
@@ -55,7 +56,7 @@ def health_router(settings: Settings) -> APIRouter:
     async def readyz(ready: Readiness) -> Ready:
         return ready
 
-    @router.get("/info", operation_id="info", summary="Version, operations and limits")
+    @router.get("/info", operation_id="info", summary="Version, operations, limits and JSON codecs")
     async def info() -> Info:
         return about
 
