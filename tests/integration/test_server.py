@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,12 @@ import httpx
 import numpy as np
 import pytest
 
+from service import __version__
 from service.__main__ import main, warn_of_unknown_variables
+from service.api.observability import logs
+from service.command_line import read_settings
+from service.formats.codecs import active_codecs
+from service.server.server import Server, serve
 from service.settings import Settings
 from tests.integration.serving import refused, running
 
@@ -104,12 +110,94 @@ def test_a_flag_overrules_a_variable() -> None:
 def test_a_wrong_flag_ends_the_start_with_one_line_that_names_it(
     monkeypatch: pytest.MonkeyPatch, setting: str, value: str
 ) -> None:
-    assert setting.replace("-", "_") in start(monkeypatch, f"--{setting}", value)
+    line = start(monkeypatch, f"--{setting}", value)
+    assert setting.replace("-", "_") in line
+    assert "Input should" not in line
 
 
 @pytest.mark.parametrize(("setting", "value"), WRONG)
 def test_wrong_variable_ends_the_start_with_one_line(monkeypatch: pytest.MonkeyPatch, setting: str, value: str) -> None:
-    assert setting.replace("-", "_") in start(monkeypatch, **{variable(setting): value})
+    line = start(monkeypatch, **{variable(setting): value})
+    assert setting.replace("-", "_") in line
+    assert "Input should" not in line
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "kind"),
+    [
+        ("port", "many", "an integer from 0 to 65535"),
+        ("workers", "0", "an integer of at least 1"),
+        ("max-wait-seconds", "0", "a finite number above 0"),
+        ("drain-seconds", "-1", "a finite number of at least 0"),
+        ("log-format", "xml", "one of auto, json, text"),
+        ("trusted-proxies", "proxy.example.org", "IP addresses or networks, separated by commas"),
+        ("api-keys-file", "/nowhere.keys", "the path of an existing file"),
+    ],
+)
+def test_wrong_setting_names_its_source_and_kind_of_value(
+    monkeypatch: pytest.MonkeyPatch, setting: str, value: str, kind: str
+) -> None:
+    begin = f"softmax-service: {setting.replace('-', '_')}:"
+    assert start(monkeypatch, f"--{setting}={value}") == f"{begin} --{setting} must be {kind}"
+    assert start(monkeypatch, **{variable(setting): value}) == f"{begin} {variable(setting)} must be {kind}"
+
+
+def test_wrong_switch_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "SOFTMAX_PAGES must be true or false" in start(monkeypatch, SOFTMAX_PAGES="perhaps")
+
+
+def test_port_set_by_kubernetes_names_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = start(monkeypatch, SOFTMAX_PORT="tcp://10.0.0.1:80")
+    assert "enableServiceLinks: false" in line
+    assert "10.0.0.1" not in line
+
+
+def test_wrong_keys_are_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = start(monkeypatch, "--workers", "0", SOFTMAX_API_KEYS="swordfish")
+    assert "swordfish" not in line
+    assert "SOFTMAX_API_KEYS has no key" in start(monkeypatch, SOFTMAX_API_KEYS=",")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_port_in_use_ends_the_start_with_one_line(workers: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        ended = refused("--port", str(other.getsockname()[1]), "--workers", workers)
+    assert ended.returncode != 0
+    (line,) = ended.stderr.splitlines()
+    assert "in use by another program; choose another with --port" in line
+
+
+@pytest.mark.parametrize("host", ["203.0.113.9", "nowhere.invalid", "a..b"])
+def test_wrong_host_ends_the_start_with_one_line(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    assert "host: " in start(monkeypatch, "--host", host)
+
+
+def test_start_logs_the_json_codecs(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(Server, "run", lambda self, _: setattr(self, "started", True))
+    monkeypatch.setattr(logs, "configuration", lambda _: None)
+    with caplog.at_level("INFO", "service"):
+        serve(Settings())
+    codecs = active_codecs()
+    assert caplog.messages == [f"JSON is read by {codecs['reader']} and written by {codecs['writer']}"]
+
+
+def test_version_flag_prints_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        read_settings(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"softmax-service {__version__}\n"
+
+
+def test_help_names_variables_and_no_python_types(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "500")
+    with pytest.raises(SystemExit):
+        read_settings(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    for name in Settings.model_fields:
+        assert any(line.endswith(f" SOFTMAX_{name.upper()}") for line in lines), name
+    assert not [line for line in lines for word in ("tuple", "null", "Path,", "()", "None") if word in line]
 
 
 def test_certificate_without_key_ends_the_start_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

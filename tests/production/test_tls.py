@@ -60,6 +60,13 @@ def test_key_of_other_certificate_stops_the_start_with_one_line(tmp_path: Path) 
     assert_refused(chain, key)
 
 
+def test_file_without_key_stops_the_start_with_one_line(tmp_path: Path) -> None:
+    chain, _ = certificate(tmp_path, "ours")
+    ended = refused("--tls-certificate-file", chain, "--tls-key-file", chain)
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("softmax-service: tls_key_file: the file is not a readable PEM private key")
+
+
 def test_file_without_certificate_stops_the_start_with_one_line(tmp_path: Path) -> None:
     _, key = certificate(tmp_path, "ours")
     (tmp_path / "text").write_text("none", encoding="ascii")
