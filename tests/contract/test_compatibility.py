@@ -57,15 +57,15 @@ BREAKING: list[Change] = [
     ("application/json.dtype is required", lambda d: schema(d, "LossRequest").update(required=["dtype"])),
     (
         "application/json.top_k: minimum 2",
-        lambda d: schema(d, "LossRequest", "top_k").update(minimum=2),
+        lambda d: schema(d, "LossRequest", "top_k")["anyOf"][0].update(minimum=2),
     ),
     (
         "application/json.temperature: maximum 9",
-        lambda d: schema(d, "LossRequest", "temperature").update(maximum=9),
+        lambda d: schema(d, "LossRequest", "temperature")["anyOf"][0].update(maximum=9),
     ),
     (
         "application/json.temperature: number is no integer",
-        lambda d: schema(d, "LossRequest", "temperature").update(type="integer"),
+        lambda d: schema(d, "LossRequest", "temperature")["anyOf"][0].update(type="integer"),
     ),
     ("application/json.dtype: float32 is none", lambda d: schema(d, "Dtype")["enum"].remove("float32")),
     (
@@ -98,10 +98,10 @@ HARMLESS: list[Change] = [
     ("a field of requests", lambda d: schema(d, "LossRequest")["properties"].update(margin={"type": "number"})),
     ("a field of replies", lambda d: schema(d, "LossReply")["properties"].update(margin={"type": "number"})),
     ("a wider bound", lambda d: schema(d, "LossRequest", "z_loss").update(minimum=-1)),
-    ("no bound", lambda d: schema(d, "LossRequest", "z_loss").pop("minimum")),
+    ("no bound", lambda d: schema(d, "LossRequest", "z_loss")["anyOf"][0].pop("minimum")),
     ("a choice of requests", lambda d: schema(d, "Reduction")["enum"].append("max")),
     ("a type of requests", lambda d: schema(d, "LossRequest", "targets")["anyOf"].append({"type": "string"})),
-    ("a number in place of an integer", lambda d: schema(d, "LossRequest", "top_k").update(type="number")),
+    ("a number in place of an integer", lambda d: schema(d, "LossRequest", "top_k")["anyOf"][0].update(type="number")),
     ("a reply", lambda d: post(d, "/loss")["responses"].update({"429": post(d, "/loss")["responses"]["default"]})),
     ("a media type", lambda d: post(d, "/loss")["requestBody"]["content"].update({"text/csv": {"schema": {}}})),
     ("an integer in place of a number", lambda d: schema(d, "LossReply", "accuracy").update(type="integer")),

@@ -31,4 +31,4 @@ def test_the_service_keeps_to_its_openapi_document(tmp_path: Path) -> None:
             check=False,
         )
     assert run.returncode == 0, run.stdout
-    assert "Tested: 17" in run.stdout
+    assert "Tested: 24" in run.stdout

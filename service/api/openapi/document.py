@@ -91,6 +91,8 @@ def _build(app: FastAPI, settings: Settings) -> dict[str, Any]:
     schemas["Model"] = {"type": "string", "enum": names, "description": "The name of a model."}
     _remove_titles(schemas)
     _add_formats(schemas)
+    for operation in OPERATIONS:
+        _allow_null(schemas[f"{operation.name.title()}Request"])
     security: list[dict[str, list[str]]] = [{BEARER: []}] if settings.keys else [{}, {BEARER: []}]
     paths = {f"/{operation.name}": {"post": _operation(operation, settings)} for operation in OPERATIONS}
     paths |= openapi["paths"]
@@ -121,6 +123,13 @@ def _remove_titles(schemas: dict[str, Any]) -> None:
     for each in schemas.values():
         for field in each.get("properties", {}).values():
             field.pop("title", None)
+
+
+def _allow_null(request: dict[str, Any]) -> None:
+    """Allow null in place of every field of a request: it means that the field is left out."""
+    for name, field in request["properties"].items():
+        outer = {key: field.pop(key) for key in ("description", "default") if key in field}
+        request["properties"][name] = {"anyOf": [*field.get("anyOf", [field]), {"type": "null"}], **outer}
 
 
 def _add_formats(node: Any) -> None:
