@@ -65,11 +65,11 @@ def _dump(**members: Any) -> bytes:
 
 
 def _nested(values: Floats) -> Message:
-    return Message(JSON, _dump(logits=values))
+    return Message(JSON, _dump(logits=values.tolist()))
 
 
 def _probabilities_only(values: Floats) -> Message:
-    return Message(JSON, _dump(logits=values, outputs=["probabilities"]))
+    return Message(JSON, _dump(logits=values.tolist(), outputs=["probabilities"]))
 
 
 def _npy(values: Floats) -> Message:
@@ -79,7 +79,7 @@ def _npy(values: Floats) -> Message:
 
 
 def _inference(values: Floats) -> Message:
-    tensor = {"name": "logits", "shape": values.shape, "datatype": "FP64", "data": values.ravel()}
+    tensor = {"name": "logits", "shape": values.shape, "datatype": "FP64", "data": values.ravel().tolist()}
     return Message(JSON, _dump(inputs=[tensor], outputs=[{"name": "probabilities"}]))
 
 

@@ -114,7 +114,7 @@ def test_the_most_work_fits_into_the_documented_memory() -> None:
 
 def body(rows: int) -> bytes:
     """Return a batch of 1,000 classes as JSON, about 20 kB a row."""
-    logits = np.random.default_rng(0).normal(size=(rows, 1000))
+    logits = np.random.default_rng(0).normal(size=(rows, 1000)).tolist()
     return json_encode.dumps({"logits": logits, "targets": [0] * rows})
 
 
