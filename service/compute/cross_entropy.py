@@ -209,7 +209,7 @@ class CrossEntropy(RowGradient):
 
     @property
     def size(self) -> Scaled:
-        """(n,) or single bound on dL/dz, but for a factor of 2**32."""
+        """(n,) or single bound on dL/dz, up to a factor of 2**32."""
         size = self.factor
         if self._labels is None:
             size = size * Scaled.of(np.minimum(self._totals, np.finfo(np.float64).max))

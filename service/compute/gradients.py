@@ -57,7 +57,7 @@ class RowGradient(ABC):
     @property
     @abstractmethod
     def size(self) -> Scaled:
-        """(n,) or single bound on the size of dL/dz, but for a factor of 2**32."""
+        """(n,) or single bound on the size of dL/dz, up to a factor of 2**32."""
 
     @property
     def slopes_overflow(self) -> bool:

@@ -23,10 +23,10 @@ if [ ! -e "$root.made" ]; then
 fi
 
 # the files of the project, without what was installed beside them
-rm -rf --one-file-system "$root/root/project"
-mkdir -p "$root/root/project"
+rm -rf --one-file-system "$root/srv/project"
+mkdir -p "$root/srv/project"
 (cd "$project" && git ls-files -z --cached --others --exclude-standard | tar --null --ignore-failed-read --files-from=- --create) |
-  tar --extract --directory "$root/root/project"
+  tar --extract --directory "$root/srv/project"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 
 # a namespace of its own for the processes: all of them end with the script
@@ -35,9 +35,9 @@ root=$1 python=$2 port=$3
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs tmpfs "$root/tmp"
-exec chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 PIP_CERT=/etc/ssl/certs/ca-certificates.crt \
+exec chroot "$root" env -i HOME=/srv PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 PIP_CERT=/etc/ssl/certs/ca-certificates.crt \
   PYTHON="$python" SOFTMAX_PORT="$port" /bin/bash -euo pipefail -s <<'INSIDE'
-cd /root/project
+cd /srv/project
 for compiler in cc gcc clang; do ! command -v "$compiler"; done
 "$PYTHON" --version
 make run PYTHON="$PYTHON" > /tmp/run.log 2>&1 &
