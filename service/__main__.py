@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from importlib import import_module
 
 from service.command_line import read_settings, variable
+from service.formats import codecs
 from service.server.config import PROGRAM, check_address, check_certificate
 from service.server.server import serve
 from service.server.supervisor import Supervisor
@@ -42,7 +43,7 @@ def check_tracing() -> None:
 
 def warn_of_unknown_variables() -> None:
     """Warn of SOFTMAX_* variables that are not settings: a cluster may set some, so they are not errors."""
-    known = [variable(name) for name in Settings.model_fields]
+    known = [*map(variable, Settings.model_fields), codecs.VARIABLE]
     for name in sorted(os.environ.keys() - set(known)):
         if name.startswith("SOFTMAX_"):
             near = get_close_matches(name, known, 1)

@@ -11,6 +11,7 @@ import yaml
 
 from bench import report, results
 from service.api.problems import INTERNAL, PROBLEM_TYPES
+from service.formats.codecs import VARIABLE
 from service.operations import OPERATIONS
 from service.settings import Settings
 from tests.docs.pages import PAGES, ROOT, blocks, commands, name, read
@@ -98,7 +99,7 @@ def test_every_make_target_that_is_named_exists() -> None:
 
 
 def test_every_variable_of_the_service_exists() -> None:
-    variables = {f"SOFTMAX_{name.upper()}" for name in Settings.model_fields} | {"SOFTMAX_"}
+    variables = {f"SOFTMAX_{name.upper()}" for name in Settings.model_fields} | {"SOFTMAX_", VARIABLE}
     assert {word for page in PAGES for word in re.findall(r"\bSOFTMAX_\w*", read(page))} <= variables
 
 

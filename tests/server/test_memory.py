@@ -5,8 +5,11 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from service.server import memory
 
 PROGRAM = """
 import resource, sys, threading
@@ -65,3 +68,25 @@ def test_memory_freed_by_one_thread_serves_the_next() -> None:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallinfo2 is glibc's")
 def test_memory_that_is_free_between_pieces_in_use_is_given_back() -> None:
     assert run(HOLES) > 200
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallinfo2 is glibc's")
+def test_giving_back_never_takes_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "KEPT_BYTES", 0)
+    before = resident_pages()
+    memory.give_back_freed_memory()
+    assert resident_pages() <= before + 100
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr("ctypes.CDLL", missing)
+    assert not memory.keep_freed_memory()
+    memory.give_back_freed_memory()
+
+
+def resident_pages() -> int:
+    """Return the resident memory of this process, in pages."""
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])

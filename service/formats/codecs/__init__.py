@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from service.arrays import Array
 
 
+VARIABLE = "SOFTMAX_JSON_CODEC"
+"""Environment variable that hides the accelerators if it is "portable"."""
+
+
 class NumberReader(Protocol):
     """Reader of the numbers of one tensor, used for one text after the other."""
 
@@ -67,7 +71,7 @@ def choose(preference: str) -> Codec:
 
 PORTABLE = Codec("pydantic_core", lambda: portable.read, "pydantic_core", portable.write)
 
-active = choose(os.environ.get("SOFTMAX_JSON_CODEC", "auto"))
+active = choose(os.environ.get(VARIABLE, "auto"))
 """The codec of this process."""
 
 
