@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,3 +56,11 @@ def test_modules_are_short(path: Path) -> None:
 def test_names_of_tests_are_short(path: Path) -> None:
     names = re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8"))
     assert [name for name in names if len(name) > MAX_NAME] == []
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if "service" in path.relative_to(ROOT).parts[:1]], ids=relative
+)
+def test_modules_of_the_service_can_be_imported(path: Path) -> None:
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    assert importlib.import_module(name).__name__ == name
