@@ -10,6 +10,9 @@ from service.server.head import HEAD_END, MAX_HEADER_BYTES
 MAX_CHUNK_LINE_BYTES = 2**12
 """Longest line with the size and the extensions of a chunk, in bytes."""
 
+MAX_CHUNKS_AT_ONCE = 2**8
+"""Chunks that are decoded in one turn of the event loop, in about 0.3 ms if they are short."""
+
 MAX_SIZE_BYTES = 32
 """More than the size of a chunk and whitespace behind it take."""
 
@@ -50,11 +53,12 @@ class ChunkedBody:
     def split(self, data: bytes) -> tuple[bytes, bytes]:
         """Return what `data` has of the body, decoded, and the rest. Raise MalformedHeader for invalid framing.
 
-        The rest belongs to the body too, as an incomplete line, unless the body is complete.
+        The rest belongs to the body too unless the body is complete: it is an incomplete line, or more than
+        MAX_CHUNKS_AT_ONCE.
         """
-        pieces = []
+        pieces: list[bytes] = []
         position = 0
-        while not self._in_trailers:
+        while not self._in_trailers and len(pieces) < MAX_CHUNKS_AT_ONCE:
             if self._missing:
                 piece = data[position : position + self._missing]
                 pieces.append(piece)
@@ -71,7 +75,8 @@ class ChunkedBody:
             # the line end of the last chunk stays, for HEAD_END to be found without trailers too
             self._in_trailers = not self._missing
             position = match.end() - 2 * self._in_trailers
-        return b"".join(pieces), self._skip_trailers(data[position:])
+        rest = data[position:]
+        return b"".join(pieces), self._skip_trailers(rest) if self._in_trailers else rest
 
     def _check_incomplete(self, data: bytes, position: int) -> None:
         """Raise MalformedHeader unless the chunk line at `position` may only be cut off."""

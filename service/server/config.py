@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from service.api.observability import logs
-from service.server.flow import UnreadBytes
+from service.server.flow import FlowControl
 from service.server.protocol import HttpProtocol
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def configuration(settings: Settings, app: ASGIApp | None = None) -> uvicorn.Con
         workers=settings.workers,
         log_config=logs.configuration(settings),
         access_log=False,
-        http=partial(HttpProtocol, unread=UnreadBytes()),  # type: ignore[arg-type]  # uvicorn only calls it
+        http=partial(HttpProtocol, flow=FlowControl()),  # type: ignore[arg-type]  # uvicorn only calls it
         proxy_headers=False,
         server_header=False,
         ws="none",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from collections import deque
 from sys import byteorder
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ except ImportError:
     ioctl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    import asyncio
+    from collections.abc import Callable
 
     from service.formats import Piece
 
@@ -31,14 +33,35 @@ SHORT_READ_BYTES, LONG_READ_BYTES = 2**16, 2**18
 """Bytes read at once; the longer while the application waits for a body."""
 
 
-class UnreadBytes:
-    """Bytes that have arrived on all connections of a process, and that nobody has taken."""
+class FlowControl:
+    """Limits that all connections of a process share.
 
-    total = 0
+    unread_bytes: bytes that have arrived, and that nobody has taken.
+    """
 
-    def exceed_limit(self, own: int) -> bool:
+    unread_bytes = 0
+
+    def __init__(self) -> None:
+        self._line: deque[Callable[[], None]] = deque()
+
+    def exceeds_limit(self, own: int) -> bool:
         """Return whether all connections hold too much for one of them to hold its own bytes."""
-        return self.total > MAX_UNREAD_BYTES and own > SMALL_UNREAD_BYTES
+        return self.unread_bytes > MAX_UNREAD_BYTES and own > SMALL_UNREAD_BYTES
+
+    def line_up(self, proceed: Callable[[], None]) -> None:
+        """Call `proceed` in a later turn of the event loop: one connection that sent ahead goes on in each turn.
+
+        uvloop accepts one connection in a turn, so that long turns would keep new clients waiting.
+        """
+        self._line.append(proceed)
+        if len(self._line) == 1:
+            asyncio.get_running_loop().call_soon(self._admit_next)
+
+    def _admit_next(self) -> None:
+        proceed = self._line.popleft()
+        if self._line:
+            asyncio.get_running_loop().call_soon(self._admit_next)
+        proceed()
 
 
 class ReadBuffer(threading.local):

@@ -9,7 +9,7 @@ from service.api.context import PIECES, REJECTION
 from service.errors import MalformedHeader, Overloaded, ServiceError
 from service.server.body import ChunkedBody, FixedLengthBody
 from service.server.cycle import RequestCycle
-from service.server.flow import UnreadBytes, bytes_in_kernel, joined, read_buffer
+from service.server.flow import FlowControl, bytes_in_kernel, joined, read_buffer
 from service.server.head import HEAD_END, RequestHead, check_start, parse_head
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        unread: UnreadBytes | None = None,
+        flow: FlowControl | None = None,
     ) -> None:
         self._app = config.loaded_app
         self._server = server_state
@@ -59,7 +59,8 @@ class HttpProtocol(asyncio.BufferedProtocol):
         # a client sends mostly the same head, which is parsed once
         self._head_data, self._head = b"", RequestHead()
         self._unread = b""
-        self._unread_by_all = unread or UnreadBytes()
+        self._flow = flow or FlowControl()
+        self._is_in_line = False
         self._counted_bytes = 0
         self._is_reading = True
         self._ignores_input = False
@@ -115,9 +116,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         """Return whether to keep the connection open: the client may have closed its sending side only."""
         self._client_ended = True
-        cycle = self._cycle
-        is_answering = cycle is not None and cycle.body_complete and not cycle.response_complete
-        return is_answering and not self._has_tls
+        return self._is_answering and not self._has_tls
 
     def pause_writing(self) -> None:
         """Wait for the client to take what it was sent."""
@@ -131,27 +130,41 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._writable.set()
         self._update()
 
+    @property
+    def _is_answering(self) -> bool:
+        """Whether a request has arrived as a whole, and its response is not complete."""
+        cycle = self._cycle
+        return cycle is not None and cycle.body_complete and not cycle.response_complete
+
     def _advance(self, data: bytes) -> None:
-        """Give the request in progress its bytes, and start the next one once it is answered."""
-        while data and not self._ignores_input:
-            if self._cycle is None:
-                rest = self._read_head(data)
-            elif not self._cycle.body_complete:
-                rest = self._read_body(self._cycle, data)
-            else:
-                break
-            if len(rest) == len(data):
-                break
-            data = rest
+        """Start the next request if none is in progress, and give it what `data` has of its body."""
+        rest = data
+        if self._cycle is None:
+            rest = self._read_head(rest)
+        if rest and self._cycle is not None and not self._cycle.body_complete:
+            rest = self._read_body(self._cycle, rest)
         if self._ignores_input:
             return
-        if data and not self._unread and self._cycle is None:
+        if rest and not self._unread and self._cycle is None:
             # a head begins
             self._client_turn_since = None
-        self._unread = data
+        self._unread = rest
+        if len(rest) < len(data) and not self._is_answering:
+            self._line_up()
         self._update()
-        if self._unread_by_all.exceed_limit(len(data)):
+        if self._flow.exceeds_limit(len(rest)):
             self._fail(Overloaded())
+
+    def _line_up(self) -> None:
+        """Go on with the unread bytes in a later turn of the event loop."""
+        if self._unread and not self._is_in_line:
+            self._is_in_line = True
+            self._flow.line_up(self._proceed)
+
+    def _proceed(self) -> None:
+        self._is_in_line = False
+        if not self._ignores_input:
+            self._advance(self._unread)
 
     def _read_head(self, data: bytes) -> bytes:
         """Start the request that `data` begins with, and return the rest. Return all of it if the head is incomplete."""
@@ -168,7 +181,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
             self._fail(error)
             return b""
         rest = data[end:]
-        self._start(self._head, Overloaded() if self._unread_by_all.exceed_limit(len(rest)) else None)
+        self._start(self._head, Overloaded() if self._flow.exceeds_limit(len(rest)) else None)
         return rest
 
     def _start(self, head: RequestHead, error: ServiceError | None = None) -> None:
@@ -233,8 +246,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
             self._close()
         elif self._cycle.body_complete:
             self._end_request()
-            if self._unread:
-                self._advance(self._unread)
+            self._line_up()
         self._update()
 
     def _end_request(self) -> None:
@@ -259,11 +271,13 @@ class HttpProtocol(asyncio.BufferedProtocol):
         """Count what is unread, and start or stop reading and the client timeout, after any change."""
         cycle = self._cycle
         unread_bytes = len(self._unread) + (0 if cycle is None else cycle.unread_bytes)
-        self._unread_by_all.total += unread_bytes - self._counted_bytes
+        self._flow.unread_bytes += unread_bytes - self._counted_bytes
         self._counted_bytes = unread_bytes
         if self._transport.is_closing():
             return
-        if cycle is None or cycle.response_complete:
+        if self._is_in_line:
+            has_enough, is_clients_turn = True, self.write_paused
+        elif cycle is None or cycle.response_complete:
             has_enough, is_clients_turn = False, True
             if self._client_ended:
                 self._close()

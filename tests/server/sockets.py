@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import uvicorn
 
-from service.server.flow import UnreadBytes
+from service.server.flow import FlowControl
 from service.server.protocol import HttpProtocol
 from tests.api.clients import BODY
 
@@ -32,7 +32,7 @@ def serving(
     app: Service, loop: Literal["uvloop", "asyncio"] = "uvloop", *, client_timeout: float = 10
 ) -> Iterator[int]:
     """The port of a server in a thread of this process."""
-    http: Any = partial(HttpProtocol, unread=UnreadBytes())
+    http: Any = partial(HttpProtocol, flow=FlowControl())
     config = uvicorn.Config(app, port=0, loop=loop, http=http, ws="none", log_config=None)
     config.timeout_keep_alive = client_timeout  # type: ignore[assignment]  # a fraction of a second is enough for tests
     server = uvicorn.Server(config)

@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import time
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,10 @@ from tests.server.streams import LOOPS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from starlette.types import Receive, Scope, Send
+
 LIVE = b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n"
+LAST = b"GET /livez HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
 LARGE = b'{"logits": [%b0], "outputs": ["jacobian"]}' % (b"0," * 599)
 LARGE_POST = HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(LARGE), LARGE)
@@ -102,7 +106,7 @@ async def test_unfinished_heads_are_bounded_together(monkeypatch: pytest.MonkeyP
 async def test_a_lost_connection_is_freed_without_garbage_collection(loop: Any) -> None:
     app = application()
     with serving(app, loop) as port:
-        await answer(port, LIVE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        await answer(port, LAST)
         gc.collect()
         gc.disable()
         try:
@@ -135,6 +139,47 @@ async def test_requests_sent_ahead_are_not_read(port: int) -> None:
         # the responses are never read, so that the server stops to read soon
         assert sent < 40_000_000
     client.close()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_new_client_is_answered_before_requests_sent_ahead(loop: Any) -> None:
+    app, clients, ahead = application(), 40, 50
+    serve, served = app.others, []
+
+    async def count(scope: Scope, receive: Receive, send: Send) -> None:
+        served.append(scope["client"])
+        await serve(scope, receive, send)
+
+    app.others = count  # type: ignore[assignment]  # any ASGI application will do
+    with serving(app, loop) as port:
+        async with AsyncExitStack() as stack:
+            receiving = []
+            for _ in range(clients):
+                reader, writer = await stack.enter_async_context(connected(port))
+                writer.write(LIVE * (ahead - 1) + LAST)
+                receiving.append(asyncio.create_task(reader.read()))
+            await until(lambda: len(set(served)) == clients)
+            async with connected(port) as (reader, writer):
+                before = len(served)
+                writer.write(LAST)
+                await reader.read()
+                assert served.index(writer.get_extra_info("sockname")) - before < clients
+            for received in await asyncio.wait_for(asyncio.gather(*receiving), 60):
+                assert statuses(received) == [200] * ahead
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_new_client_is_answered_before_very_small_chunks(loop: Any) -> None:
+    app, clients = application(), 40
+    with serving(app, loop) as port:
+        async with AsyncExitStack() as stack:
+            for _ in range(clients):
+                _, writer = await stack.enter_async_context(connected(port))
+                writer.write(CHUNKED + b"1\r\n \r\n" * 20_000 + b"0\r\n\r\n")
+            await until(lambda: app.runtime.lifecycle.taken == clients)
+            assert statuses(await answer(port, LAST)) == [200]
+            assert app.runtime.lifecycle.taken == clients
+            await until(lambda: app.runtime.lifecycle.taken == 0)
 
 
 @pytest.mark.parametrize(
