@@ -54,6 +54,9 @@ Location = tuple[str | int, ...]
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """Names that an error may repeat."""
 
+PLAIN_PATH = re.compile(r"[A-Za-z0-9_./-]{1,64}")
+"""Paths that an error may repeat."""
+
 MAX_ERRORS = 20
 """Largest number of places that an error names."""
 
@@ -241,6 +244,12 @@ class TooMuchWork(TooLarge):
 
 class UnknownPath(ServiceError):
     """The path does not exist."""
+
+    def __init__(self, path: str, known: Iterable[str], index: str = "/") -> None:
+        close = get_close_matches(path, known, n=1) if PLAIN_PATH.fullmatch(path) else []
+        name = f": {path}" if PLAIN_PATH.fullmatch(path) else ""
+        hint = f"; did you mean {close[0]}?" if close else "."
+        super().__init__(f"No such path{name}{hint} GET {index} lists the paths.")
 
 
 class UnknownModel(ServiceError):

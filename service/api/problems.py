@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.responses import Response
+from starlette.routing import Route
 
 from service import errors
 from service.errors import MAX_ERRORS, ServiceError
@@ -132,9 +133,11 @@ async def handle_error(request: Request, error: Exception) -> Response:
 async def handle_http_exception(request: Request, error: HTTPException) -> Response:
     """Answer a request for which the router found no route."""
     headers = error.headers or {}
-    problem: ServiceError = errors.UnknownPath("No such path. GET / lists the endpoints.")
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        problem = errors.UnknownMethod(f"This path accepts {headers['Allow']} only.")
+        problem: ServiceError = errors.UnknownMethod(f"This path accepts {headers['Allow']} only.")
+    else:
+        paths = [route.path for route in request.app.routes if isinstance(route, Route)]
+        problem = errors.UnknownPath(request.scope["path"].removeprefix(request.scope.get("root_path", "")), paths)
     response = _as_response(problem_response(problem, request.state.request_id))
     response.headers.update(headers)
     return response

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping  # noqa: TC003  Pydantic evaluates the annotations
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -17,6 +18,7 @@ from service.errors import (
     InvalidParameter,
     ServiceError,
     UnknownField,
+    written,
 )
 from service.operations.arguments import Arguments
 from service.operations.foreign_names import hint
@@ -26,6 +28,7 @@ from service.schemas.tensors import Logit, TensorField, Weight, nested, optional
 
 if TYPE_CHECKING:
     from service.arrays import Shape
+    from service.errors import Location
     from service.operations.spec import Input, Parameter
 
 
@@ -54,7 +57,7 @@ def _read(operation: Operation, validate: Callable[..., Request], sent: Mapping[
     try:
         fields = validate(sent).__dict__
     except ValidationError as error:
-        raise refusal(error, operation) from None
+        raise refusal(error, operation, sent) from None
     items: list[tuple[str, Shape]] = []
     defaults = operation.defaults
     for name in sent:
@@ -84,7 +87,7 @@ def _wanted(operation: Operation, signature: ShapeSignature, outputs: tuple[str,
     )
 
 
-def refusal(error: ValidationError, operation: Operation) -> ServiceError:
+def refusal(error: ValidationError, operation: Operation, sent: Mapping[str, Any]) -> ServiceError:
     """Return the errors of Pydantic as one error that repeats no value of the request."""
     found = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]
     for each in found:
@@ -93,13 +96,25 @@ def refusal(error: ValidationError, operation: Operation) -> ServiceError:
             return UnknownField(name, operation.names, hint=hint(name, operation.names))
     field = str(found[0]["loc"][0])
     if field == "outputs":
-        names = ", ".join(operation.named_outputs)
         return InvalidOutputs(
-            f"outputs must be a list of one or more of {names}.", *((each["loc"], "is not an output") for each in found)
+            _unknown_output(sent["outputs"], found[0]["loc"], operation),
+            *((each["loc"], "is not an output") for each in found),
         )
     advice = ADVICE.get((field, found[0]["type"]), "")
     locations = [(each["loc"], each["msg"].replace("Input should be", "must be")) for each in found]
     return InvalidParameter(f"{field} {locations[0][1]}{advice}.", *locations)
+
+
+def _unknown_output(sent: Any, location: Location, operation: Operation) -> str:
+    """Return one sentence about the first item of `outputs` that is not an output of the operation."""
+    known = list(operation.named_outputs)
+    advice = f"outputs must be a list of one or more of {', '.join(known)}."
+    if len(location) == 1:
+        return advice
+    name = sent[location[1]]
+    close = get_close_matches(name[:64], known, n=1, cutoff=0.7) if isinstance(name, str) else []
+    hint = f'did you mean "{close[0]}"?' if close else advice
+    return f"{written(location)} is not an output of {operation.name}; {hint}"
 
 
 ADVICE = {("temperature", "greater_than"): "; the limit of temperature 0 is the output predictions"}

@@ -81,6 +81,47 @@ async def test_outputs_that_are_wrong_are_named_by_their_place(client: httpx.Asy
     assert [place["loc"] for place in problem["errors"]] == [["outputs", n] for n in range(20)]
 
 
+@pytest.mark.parametrize(
+    ("outputs", "detail"),
+    [
+        (["logits", "probabilites"], 'outputs[1] is not an output of softmax; did you mean "probabilities"?'),
+        (["loss"], "outputs[0] is not an output of softmax; outputs must be a list of one or more of probabilities, "),
+        ([""], "outputs[0] is not an output of softmax; outputs must be a list of one or more of probabilities, "),
+        ([7], "outputs[0] is not an output of softmax; outputs must be a list of one or more of probabilities, "),
+        ([["logits"]], "outputs[0] is not an output of softmax; outputs must be a list of one or more of "),
+        ([], "outputs must be a list of one or more of probabilities, "),
+        ("logits", "outputs must be a list of one or more of probabilities, "),
+    ],
+)
+async def test_an_unknown_output_gets_a_hint(client: httpx.AsyncClient, outputs: object, detail: str) -> None:
+    problem = (await client.post("/softmax", json={"logits": [0], "outputs": outputs})).json()
+    assert problem["detail"].startswith(detail)
+
+
+@pytest.mark.parametrize(
+    ("path", "detail"),
+    [
+        ("/softmx", "No such path: /softmx; did you mean /softmax? GET / lists the paths."),
+        ("/softmax/", "No such path: /softmax/; did you mean /softmax? GET / lists the paths."),
+        ("/weather", "No such path: /weather. GET / lists the paths."),
+        ("/" + "a" * 64, "No such path. GET / lists the paths."),
+        ("/%3Cscript%3E", "No such path. GET / lists the paths."),
+        (
+            "/problems/unknown-fields",
+            "No such path: /problems/unknown-fields; did you mean /problems/unknown-field? GET /problems lists the paths.",
+        ),
+    ],
+)
+async def test_an_unknown_path_gets_a_hint(client: httpx.AsyncClient, path: str, detail: str) -> None:
+    assert (await client.get(path)).json()["detail"] == detail
+
+
+async def test_an_unknown_path_is_named_without_the_root_path() -> None:
+    async with connect(create_app(Settings(root_path="/ml"))) as client:
+        problem = (await client.get("/ml/softmx")).json()
+    assert problem["detail"] == "No such path: /softmx; did you mean /softmax? GET / lists the paths."
+
+
 @pytest.mark.parametrize("body", [pytest.param(body, id=name) for name, body in LARGE.items()])
 async def test_refusal_of_4_mb_is_short_and_repeats_nothing(client: httpx.AsyncClient, body: bytes) -> None:
     reply = await client.post("/loss" if b"targets" in body else "/softmax", content=body, headers=JSON)

@@ -53,7 +53,7 @@ async def problem_types(request: Request) -> Response:
 async def problem_type(slug: str, request: Request) -> Response:
     """Return one problem type, as HTML for a browser and as JSON otherwise. Raise UnknownPath."""
     if slug not in BY_SLUG:
-        raise UnknownPath("No such problem type. GET /problems lists them.")
+        raise UnknownPath(f"/problems/{slug}", [f"/problems/{known}" for known in BY_SLUG], "/problems")
     kind = BY_SLUG[slug]
     if _wants_html(request):
         return HTMLResponse(PAGE.format(title=escape(kind.title), entries=_entry(kind, "")), headers=HEADERS)
