@@ -165,11 +165,10 @@ class NotANumber(InvalidTensor):
     """A tensor contains a value that is not a number."""
 
     def __init__(self, name: str, *locations: tuple[Location, str]) -> None:
-        exception = {"logits": ', or "-Infinity" for an excluded class', "mask": " or booleans"}.get(name, "")
+        logits = 'numbers only, or "-Infinity" for an excluded class'
+        accepted = {"logits": logits, "teacher_logits": logits, "mask": "true, false, 1 or 0"}.get(name, "numbers only")
         place, kind = locations[0] if locations else ((name,), "is not numeric")
-        super().__init__(
-            f"{written(place)} {kind}; {name} must hold numbers only{exception}.", *(locations or [(place, kind)])
-        )
+        super().__init__(f"{written(place)} {kind}; {name} must hold {accepted}.", *(locations or [(place, kind)]))
 
 
 class NumberOutOfRange(InvalidTensor):

@@ -236,10 +236,11 @@ def _as_datatype(name: str, values: Array, datatype: str, shape: Shape) -> Array
         doubles = values.astype(np.float64, copy=False)
         values = to_datatype(doubles, datatype)
         wrong = np.isinf(values) & ~np.isinf(doubles) if values is not doubles else np.False_
+    elif datatype == "BOOL":
+        wrong = np.False_  # the values of a mask are checked later
     else:
         limits = np.iinfo(STORED[datatype])
-        highest = 1 if datatype == "BOOL" else limits.max
-        wrong = ~((values >= limits.min) & (values <= highest) & (values == np.floor(values)))
+        wrong = ~((values >= limits.min) & (values <= limits.max) & (values == np.floor(values)))
     if wrong.any():
         index = np.unravel_index(int(np.flatnonzero(wrong)[0]), values.shape)
         raise NumberOutOfRange(name, datatype, (name, *map(int, index)))

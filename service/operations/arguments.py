@@ -17,6 +17,7 @@ class Arguments:
     inputs: Array | None = None
     weights: Array | None = None
     bias: Array | None = None
+    mask: Array | None = None
     targets: Array | None = None
     class_weights: Array | None = None
     sample_weights: Array | None = None

@@ -24,7 +24,7 @@ from service.operations import values
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from service.arrays import Array, Floats, Integers, Shape
+    from service.arrays import Array, Floats, Integers, Mask, Shape
     from service.operations.arguments import Arguments
 
 
@@ -205,6 +205,9 @@ def prepare(arguments: Arguments) -> Batch:
     logits = values.as_dtype("logits", arguments.logits, arguments.dtype)
     if len(axes) != 1:
         logits = logits.reshape(-1, classes)
+    kept = _kept(arguments)
+    if kept is not None:
+        logits = np.where(kept, logits, logits.dtype.type(-np.inf))
     targets = _targets(arguments, axes, classes)
     if targets is not None and targets.counted is not None:
         logits = values.rows_not_counted(logits, targets.counted)
@@ -224,9 +227,12 @@ def _of_layer(arguments: Arguments) -> Batch:
     absent = values.rows_of_layer(inputs, counted, axes)
     if absent is not None:
         inputs = np.where(absent[:, None], 0.0, inputs)
-    logits = values.logits_of_layer(linear.forward(inputs, weights, bias), counted, axes)
+    kept = _kept(arguments)
+    logits = values.logits_of_layer(linear.forward(inputs, weights, bias), counted, kept, axes)
     if absent is not None:
         logits = np.where(absent[:, None], -np.inf, logits)
+    if kept is not None:
+        logits = np.where(kept, logits, -np.inf)
     return Batch(arguments, axes, logits, inputs, weights, bias, targets, _vectors(arguments))
 
 
@@ -257,6 +263,14 @@ def _targets(arguments: Arguments, axes: Shape, classes: int) -> Targets | None:
         arguments.reduction,
         arguments.denominator,
     )
+
+
+def _kept(arguments: Arguments) -> Mask | None:
+    """Return the classes that the mask keeps, (N, K) or (K,); None for all."""
+    mask = arguments.mask
+    if mask is None:
+        return None
+    return mask.reshape(-1, mask.shape[-1]) != 0 if mask.ndim > 1 else mask != 0
 
 
 def _vectors(arguments: Arguments) -> Floats | None:

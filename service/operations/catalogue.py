@@ -47,6 +47,11 @@ OPERATIONS = (
             Example("single", "A single sample", {"logits": [2, 3, 4]}),
             Example("batch", "A batch, with the two best classes", {"logits": [[2, 3, 4], [3, 1, -3]], "top_k": 2}),
             Example("masked", "A masked class", {"logits": MASKED, "outputs": ["probabilities", "entropy"]}),
+            Example(
+                "mask",
+                "Classes that a mask of booleans keeps",
+                {"logits": [[2, 3, 4], [3, 1, -3]], "mask": [[True, False, True], [True, True, False]]},
+            ),
             Example("temperature", "Flattened by a temperature", {"logits": [2, 3, 4], "temperature": 2}),
             Example(
                 "layer",
@@ -63,6 +68,7 @@ OPERATIONS = (
             Example("ragged", "Rows of different length", {"logits": [[2, 3, 4], [3, 1]]}),
             Example("unknown_field", "A field that there is not", {"scores": [2, 3, 4]}),
             Example("top_k", "More classes asked for than there are", {"logits": [2, 3, 4], "top_k": 4}),
+            Example("mask", "A mask of weights", {"logits": [2, 3, 4], "mask": [1, 0.5, 0]}),
         ),
     ),
     Operation(

@@ -48,10 +48,9 @@ def execute(operation: Operation, arguments: Arguments, output_names: Sequence[s
 def _check_maxima(largest: Floats, batch: Batch) -> None:
     """Refuse logits that the largest one of each row, (N,), tells to be wrong."""
     values.maxima(largest, batch.logits, batch.axes)
-    if batch.targets is not None:
-        values.no_excluded_row(largest, batch.targets.counted, batch.axes)
-    elif batch.vectors is not None:
-        values.no_excluded_row(largest, None, batch.axes)
+    if batch.targets is not None or batch.vectors is not None:
+        counted = None if batch.targets is None else batch.targets.counted
+        values.no_excluded_row(largest, counted, batch.arguments.mask, batch.axes)
 
 
 class Plan(NamedTuple):

@@ -26,6 +26,12 @@ LOGITS = (
     ),
     Input("weights", (("K", "D"),), Domain.FINITE, "Weights of the last layer, shape (K, D).", needs=("inputs",)),
     Input("bias", (("K",),), Domain.FINITE, "Bias of the last layer, shape (K,); 0 if left out.", needs=("inputs",)),
+    Input(
+        "mask",
+        (CLASSES, ("K",)),
+        Domain.MASK,
+        'The classes to keep, shape (..., K), or (K,) for every row. An excluded class is one with the logit "-Infinity".',
+    ),
 )
 
 TARGETS = (

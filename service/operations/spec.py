@@ -41,7 +41,7 @@ class Domain(StrEnum):
     ROWS = "finite numbers in every row that is counted"
     NON_NEGATIVE = "finite numbers that are not negative"
     TARGETS = "class indices, or class probabilities that are not negative"
-    MASK = "1 or true for a class that is kept, 0 or false for one that is excluded"
+    MASK = "1 or true to keep a class, 0 or false to exclude it"
 
 
 @dataclass(frozen=True, slots=True)

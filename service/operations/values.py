@@ -105,11 +105,14 @@ def rows_not_counted(logits: Array, counted: Mask) -> Array:
     return np.where(absent[:, None], -np.inf, logits) if absent.any() else logits
 
 
-def logits_of_layer(logits: Floats, counted: Mask | None, axes: Shape) -> Floats:
-    """Return as `rows_not_counted` does, also for -inf. Raise NonFiniteLogit for an overflow in a counted row."""
+def logits_of_layer(logits: Floats, counted: Mask | None, kept: Mask | None, axes: Shape) -> Floats:
+    """Return as `rows_not_counted` does, also for -inf. Raise NonFiniteLogit for an overflow in a counted row.
+
+    kept: (N, K) or (K,) the classes that may not overflow; None for all.
+    """
     if np.isfinite(logits).all():
         return logits
-    wrong = ~np.isfinite(logits)
+    wrong = ~np.isfinite(logits) if kept is None else ~np.isfinite(logits) & kept
     offending = wrong if counted is None else wrong & counted[:, None]
     if offending.any():
         places = _places("logits", offending, (*axes, logits.shape[1]), "overflows")
@@ -128,21 +131,27 @@ def maxima(largest: Floats, logits: Array, axes: Shape) -> None:
     )
 
 
-def no_excluded_row(largest: Floats, counted: Mask | None, axes: Shape) -> None:
-    """Raise ExcludedRow if a counted row excludes every class: its largest logit, of (N,), is -inf."""
+def no_excluded_row(largest: Floats, counted: Mask | None, mask: Array | None, axes: Shape) -> None:
+    """Raise ExcludedRow if a counted row excludes every class: its largest logit, of (N,), is -inf.
+
+    mask: as sent. The error names it instead of the logits, unless it is (K,) and keeps a class.
+    """
     if np.minimum.reduce(largest, initial=0.0) > -np.inf:
         return
     excluded = largest == -np.inf
     if counted is not None:
         excluded &= counted
     if excluded.any():
-        places = _places("logits", excluded, axes, "excludes every class")
+        if mask is None or (mask.ndim == 1 and mask.any()):
+            places = _places("logits", excluded, axes, "excludes every class")
+        else:
+            places = _places("mask", excluded if mask.ndim > 1 else np.True_, mask.shape[:-1], "excludes every class")
         raise ExcludedRow(
             f"{written(places[0][0])} excludes every class; leave at least one in a row that has a loss.", *places
         )
 
 
-def _places(name: str, wrong: Mask, shape: Shape, message: str) -> list[tuple[Location, str]]:
+def _places(name: str, wrong: Mask | np.bool_, shape: Shape, message: str) -> list[tuple[Location, str]]:
     """Return the first places where wrong, a mask of that shape or flat, is set."""
     first = np.flatnonzero(wrong)[:MAX_ERRORS]
     return [((name, *(int(i) for i in np.unravel_index(index, shape))), message) for index in first]

@@ -37,7 +37,9 @@ class TensorMetadata(BaseModel):
     """An input or an output of a model."""
 
     name: str = Field(description="The name of the tensor.")
-    datatype: str = Field(description="FP64 for numbers, INT64 for integers. An input may have other datatypes.")
+    datatype: str = Field(
+        description="FP64 for numbers, INT64 for integers, BOOL for a mask. An input may have other datatypes."
+    )
     shape: list[int] = Field(description="The size of each axis, -1 for any. More batch axes may stand in front.")
 
 
@@ -83,7 +85,7 @@ class ConfigTensor(BaseModel):
     """An input or an output in a model configuration."""
 
     name: str = Field(description="The name of the tensor.")
-    data_type: str = Field(description="TYPE_FP64 or TYPE_INT64.")
+    data_type: str = Field(description="TYPE_FP64, TYPE_INT64 or TYPE_BOOL.")
     dims: list[int] = Field(description="The size of each axis, -1 for any.")
 
 
@@ -185,8 +187,9 @@ def is_optional(operation: Operation, tensor: Input) -> bool:
 
 
 def _datatype(tensor: Input | Output) -> str:
-    integer = tensor.domain is Domain.TARGETS if hasattr(tensor, "domain") else tensor.integer
-    return "INT64" if integer else "FP64"
+    if hasattr(tensor, "domain"):
+        return {Domain.TARGETS: "INT64", Domain.MASK: "BOOL"}.get(tensor.domain, "FP64")
+    return "INT64" if tensor.integer else "FP64"
 
 
 def _shape(tensor: Input | Output) -> list[int]:

@@ -24,7 +24,7 @@ from service.operations.arguments import Arguments
 from service.operations.foreign_names import hint
 from service.operations.spec import SHAPE_CACHE_SIZE, Domain, Operation, ShapeSignature
 from service.operations.validation import check_outputs, check_presence, fit, unavailable_reason
-from service.schemas.tensors import Logit, TensorField, Weight, nested, optional
+from service.schemas.tensors import Kept, Logit, TensorField, Weight, nested, optional
 
 if TYPE_CHECKING:
     from service.arrays import Shape
@@ -134,7 +134,7 @@ def request_model(operation: Operation) -> type[Request]:
 
 
 def _input(each: Input) -> Any:
-    scalar = {Domain.LOGITS: Logit, Domain.NON_NEGATIVE: Weight}.get(each.domain, float)
+    scalar = {Domain.LOGITS: Logit, Domain.NON_NEGATIVE: Weight, Domain.MASK: Kept}.get(each.domain, float)
     return optional(Annotated[np.ndarray, TensorField(each.domain, nested(scalar, each.axes))], each.doc)
 
 

@@ -37,6 +37,7 @@ BOUNDED = (Domain.FINITE, Domain.NON_NEGATIVE, Domain.MASK)
 """Domains that do not depend on the other fields of a request."""
 
 Logit = float | Literal["-Infinity"]
+Kept = bool | Literal[0, 1]
 Weight = Annotated[float, Field(ge=0)]
 Result = float | NonFinite
 
@@ -96,21 +97,25 @@ class TensorField:
 
 def check_domain(name: str, array: Array, domain: Domain) -> None:
     """Raise InvalidValue with the first places where a value is outside the domain, one of BOUNDED."""
-    finite = np.isfinite(array)
-    if not finite.all():
-        raise _invalid(name, ~finite, "is not finite", "finite numbers")
-    if domain is Domain.NON_NEGATIVE and (array < 0).any():
-        raise _invalid(name, array < 0, "is negative", "numbers that are not negative")
-    if domain is Domain.MASK and not ((array == 0) | (array == 1)).all():
-        raise _invalid(name, (array != 0) & (array != 1), "is neither 0 nor 1", "1 or true to keep a class, 0 or false")
+    if domain is Domain.MASK:
+        wrong = (array != 0) & (array != 1)
+        message = "is neither 0 nor 1"
+    else:
+        wrong = ~np.isfinite(array)
+        message = "is not finite"
+    if domain is Domain.NON_NEGATIVE and not wrong.any():
+        wrong = array < 0
+        message = "is negative"
+    if wrong.any():
+        raise _invalid(name, wrong, message, domain)
 
 
-def _invalid(name: str, wrong: Array, message: str, accepted: str) -> InvalidValue:
+def _invalid(name: str, wrong: Array, message: str, domain: Domain) -> InvalidValue:
     """Return the error for the values of an array that are wrong."""
     indices = [np.unravel_index(index, wrong.shape) for index in np.flatnonzero(wrong)[:MAX_ERRORS]]
     places: list[Location] = [(name, *map(int, index)) for index in indices]
     return InvalidValue(
-        f"{written(places[0])} {message}; {name} must hold {accepted}.", *((place, message) for place in places)
+        f"{written(places[0])} {message}; {name} must hold {domain}.", *((place, message) for place in places)
     )
 
 

@@ -412,7 +412,9 @@ async def test_a_model_describes_its_tensors_and_is_ready(client: httpx.AsyncCli
     metadata = (await client.get(f"/v2/models/{model}{version}")).json()
     operation = MODELS[model]
     assert (metadata["name"], metadata["versions"]) == (model, ["1"])
-    assert [each["name"] for each in metadata["inputs"]] == [each.name for each in operation.inputs]
+    datatypes = {each["name"]: each["datatype"] for each in metadata["inputs"]}
+    assert list(datatypes) == [each.name for each in operation.inputs]
+    assert (datatypes["mask"], datatypes["logits"]) == ("BOOL", "FP64")
     assert [each["name"] for each in metadata["outputs"]] == [each.name for each in operation.outputs]
     for each in metadata["outputs"]:
         output = operation.named_outputs[each["name"]]

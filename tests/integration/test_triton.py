@@ -172,6 +172,13 @@ def test_labels_may_be_integers_of_any_size(triton: Any, http: httpx.Client, dty
     assert_same(triton.infer("loss", tensors(arrays, binary=binary)), plain(http, "loss", arrays))
 
 
+@pytest.mark.parametrize("binary", [True, False], ids=["raw", "JSON"])
+@pytest.mark.parametrize("dtype", [bool, np.uint8])
+def test_a_mask_may_be_booleans_or_bytes(triton: Any, http: httpx.Client, dtype: Any, *, binary: bool) -> None:
+    arrays = {"logits": RANDOM.normal(size=(4, 3)), "mask": np.array([True, False, True], dtype)}
+    assert_same(triton.infer("softmax", tensors(arrays, binary=binary)), plain(http, "softmax", arrays))
+
+
 @pytest.mark.parametrize("dtype", FLOATS, ids=np_to_triton_dtype)
 def test_targets_may_be_probabilities(triton: Any, http: httpx.Client, dtype: Any) -> None:
     arrays = {"logits": np.zeros((1, 3)), "targets": np.array([[0.25, 0.5, 0.25]], dtype)}

@@ -49,8 +49,8 @@ For logits `z` of `K` classes, temperature `T` and targets `t`:
 
 - **Tensors** are nested arrays with a name. In a shape, `...` is any number of batch axes (none for a single sample),
   `K` the classes, always last, and `D` the features in front of the layer.
-- **Non-finite numbers**: `"-Infinity"` in the logits excludes a class. A result may be `"Infinity"`, `"-Infinity"` or
-  `"NaN"`.
+- **Excluded classes**: `mask` excludes a class with false or 0, as `"-Infinity"` in the logits does.
+- **Non-finite results**: a result may be `"Infinity"`, `"-Infinity"` or `"NaN"`.
 - **Outputs**: `outputs` selects the outputs of an operation. Each operation has defaults.
 - **NumPy files**: a `.npy` body is the logits, a `.npz` body has inputs by name. The parameters are in the query
   string: `?temperature=2&outputs=loss,entropy`. The response is a NumPy file too.

@@ -54,17 +54,27 @@ TENSORS: dict[str, Schema] = {
         "items": {"$ref": "#/components/schemas/IntegerVector"},
         "description": "Class indices for each row.",
     },
+    "BooleanVector": {"type": "array", "items": {"type": "boolean"}, "description": "True for a class to keep."},
+    "BooleanMatrix": {
+        "type": "array",
+        "items": {"$ref": "#/components/schemas/BooleanVector"},
+        "description": "The classes to keep for each row.",
+    },
 }
 """Schemas of tensors by name."""
 
 NAMES = {
-    (1, False): "Vector",
-    (2, False): "Matrix",
-    (3, False): "Matrices",
-    (1, True): "IntegerVector",
-    (2, True): "IntegerMatrix",
+    (1, "number"): "Vector",
+    (2, "number"): "Matrix",
+    (3, "number"): "Matrices",
+    (1, "integer"): "IntegerVector",
+    (2, "integer"): "IntegerMatrix",
+    (2, "boolean"): "BooleanMatrix",
 }
-"""Names of TENSORS by rank, and by whether the numbers are integers."""
+"""Names of TENSORS by rank and kind of element."""
+
+KINDS = {Domain.TARGETS: "integer", Domain.MASK: "boolean"}
+"""Kinds of the elements of inputs that are not numbers with a fraction."""
 
 PROBLEM: Schema = {
     "type": "object",
@@ -152,7 +162,7 @@ def _path(operation: Operation) -> dict[str, Any]:
 def _request(operation: Operation) -> Schema:
     """Return the schema of a request. No field is required: generators cannot express alternatives."""
     fields = {
-        tensor.name: _tensor(tensor.axes[0], tensor.doc, integer=tensor.domain is Domain.TARGETS)
+        tensor.name: _tensor(tensor.axes[0], tensor.doc, KINDS.get(tensor.domain, "number"))
         for tensor in operation.inputs
     }
     fields |= {parameter.name: _parameter(parameter) for parameter in operation.parameters}
@@ -167,7 +177,8 @@ def _request(operation: Operation) -> Schema:
 def _reply(operation: Operation) -> Schema:
     """Return the schema of a response."""
     fields = {
-        output.name: _tensor(output.axes[0], output.doc, integer=output.integer) for output in _outputs(operation)
+        output.name: _tensor(output.axes[0], output.doc, "integer" if output.integer else "number")
+        for output in _outputs(operation)
     }
     return {"type": "object", "description": "The outputs that the request asked for.", "properties": fields}
 
@@ -177,12 +188,12 @@ def _outputs(operation: Operation) -> list[Output]:
     return [output for output in operation.outputs if "target probabilities" not in output.needs]
 
 
-def _tensor(axes: Axes, doc: str, *, integer: bool) -> Schema:
-    """Return the schema of a tensor for a batch of rows."""
+def _tensor(axes: Axes, doc: str, kind: str) -> Schema:
+    """Return the schema of a tensor for a batch of rows. kind: "number", "integer" or "boolean"."""
     if not axes:
-        return {**(INTEGER if integer else NUMBER), "description": doc}
+        return {**(INTEGER if kind == "integer" else NUMBER), "description": doc}
     # a reference allows no description beside it, except in a list of one
-    return {"allOf": [_ref(NAMES[len(axes), integer])], "description": doc}
+    return {"allOf": [_ref(NAMES[len(axes), kind])], "description": doc}
 
 
 def _parameter(parameter: Parameter) -> Schema:
