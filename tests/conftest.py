@@ -10,7 +10,7 @@ import pytest
 
 from service.api.app import create_app
 from service.settings import Settings
-from tests.integration.serving import running
+from tests.processes import running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

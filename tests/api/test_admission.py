@@ -24,7 +24,8 @@ from service.errors import BodyTooLarge, ServiceError, TooMuchWork
 from service.formats import json_decode, json_encode, npy
 from service.operations import OPERATIONS
 from service.settings import Settings
-from tests.api.clients import BODY, JSON, LEFT, Upload, application, body_of, connect, converse, piece
+from tests.bodies import BODY, JSON, body_of
+from tests.connections import LEFT, Upload, application, connect, converse, piece
 
 if TYPE_CHECKING:
     from starlette.types import Message

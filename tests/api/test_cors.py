@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from service.api.app import EXPOSED
-from tests.api.clients import BODY, JSON, application, connect
+from tests.bodies import BODY, JSON
+from tests.connections import application, connect
 
 if TYPE_CHECKING:
     import httpx

@@ -12,7 +12,7 @@ import pytest
 from service import __version__
 from service.formats.codecs import active_codecs
 from service.operations import OPERATIONS
-from tests.api.clients import connect
+from tests.connections import connect
 
 if TYPE_CHECKING:
     import httpx

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.api.clients import BODY, application, connect, piece
+from tests.bodies import BODY
+from tests.connections import application, connect, piece
 
 if TYPE_CHECKING:
     from starlette.types import Message

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from service.api import security
 from service.api.security import Keys
 from service.errors import Unauthenticated
-from tests.api.clients import BODY, JSON, Upload, application, connect
+from tests.bodies import BODY, JSON
+from tests.connections import Upload, application, connect
 
 if TYPE_CHECKING:
     from pathlib import Path

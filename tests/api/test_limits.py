@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from service.settings import Settings
-from tests.api.clients import JSON, Upload, connect
+from tests.bodies import JSON
+from tests.connections import Upload, connect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -16,7 +16,8 @@ from service.api.observability import logs
 from service.api.observability.logs import JSONLines, TextLines
 from service.compute.softmax import Softmax
 from service.settings import Settings
-from tests.api.clients import BODY, JSON, LEFT, application, connect, converse, piece
+from tests.bodies import BODY, JSON
+from tests.connections import LEFT, application, connect, converse, piece
 
 if TYPE_CHECKING:
     from collections.abc import Callable

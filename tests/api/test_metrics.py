@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from service import __version__
 from service.api.observability.metrics import SECONDS, BatchedHistogram
 from service.operations import OPERATIONS
-from tests.api.clients import BODY, JSON, LEFT, application, connect, converse, piece
+from tests.bodies import BODY, JSON
+from tests.connections import LEFT, application, connect, converse, piece
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -214,7 +215,6 @@ async def test_prometheus_may_ask_for_openmetrics(client: httpx.AsyncClient) -> 
 
 SCRIPT = """
 import anyio
-from tests.api.clients import BODY, JSON, application, connect
 
 async def main():
     app = application()

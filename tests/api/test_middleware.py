@@ -9,7 +9,8 @@ import pytest
 
 from service.compute.softmax import Softmax
 from service.operations import OPERATIONS
-from tests.api.clients import JSON, application, connect, converse, piece
+from tests.bodies import JSON
+from tests.connections import application, connect, converse, piece
 
 if TYPE_CHECKING:
     import httpx

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.operations import OPERATIONS
-from tests.api.clients import application, connect
+from tests.bodies import compress, infer, listed, raw
+from tests.connections import application, connect
 
 if TYPE_CHECKING:
     import httpx
@@ -40,23 +39,10 @@ with_client = settings(suppress_health_check=[HealthCheck.function_scoped_fixtur
 """A client keeps nothing from one example to the next."""
 
 
-def tensor(name: str, values: Array, datatype: str, *, binary: bool = False) -> dict[str, Any]:
-    """An input of a request."""
-    heading = {"name": name, "shape": list(values.shape), "datatype": datatype}
-    if binary:
-        return heading | {"parameters": {"binary_data_size": values.nbytes}}
-    return heading | {"data": values.reshape(-1).tolist()}
-
-
-def request(*inputs: dict[str, Any], **members: Any) -> bytes:
-    """The JSON of a request."""
-    return json.dumps({"inputs": inputs, **members}).encode()
-
-
-RAW = request(tensor("logits", LOGITS, "FP64", binary=True), parameters={"binary_data_output": True})
+RAW = infer(raw("logits", LOGITS), parameters={"binary_data_output": True})
 RAW_BODY = RAW + LOGITS.tobytes()
 RAW_HEADERS = {HEADER: str(len(RAW))}
-PLAIN_BODY = request(tensor("logits", LOGITS, "FP64"))
+PLAIN_BODY = infer(listed("logits", LOGITS))
 
 
 async def post(
@@ -118,16 +104,16 @@ async def test_raw_and_json_tensors_get_the_bits_of_the_plain_endpoint(
     operation, arrays = batch
     dtype = {"FP64": "float64", "FP32": "float32"}[datatype]
     sent = {name: values if name == "targets" else values.astype(dtype) for name, values in arrays.items()}
-    raw = dict(zip(sent, flags, strict=False))
+    behind = dict(zip(sent, flags, strict=False))
     asked = dict(zip(ASKED[operation], reversed(flags), strict=False))
-    text = request(
+    text = infer(
         *(
-            tensor(name, values, "INT64" if name == "targets" else datatype, binary=raw[name])
+            (raw if behind[name] else listed)(name, values, "INT64" if name == "targets" else datatype)
             for name, values in sent.items()
         ),
         outputs=[{"name": name, "parameters": {"binary_data": flag}} for name, flag in asked.items()],
     )
-    body = text + b"".join(values.tobytes() for name, values in sent.items() if raw[name])
+    body = text + b"".join(values.tobytes() for name, values in sent.items() if behind[name])
     answer = outputs(await post(client, body, {HEADER: str(len(text))}, path=operation))
     fields = {name: values.tolist() for name, values in sent.items()}
     expected = await client.post(f"/{operation}", json={**fields, "dtype": dtype, "outputs": list(asked)})
@@ -145,7 +131,7 @@ async def test_the_usual_outputs_come_where_none_are_asked_for(client: httpx.Asy
 
 async def test_parameters_do_what_they_do_at_the_plain_endpoint(client: httpx.AsyncClient) -> None:
     parameters = {"temperature": 2.5, "softcap": 3, "top_k": 2}
-    answer = outputs(await post(client, request(tensor("logits", LOGITS, "FP64"), parameters=parameters)))
+    answer = outputs(await post(client, infer(listed("logits", LOGITS), parameters=parameters)))
     expected = (await client.post("/softmax", json={"logits": LOGITS.tolist(), **parameters})).json()
     assert {name: values.tolist() for name, values in answer.items()} == expected
 
@@ -157,8 +143,8 @@ async def test_a_single_sample_has_a_label_without_axes(
 ) -> None:
     ones: dict[str, Any] = {"FP64": 1.0, "FP32": np.float32(1), "FP16": np.float16(1), "BF16": np.uint16(0x3F80)}
     one = np.array(ones[datatype])
-    label = tensor("targets", one if binary else np.array(1), datatype, binary=binary)
-    text = request(tensor("logits", LOGITS[0], "FP64"), label)
+    label = raw("targets", one, datatype) if binary else listed("targets", np.array(1), datatype)
+    text = infer(listed("logits", LOGITS[0]), label)
     body = text + one.tobytes() if binary else text
     answer = outputs(await post(client, body, {HEADER: str(len(text))}, path="loss"))
     expected = (await client.post("/loss", json={"logits": LOGITS[0].tolist(), "targets": 1})).json()
@@ -166,14 +152,14 @@ async def test_a_single_sample_has_a_label_without_axes(
 
 
 async def test_a_loss_that_fp16_cannot_hold_is_answered_as_fp32(client: httpx.AsyncClient) -> None:
-    body = request(tensor("logits", np.array([6e4, -6e4]), "FP16"), tensor("targets", np.array(1), "INT64"))
+    body = infer(listed("logits", np.array([6e4, -6e4]), "FP16"), listed("targets", np.array(1), "INT64"))
     (loss, _) = (await post(client, body, path="loss")).json()["outputs"]
     assert loss == {"name": "loss", "shape": [], "datatype": "FP32", "data": [120_000.0]}
 
 
 async def test_a_row_that_fp16_cannot_hold_is_infinite(client: httpx.AsyncClient) -> None:
-    logits, targets = tensor("logits", np.array([[6e4, -6e4]]), "FP16"), tensor("targets", np.array([1]), "INT64")
-    body = request(logits, targets, outputs=[{"name": "row_losses"}])
+    logits, targets = listed("logits", np.array([[6e4, -6e4]]), "FP16"), listed("targets", np.array([1]), "INT64")
+    body = infer(logits, targets, outputs=[{"name": "row_losses"}])
     (loss,) = (await post(client, body, path="loss")).json()["outputs"]
     assert loss == {"name": "row_losses", "shape": [1], "datatype": "FP16", "data": ["Infinity"]}
 
@@ -194,7 +180,7 @@ async def test_an_answer_in_json_has_no_length_of_its_json(client: httpx.AsyncCl
 
 @pytest.mark.parametrize("identity", ["7", "", "[[{", '"\\', "\u00fc\U0001f600", "x" * 1000])
 async def test_the_id_comes_back(client: httpx.AsyncClient, identity: str) -> None:
-    reply = await post(client, request(tensor("logits", LOGITS, "FP64"), id=identity))
+    reply = await post(client, infer(listed("logits", LOGITS), id=identity))
     assert reply.json()["id"] == identity
 
 
@@ -202,7 +188,7 @@ async def test_the_id_comes_back(client: httpx.AsyncClient, identity: str) -> No
 async def test_a_request_may_name_the_model_as_some_clients_do(
     client: httpx.AsyncClient, member: dict[str, str]
 ) -> None:
-    outputs(await post(client, request(tensor("logits", LOGITS, "FP64"), **member)))
+    outputs(await post(client, infer(listed("logits", LOGITS), **member)))
 
 
 @pytest.mark.parametrize("content_type", [None, JSON, "application/json; charset=utf-8", BINARY])
@@ -278,17 +264,17 @@ anything: Any = st.recursive(
 @given(
     place=st.sampled_from(PLACES),
     wrong=anything | st.lists(sizes, max_size=4),
-    raw=st.just(LABELS.tobytes()) | st.binary(max_size=40),
+    tail=st.just(LABELS.tobytes()) | st.binary(max_size=40),
 )
 @settings(with_client, max_examples=400)
 async def test_any_value_anywhere_is_answered_or_refused(
-    client: httpx.AsyncClient, place: tuple[str | int, ...], wrong: Any, raw: bytes
+    client: httpx.AsyncClient, place: tuple[str | int, ...], wrong: Any, tail: bytes
 ) -> None:
     root: Any = {
         "body": {
             "id": "7",
             "parameters": {"temperature": 2, "ignore_index": 5, "reduction": "sum"},
-            "inputs": [tensor("logits", LOGITS, "FP64"), tensor("targets", LABELS, "INT64", binary=True)],
+            "inputs": [listed("logits", LOGITS), raw("targets", LABELS, "INT64")],
             "outputs": [{"name": "hessian", "parameters": {"binary_data": True}}],
         }
     }
@@ -298,7 +284,7 @@ async def test_any_value_anywhere_is_answered_or_refused(
         holder = holder[step]
     holder[last] = wrong
     text = json.dumps(root["body"]).encode()
-    reply = await post(client, text + raw, {HEADER: str(len(text))}, path="gradient")
+    reply = await post(client, text + tail, {HEADER: str(len(text))}, path="gradient")
     if reply.status_code != 200:
         assert_refused(reply)
 
@@ -309,7 +295,7 @@ async def test_no_rows_of_countless_classes_are_answered_or_refused(
     client: httpx.AsyncClient, shape: list[int], name: str
 ) -> None:
     logits = {"name": "logits", "shape": shape, "datatype": "FP64", "data": []}
-    reply = await post(client, request(logits, outputs=[{"name": name}]))
+    reply = await post(client, infer(logits, outputs=[{"name": name}]))
     if reply.status_code != 200:
         assert_refused(reply, reply.status_code if reply.status_code == 413 else 400)
 
@@ -329,13 +315,12 @@ async def test_no_rows_of_countless_classes_are_answered_or_refused(
     ids=lambda members: json.dumps(members)[:40],
 )
 async def test_status_400_stands_for_422(client: httpx.AsyncClient, members: dict[str, Any]) -> None:
-    assert_refused(await post(client, request(tensor("logits", LOGITS, "FP64"), **members)))
+    assert_refused(await post(client, infer(listed("logits", LOGITS), **members)))
 
 
 async def test_a_row_that_cannot_be_is_named(client: httpx.AsyncClient) -> None:
-    text = request(tensor("logits", LOGITS, "FP64", binary=True))
-    raw = np.where(LOGITS == 1, np.nan, LOGITS).tobytes()
-    reply = await post(client, text + raw, {HEADER: str(len(text))})
+    text = infer(raw("logits", LOGITS))
+    reply = await post(client, text + np.where(LOGITS == 1, np.nan, LOGITS).tobytes(), {HEADER: str(len(text))})
     assert_refused(reply)
     assert reply.json()["errors"][0]["loc"] == ["logits", 1, 1]
 
@@ -347,18 +332,13 @@ async def test_too_much_of_anything_is_refused_with_413() -> None:
         assert_refused(await post(client, RAW_BODY, RAW_HEADERS), 413)
 
 
-def compress(content: bytes, encoding: str) -> bytes:
-    """The content as a client compresses it."""
-    return gzip.compress(content) if encoding == "gzip" else zlib.compress(content)
-
-
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("path", [*MODELS, "softmax/versions/1"])
 async def test_a_compressed_body_gets_the_answer_of_the_body(
     client: httpx.AsyncClient, path: str, encoding: str
 ) -> None:
-    targets = [] if path.startswith("softmax") else [tensor("targets", LABELS, "INT64")]
-    text = request(*targets, tensor("logits", LOGITS, "FP64", binary=True))
+    targets = [] if path.startswith("softmax") else [listed("targets", LABELS, "INT64")]
+    text = infer(*targets, raw("logits", LOGITS))
     body, headers = text + LOGITS.tobytes(), {HEADER: str(len(text))}
     reply = await post(client, compress(body, encoding), headers | {"Content-Encoding": encoding}, path=path)
     assert reply.content == (await post(client, body, headers, path=path)).content
@@ -491,9 +471,7 @@ async def test_an_unknown_model_with_an_odd_name_is_not_repeated(client: httpx.A
 
 @pytest.mark.parametrize("model", MODELS)
 async def test_a_version_answers_as_the_model_does(client: httpx.AsyncClient, model: str) -> None:
-    body = request(
-        tensor("logits", LOGITS, "FP64"), *([] if model == "softmax" else [tensor("targets", LABELS, "INT64")])
-    )
+    body = infer(listed("logits", LOGITS), *([] if model == "softmax" else [listed("targets", LABELS, "INT64")]))
     versioned = await post(client, body, path=f"{model}/versions/1")
     assert versioned.status_code == 200
     assert versioned.json() == (await post(client, body, path=model)).json()

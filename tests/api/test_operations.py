@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.api.clients import connect
+from tests.bodies import compress, npy, npz
+from tests.connections import connect
 
 if TYPE_CHECKING:
     import httpx
@@ -23,7 +22,7 @@ JSON, NPY, NPZ = "application/json", "application/x-npy", "application/x-npz"
 
 LOGITS = np.array([[2.0, 3.0, 4.0], [3.0, 1.0, -3.0]])
 LABELS = np.array([1, 0])
-ARRAYS: dict[str, dict[str, Array]] = {
+ARRAYS: dict[str, dict[str, Any]] = {
     "softmax": {"logits": LOGITS},
     "loss": {"logits": LOGITS, "targets": LABELS, "sample_weights": np.array([0.5, 2])},
     "gradient": {"inputs": LOGITS, "weights": np.eye(4, 3), "bias": np.arange(4.0), "targets": LABELS},
@@ -39,20 +38,6 @@ PARAMETERS: list[tuple[str, str, Any]] = [
     ("gradient", "learning_rate=-0.5&outputs=updated_bias", {"learning_rate": -0.5, "outputs": ["updated_bias"]}),
 ]
 ENCODINGS = ["gzip", "deflate"]
-
-
-def npy(values: Array) -> bytes:
-    """The values as a .npy file."""
-    stream = io.BytesIO()
-    np.save(stream, values)
-    return stream.getvalue()
-
-
-def npz(arrays: dict[str, Array]) -> bytes:
-    """The arrays as a compressed .npz archive."""
-    stream = io.BytesIO()
-    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type] # its stub takes a name for a flag
-    return stream.getvalue()
 
 
 def unpacked(reply: httpx.Response) -> dict[str, Array]:
@@ -76,7 +61,7 @@ def body(content_type: str) -> bytes:
     return {
         JSON: json.dumps({"logits": LOGITS.tolist()}).encode(),
         NPY: npy(LOGITS),
-        NPZ: npz({"logits": LOGITS}),
+        NPZ: npz(logits=LOGITS),
     }[content_type]
 
 
@@ -97,7 +82,7 @@ async def in_json(client: httpx.AsyncClient, operation: str, parameters: dict[st
 
 @pytest.mark.parametrize("operation", ARRAYS)
 async def test_an_archive_gets_the_bits_that_json_gets(client: httpx.AsyncClient, operation: str) -> None:
-    answer = unpacked(await post(client, f"/{operation}", npz(ARRAYS[operation]), NPZ))
+    answer = unpacked(await post(client, f"/{operation}", npz(**ARRAYS[operation]), NPZ))
     expected = await in_json(client, operation, {})
     assert list(answer) == list(expected)
     for name, values in expected.items():
@@ -108,7 +93,7 @@ async def test_an_archive_gets_the_bits_that_json_gets(client: httpx.AsyncClient
 async def test_parameters_in_the_query_do_what_they_do_in_json(
     client: httpx.AsyncClient, operation: str, query: str, parameters: dict[str, Any]
 ) -> None:
-    reply = await post(client, f"/{operation}?{query}", npz(ARRAYS[operation]), NPZ, Accept=JSON)
+    reply = await post(client, f"/{operation}?{query}", npz(**ARRAYS[operation]), NPZ, Accept=JSON)
     assert reply.json() == await in_json(client, operation, parameters)
 
 
@@ -126,7 +111,7 @@ async def test_one_output_is_a_file_of_its_own(client: httpx.AsyncClient) -> Non
 
 
 async def test_a_number_is_a_file_without_axes(client: httpx.AsyncClient) -> None:
-    answer = array(await post(client, "/loss?outputs=denominator", npz(ARRAYS["loss"]), NPZ))
+    answer = array(await post(client, "/loss?outputs=denominator", npz(**ARRAYS["loss"]), NPZ))
     assert answer.shape == ()
     assert answer == 2.5
 
@@ -272,7 +257,7 @@ async def test_a_file_of_logits_alone_has_no_loss(client: httpx.AsyncClient) -> 
 
 
 async def test_an_archive_that_is_too_large_once_unpacked_is_refused() -> None:
-    archive = npz({"logits": np.zeros((1000, 10))})
+    archive = npz(compressed=True, logits=np.zeros((1000, 10)))
     async with connect(max_body_bytes=2 * len(archive)) as client:
         reply = await post(client, "/softmax", archive, NPZ)
     assert reply.status_code == 413
@@ -286,11 +271,6 @@ async def test_a_file_with_too_many_numbers_is_refused() -> None:
     assert reply.json()["type"] == "/problems/tensor-too-large"
 
 
-def compress(content: bytes, encoding: str) -> bytes:
-    """The content as a client compresses it."""
-    return gzip.compress(content) if encoding == "gzip" else zlib.compress(content)
-
-
 @pytest.mark.parametrize("encoding", [*ENCODINGS, "identity"])
 @pytest.mark.parametrize("content_type", [JSON, NPZ])
 @pytest.mark.parametrize("operation", ARRAYS)
@@ -299,7 +279,7 @@ async def test_a_compressed_body_gets_the_answer_of_the_body(
 ) -> None:
     arrays = ARRAYS[operation]
     fields = {name: values.tolist() for name, values in arrays.items()}
-    content = npz(arrays) if content_type == NPZ else json.dumps(fields).encode()
+    content = npz(**arrays) if content_type == NPZ else json.dumps(fields).encode()
     sent = content if encoding == "identity" else compress(content, encoding)
     reply = await post(client, f"/{operation}", sent, content_type, Content_Encoding=encoding, Accept=JSON)
     assert reply.json() == await in_json(client, operation, {})

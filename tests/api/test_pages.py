@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.api.clients import connect
+from tests.connections import connect
 
 PAGES = ["/docs", "/playground", "/static/docs.js", "/playground/code.js"]
 

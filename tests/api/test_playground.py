@@ -10,8 +10,8 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 
 from service.api.routes.pages import PLAYGROUND
-from tests.api.clients import connect
 from tests.api.test_health import Links
+from tests.connections import connect
 
 if TYPE_CHECKING:
     import httpx

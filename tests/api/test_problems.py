@@ -11,7 +11,8 @@ from service.api.app import create_app
 from service.compute.softmax import Softmax
 from service.schemas.problem import Problem
 from service.settings import Settings
-from tests.api.clients import JSON, connect
+from tests.bodies import JSON
+from tests.connections import connect
 
 if TYPE_CHECKING:
     import httpx

@@ -13,7 +13,8 @@ import pytest
 
 from service import operations
 from service.api import endpoint
-from tests.api.clients import BODY, JSON, LEFT, application, body_of, connect, converse, piece
+from tests.bodies import BODY, JSON, body_of
+from tests.connections import LEFT, application, connect, converse, piece
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 
 from service.__main__ import check_tracing
-from tests.api.clients import BODY, JSON, connect
+from tests.bodies import BODY, JSON
+from tests.connections import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ import pytest
 import ssrjson
 
 from service.formats import npy
-from tests.api.clients import JSON
+from tests.bodies import JSON
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import re
 import time
@@ -69,20 +68,6 @@ def show(page: Page) -> None:
     """Show the data that was given, and wait for the result."""
     page.get_by_role("button", name="Show", exact=True).click()
     page.locator("#results:not([hidden])").wait_for()
-
-
-def npy(array: npt.NDArray[Any]) -> bytes:
-    """Return an array as a .npy file."""
-    stream = io.BytesIO()
-    np.save(stream, array)
-    return stream.getvalue()
-
-
-def npz(*, compressed: bool = False, **arrays: npt.NDArray[Any]) -> bytes:
-    """Return named arrays as a .npz file."""
-    stream = io.BytesIO()
-    (np.savez_compressed if compressed else np.savez)(stream, **arrays)  # type: ignore[arg-type]
-    return stream.getvalue()
 
 
 def evaluate(

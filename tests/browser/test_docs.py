@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser.playground import type_into
 from tests.contract.document import COMMITTED, same
-from tests.integration.serving import running
+from tests.processes import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

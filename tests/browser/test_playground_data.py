@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.playground import as_number, drop, evaluate, npy, npz, output, show, written
+from tests.bodies import npy, npz
+from tests.browser.playground import as_number, drop, evaluate, output, show, written
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.playground import drop, evaluate, npy, npz, output, show, type_into
+from tests.bodies import npy, npz
+from tests.browser.playground import drop, evaluate, output, show, type_into
 
 if TYPE_CHECKING:
     import httpx

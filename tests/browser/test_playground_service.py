@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import expect
 
 from tests.browser.playground import ARTICLE, number_field, open_page, reply, request, type_into, values
-from tests.integration.serving import running
+from tests.processes import running
 
 if TYPE_CHECKING:
     import httpx

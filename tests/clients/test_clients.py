@@ -7,13 +7,16 @@ import os
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import numpy as np
 import pytest
 
+from tests.connections import ask
 from tests.contract.document import TYPED
+
+if TYPE_CHECKING:
+    import httpx
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"
@@ -108,17 +111,12 @@ def generated(request: pytest.FixtureRequest) -> str:
     return name
 
 
-def post(server: str, path: str, **request: Any) -> Any:
-    """Return the response to a request that no generated client sends."""
-    return httpx.post(f"{server}/{path}", json=request).json()
-
-
-def expected(server: str) -> dict[str, Any]:
+def expected(http: httpx.Client) -> dict[str, Any]:
     """Return the results that every program must print, digit by digit."""
-    softmax = post(server, "softmax", logits=[[2, 3, 4]], top_k=1)
-    loss = post(server, "loss", logits=[[2, 3, 4]], targets=[1])
+    softmax = ask(http, "softmax", logits=[[2, 3, 4]], top_k=1)
+    loss = ask(http, "loss", logits=[[2, 3, 4]], targets=[1])
     layer = {"inputs": [[1, 2]], "weights": [[0, 1], [1, 1], [2, 1]], "bias": [0, 0, 0]}
-    gradient = post(server, "gradient", **layer, targets=[1], learning_rate=1)
+    gradient = ask(http, "gradient", **layer, targets=[1], learning_rate=1)
     np.testing.assert_allclose(softmax["probabilities"], [PROBABILITIES], rtol=1e-14)
     np.testing.assert_allclose(loss["loss"], -np.log(PROBABILITIES[1]), rtol=1e-14)
     np.testing.assert_allclose(gradient["logits_gradient"], [GRADIENT], rtol=1e-14)
@@ -129,11 +127,13 @@ def expected(server: str) -> dict[str, Any]:
         **{name: softmax[name] for name in ("probabilities", "predictions", "top_k_classes")},
         "loss": loss["loss"],
         **{name: gradient[name] for name in ("logits_gradient", "updated_weights")},
-        "refusal": post(server, "softmax", logits=[[2, 3, 4]], top_k=4)["detail"],
+        "refusal": http.post("/softmax", json={"logits": [[2, 3, 4]], "top_k": 4}).json()["detail"],
     }
 
 
-def test_client_compiles_strictly_and_gets_exact_numbers(generated: str, server: str, tmp_path: Path) -> None:
+def test_client_compiles_strictly_and_gets_exact_numbers(
+    generated: str, server: str, http: httpx.Client, tmp_path: Path
+) -> None:
     if generated in SOURCES:
         check_sources(generated)
     elif generated in TYPESCRIPT:
@@ -146,11 +146,11 @@ def test_client_compiles_strictly_and_gets_exact_numbers(generated: str, server:
         # axios is a package of CommonJS, which needs `require`
         banner = "--banner:js=import{createRequire}from'node:module';const require=createRequire(import.meta.url);"
         run(NODE / "esbuild", program, "--bundle", "--platform=node", "--format=esm", banner, f"--outfile={bundle}")
-        assert json.loads(run("node", bundle, server)) == expected(server)
+        assert json.loads(run("node", bundle, server)) == expected(http)
     else:
         program, folder = PROGRAMS / PYTHON_PROGRAMS[generated], str(BUILD / generated)
         run(PYTHON / "mypy", "--strict", "--follow-imports=silent", "--config-file=", program, MYPYPATH=folder)
-        assert json.loads(run(PYTHON / "python", program, server, PYTHONPATH=folder)) == expected(server)
+        assert json.loads(run(PYTHON / "python", program, server, PYTHONPATH=folder)) == expected(http)
 
 
 def check_sources(generator: str) -> None:

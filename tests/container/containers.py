@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from tests.processes import free_port, wait_for_listener
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,21 +76,13 @@ class Container:
         return known
 
     def signal(self, name: str) -> None:
-        """Sends a signal to its first process."""
+        """Send a signal to its first process."""
         run("kill", "--signal", name, self.name)
 
     def status(self, field: str) -> str:
         """Return a line of /proc/1/status inside."""
         lines = self.execute("cat", "/proc/1/status").stdout.splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith(f"{field}:"))
-
-
-def free_port() -> int:
-    """Return a port of the loopback on which nothing listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -102,19 +94,7 @@ def running(memory_bytes: int, *arguments: str) -> Iterator[Container]:
     name = run("run", "--detach", *LOCKED_DOWN, *memory, *environment, *arguments, IMAGE).stdout.strip()
     container = Container(name, port)
     try:
-        wait_until_it_answers(container)
+        wait_for_listener(container.address, PATIENCE, lambda: run("logs", name).stderr)
         yield container
     finally:
         run("rm", "--force", name)
-
-
-def wait_until_it_answers(container: Container) -> None:
-    """Returns as soon as /readyz does."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            with socket.create_connection(container.where):
-                return
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError(run("logs", container.name).stderr)

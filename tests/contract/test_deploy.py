@@ -12,7 +12,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.api.observability.metrics import SECONDS
-from tests.api.clients import BODY, JSON, application, connect
+from tests.bodies import BODY, JSON
+from tests.connections import application, connect
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana" / "dashboard.json").read_text(encoding="utf-8"))

@@ -17,7 +17,8 @@ from service import errors
 from service.api.problems import INTERNAL, MEDIA_TYPE, PROBLEM_TYPES
 from service.errors import ServiceError
 from service.settings import Settings
-from tests.api.clients import JSON, application, connect
+from tests.bodies import JSON
+from tests.connections import application, connect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

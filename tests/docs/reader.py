@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.docs.pages import ROOT, Block, Command, blocks, commands
-from tests.integration.serving import running
+from tests.processes import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
 
 from examples import train_digits
+from tests.connections import ask
 from tests.docs.pages import ROOT, read
 
 if TYPE_CHECKING:
@@ -35,11 +36,6 @@ def softmax(logits: Any) -> Any:
     """Return the softmax of three lines of NumPy."""
     exponentials = np.exp(logits - np.max(logits, axis=-1, keepdims=True))
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
-
-
-def ask(http: httpx.Client, operation: str, **request: Any) -> Any:
-    """Return the answer of the service."""
-    return http.post(f"/{operation}", json=request).raise_for_status().json()
 
 
 def close(expected: Any) -> Any:

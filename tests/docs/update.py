@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from tests.docs.pages import PAGES, ROOT, name, read
 from tests.docs.reader import Reader
 from tests.docs.tables import filled
-from tests.integration.serving import running
+from tests.processes import running
 
 
 def main() -> None:

@@ -18,13 +18,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from numpy.lib import format as npy_format
 
 from service.errors import BodyTooLarge, DuplicateField, MalformedBody, NotANumber, ServiceError, UnknownField
 from service.formats.npy import decode_npy, decode_npz, encode_npy, encode_npz
 from service.formats.query import parameters
 from service.operations import OPERATIONS
 from service.schemas.requests import request_model
+from tests.bodies import npy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,13 +45,6 @@ FLAGS, METHOD, CHECKSUM, SIZE, OFFSET = 8, 10, 16, 24, 42
 numbers = st.sampled_from(DTYPES).flatmap(
     lambda dtype: arrays(dtype, array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
 )
-
-
-def npy(values: Array, version: tuple[int, int] = (1, 0)) -> bytes:
-    """The values as a .npy file of that format version."""
-    stream = io.BytesIO()
-    npy_format.write_array(stream, values, version, allow_pickle=False)
-    return stream.getvalue()
 
 
 def headed(header: str, data: bytes = LOGITS.tobytes(), version: int = 1) -> bytes:

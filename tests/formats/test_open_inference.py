@@ -30,6 +30,7 @@ from service.errors import (
 from service.formats.open_inference import decode
 from service.formats.open_inference_reply import encode
 from service.operations import OPERATIONS
+from tests.bodies import heading, infer, listed, raw
 
 Array = npt.NDArray[Any]
 
@@ -46,26 +47,6 @@ anything: Any = st.recursive(
     max_leaves=5,
 )
 """Any JSON value, and what Python writes in place of those that are none."""
-
-
-def heading(name: str, values: Array, datatype: str) -> dict[str, Any]:
-    """An input that has yet to say where its data is."""
-    return {"name": name, "shape": list(values.shape), "datatype": datatype}
-
-
-def flat(name: str, values: Array, datatype: str = "FP64") -> dict[str, Any]:
-    """An input whose data is a list of numbers."""
-    return heading(name, values, datatype) | {"data": values.reshape(-1).tolist()}
-
-
-def raw(name: str, values: Array, datatype: str = "FP64") -> dict[str, Any]:
-    """An input whose data is behind the JSON."""
-    return heading(name, values, datatype) | {"parameters": {"binary_data_size": values.nbytes}}
-
-
-def request(*inputs: dict[str, Any], **members: Any) -> bytes:
-    """The JSON of a request."""
-    return json.dumps({"inputs": inputs, **members}).encode()
 
 
 def split(reply: tuple[list[bytes | memoryview], int | None]) -> tuple[dict[str, Any], bytes]:
@@ -95,7 +76,7 @@ def test_tensors_behind_the_json_are_read_to_the_last_bit(
     logits: tuple[str, Array], targets: tuple[str, Array], weights: tuple[str, Array]
 ) -> None:
     sent = {"logits": logits, "targets": targets, "class_weights": weights}
-    text = request(*(raw(name, values, datatype) for name, (datatype, values) in sent.items()))
+    text = infer(*(raw(name, values, datatype) for name, (datatype, values) in sent.items()))
     body = text + b"".join(values.tobytes() for _, values in sent.values())
     fields = decode(body, len(text), LOSS).fields
     for name, (_, values) in sent.items():
@@ -109,7 +90,7 @@ def test_tensors_in_the_json_are_read_to_the_last_bit(tensor: tuple[str, Array],
     datatype, values = tensor
     values = np.nan_to_num(numbers(values), posinf=1, neginf=0)
     data = values.tolist() if nested and values.size and values.ndim else values.reshape(-1).tolist()
-    fields = decode(request(heading("targets", values, datatype) | {"data": data}), None, LOSS).fields
+    fields = decode(infer(heading("targets", values, datatype) | {"data": data}), None, LOSS).fields
     assert fields["targets"].shape == values.shape
     np.testing.assert_array_equal(fields["targets"], values)
 
@@ -117,7 +98,7 @@ def test_tensors_in_the_json_are_read_to_the_last_bit(tensor: tuple[str, Array],
 @given(st.permutations([("logits", True), ("targets", False), ("class_weights", True), ("sample_weights", False)]))
 def test_raw_bytes_follow_input_order_with_others_between(order: list[tuple[str, bool]]) -> None:
     sent = {name: np.array([index, index + 10.0]) for index, (name, _) in enumerate(order)}
-    text = request(*(raw(name, sent[name]) if is_raw else flat(name, sent[name]) for name, is_raw in order))
+    text = infer(*(raw(name, sent[name]) if is_raw else listed(name, sent[name]) for name, is_raw in order))
     body = text + b"".join(sent[name].tobytes() for name, is_raw in order if is_raw)
     fields = decode(body, len(text), LOSS).fields
     for name, values in sent.items():
@@ -128,7 +109,7 @@ def test_raw_bytes_follow_input_order_with_others_between(order: list[tuple[str,
 def test_raw_bytes_are_not_copied_and_right_wherever_they_are(datatype: str) -> None:
     values = np.arange(6, dtype=FLOATS[datatype])
     for blanks in range(values.itemsize):
-        text = request(raw("logits", values, datatype)) + b" " * blanks
+        text = infer(raw("logits", values, datatype)) + b" " * blanks
         body = text + values.tobytes()
         read = decode(body, len(text), SOFTMAX).fields["logits"]
         np.testing.assert_array_equal(read, values)
@@ -136,26 +117,26 @@ def test_raw_bytes_are_not_copied_and_right_wherever_they_are(datatype: str) -> 
 
 
 def test_a_header_length_of_all_the_body_is_as_good_as_none() -> None:
-    text = request(flat("logits", LOGITS))
+    text = infer(listed("logits", LOGITS))
     for length in (None, len(text)):
         np.testing.assert_array_equal(decode(text, length, SOFTMAX).fields["logits"], LOGITS)
 
 
 def test_data_that_is_null_is_no_data() -> None:
     tensor = raw("logits", LOGITS) | {"data": None}
-    text = request(tensor)
+    text = infer(tensor)
     fields = decode(text + LOGITS.tobytes(), len(text), SOFTMAX).fields
     np.testing.assert_array_equal(fields["logits"], LOGITS)
 
 
 def test_the_strings_of_what_json_has_no_numbers_for_are_logits() -> None:
     tensor = {"name": "logits", "shape": [3], "datatype": "FP32", "data": [1, "-Infinity", "Infinity"]}
-    assert decode(request(tensor), None, SOFTMAX).fields["logits"].tolist() == [1, -inf, inf]
+    assert decode(infer(tensor), None, SOFTMAX).fields["logits"].tolist() == [1, -inf, inf]
 
 
 @pytest.mark.parametrize("datatype", FLOATS)
 def test_the_datatype_of_the_answer_is_that_of_the_logits(datatype: str) -> None:
-    inference = decode(request(flat("targets", LABELS, "INT64"), flat("logits", LOGITS, datatype)), None, LOSS)
+    inference = decode(infer(listed("targets", LABELS, "INT64"), listed("logits", LOGITS, datatype)), None, LOSS)
     assert inference.datatype == datatype
     assert inference.fields["dtype"] == ("float32" if datatype == "FP32" else "float64")
 
@@ -166,7 +147,7 @@ def test_sizes_other_than_those_of_the_tensors_are_refused(sizes: tuple[int, int
     inputs = [raw("logits", LOGITS), raw("targets", LABELS, "INT64")]
     for tensor, size in zip(inputs, sizes, strict=True):
         tensor["parameters"]["binary_data_size"] = size
-    text = request(*inputs)
+    text = infer(*inputs)
     with pytest.raises(ServiceError):
         decode(text + LOGITS.tobytes() + LABELS.tobytes(), len(text), LOSS)
 
@@ -177,7 +158,7 @@ def test_sizes_other_than_those_of_the_tensors_are_refused(sizes: tuple[int, int
 @example([-3, 4, -1])
 def test_shape_is_taken_if_and_only_if_it_fits_the_bytes(shape: list[int]) -> None:
     values = np.arange(12.0)
-    text = request(raw("logits", values) | {"shape": shape})
+    text = infer(raw("logits", values) | {"shape": shape})
     if min(shape, default=0) >= 0 and prod(shape) == values.size:
         read = decode(text + values.tobytes(), len(text), SOFTMAX).fields["logits"]
         np.testing.assert_array_equal(read, values.reshape(shape))
@@ -189,7 +170,7 @@ def test_shape_is_taken_if_and_only_if_it_fits_the_bytes(shape: list[int]) -> No
 @given(shape=st.lists(st.sampled_from([0, 1, 2**31, 2**62, 2**63 - 1, 2**63, 2**64 - 1]), min_size=1, max_size=4))
 @pytest.mark.parametrize("data", [{"data": []}, {"parameters": {"binary_data_size": 0}}], ids=["JSON", "raw"])
 def test_no_bytes_with_any_sizes_are_a_tensor_or_refused(data: dict[str, Any], shape: list[int]) -> None:
-    text = request({"name": "logits", "shape": shape, "datatype": "FP64", **data})
+    text = infer({"name": "logits", "shape": shape, "datatype": "FP64", **data})
     try:
         read = decode(text, len(text), SOFTMAX).fields["logits"]
     except ServiceError:
@@ -200,7 +181,7 @@ def test_no_bytes_with_any_sizes_are_a_tensor_or_refused(data: dict[str, Any], s
 
 @pytest.mark.parametrize(
     ("text", "data"),
-    [(request(raw("logits", LOGITS)), LOGITS.tobytes()), (request(flat("logits", LOGITS)), b"")],
+    [(infer(raw("logits", LOGITS)), LOGITS.tobytes()), (infer(listed("logits", LOGITS)), b"")],
     ids=["raw", "JSON"],
 )
 @given(length=st.integers() | st.integers(-1, 400))
@@ -211,7 +192,7 @@ def test_a_header_length_other_than_that_of_the_json_is_refused(text: bytes, dat
 
 
 def test_a_body_that_ends_early_or_late_is_refused() -> None:
-    text = request(raw("logits", LOGITS), raw("targets", LABELS, "INT64"))
+    text = infer(raw("logits", LOGITS), raw("targets", LABELS, "INT64"))
     body = text + LOGITS.tobytes() + LABELS.tobytes()
     for wrong in (*(body[:length] for length in range(len(body))), body + b"\0", body * 2):
         with pytest.raises(ServiceError):
@@ -220,7 +201,7 @@ def test_a_body_that_ends_early_or_late_is_refused() -> None:
 
 def test_raw_bytes_without_a_header_length_are_refused() -> None:
     with pytest.raises(MalformedBody):
-        decode(request(raw("logits", LOGITS)) + LOGITS.tobytes(), None, SOFTMAX)
+        decode(infer(raw("logits", LOGITS)) + LOGITS.tobytes(), None, SOFTMAX)
 
 
 PLACES = {
@@ -254,7 +235,7 @@ def test_anything_anywhere_in_a_request_is_read_or_refused(place: tuple[str | in
     content: Any = {
         "id": "7",
         "parameters": {"temperature": 2, "dtype": "float64", "binary_data_output": True},
-        "inputs": [flat("logits", LOGITS), raw("targets", LABELS, "INT64")],
+        "inputs": [listed("logits", LOGITS), raw("targets", LABELS, "INT64")],
         "outputs": [{"name": "loss", "parameters": {"binary_data": True}}],
     }
     root = {"body": content}
@@ -284,56 +265,56 @@ REFUSED: dict[str, tuple[bytes, type[ServiceError]]] = {
     "no JSON": (b"logits", MalformedBody),
     "no object": (b"[]", NotAnObject),
     "no inputs": (b"{}", MalformedBody),
-    "a member that is not known": (request(flat("logits", LOGITS), bogus=1), UnknownField),
+    "a member that is not known": (infer(listed("logits", LOGITS), bogus=1), UnknownField),
     "a member twice": (b'{"inputs": [], "inputs": []}', DuplicateField),
-    "an id that is a number": (request(flat("logits", LOGITS), id=7), MalformedBody),
-    "no name": (request(without(flat("logits", LOGITS), "name")), MalformedBody),
-    "no shape": (request(without(flat("logits", LOGITS), "shape")), ShapeMismatch),
-    "no datatype": (request(without(flat("logits", LOGITS), "datatype")), InvalidDatatype),
-    "no data": (request(without(flat("logits", LOGITS), "data")), MissingField),
-    "data and a size": (request(raw("logits", LOGITS) | {"data": [2, 3, 4]}), MissingField),
+    "an id that is a number": (infer(listed("logits", LOGITS), id=7), MalformedBody),
+    "no name": (infer(without(listed("logits", LOGITS), "name")), MalformedBody),
+    "no shape": (infer(without(listed("logits", LOGITS), "shape")), ShapeMismatch),
+    "no datatype": (infer(without(listed("logits", LOGITS), "datatype")), InvalidDatatype),
+    "no data": (infer(without(listed("logits", LOGITS), "data")), MissingField),
+    "data and a size": (infer(raw("logits", LOGITS) | {"data": [2, 3, 4]}), MissingField),
     "two sizes": (TWO_SIZES, ServiceError),
-    "an input that is not known": (request(flat("bogus", LOGITS)), UnknownField),
-    "an input of another operation": (request(flat("learning_rate", LOGITS)), UnknownField),
-    "an input twice": (request(flat("logits", LOGITS), flat("logits", LOGITS)), DuplicateField),
-    "bytes": (request(flat("logits", LOGITS, "BYTES")), InvalidDatatype),
-    "truth values": (request(flat("targets", LABELS, "BOOL")), InvalidDatatype),
-    "a datatype in small letters": (request(flat("logits", LOGITS, "fp64")), InvalidDatatype),
-    "more numbers than the shape says": (request(flat("logits", LOGITS) | {"shape": [2]}), ShapeMismatch),
-    "fewer numbers than the shape says": (request(flat("logits", LOGITS) | {"shape": [2, 2]}), ShapeMismatch),
-    "rows in columns": (request(flat("logits", LOGITS) | {"data": [[2], [3], [4]]}), ShapeMismatch),
-    "more axes than arrays have": (request(flat("logits", LOGITS) | {"shape": [1] * 99 + [3]}), ShapeMismatch),
-    "rows of two lengths": (request(flat("logits", LOGITS) | {"data": [[2, 3], [4]]}), RaggedTensor),
-    "a row among numbers": (request(flat("logits", LOGITS) | {"shape": [3], "data": [2, 3, [4]]}), RaggedTensor),
-    "a row among the numbers of a row": (request(flat("logits", LOGITS) | {"data": [[2, 3, [4]]]}), RaggedTensor),
-    "a number beyond FP32": (request(flat("logits", LOGITS * 1e200, "FP32")), NumberOutOfRange),
-    "a number beyond FP16": (request(flat("logits", LOGITS * 1e5, "FP16")), NumberOutOfRange),
-    "a number beyond BF16": (request(flat("logits", LOGITS * 0.85e38, "BF16")), NumberOutOfRange),
-    "a number far beyond BF16": (request(flat("logits", LOGITS * 1e200, "BF16")), NumberOutOfRange),
-    "a label beyond INT8": (request(flat("targets", np.array([128]), "INT8")), NumberOutOfRange),
-    "a label below UINT8": (request(flat("targets", np.array([-1]), "UINT8")), NumberOutOfRange),
-    "a label that is no integer": (request(flat("targets", np.array([0.5]), "INT64")), ServiceError),
-    "a parameter that is not known": (request(flat("logits", LOGITS), parameters={"bogus": 1}), UnknownField),
-    "outputs as a parameter": (request(flat("logits", LOGITS), parameters={"outputs": ["loss"]}), UnknownField),
-    "an input parameter that is not known": (request(raw("logits", LOGITS) | {"parameters": {"x": 1}}), UnknownField),
+    "an input that is not known": (infer(listed("bogus", LOGITS)), UnknownField),
+    "an input of another operation": (infer(listed("learning_rate", LOGITS)), UnknownField),
+    "an input twice": (infer(listed("logits", LOGITS), listed("logits", LOGITS)), DuplicateField),
+    "bytes": (infer(listed("logits", LOGITS, "BYTES")), InvalidDatatype),
+    "truth values": (infer(listed("targets", LABELS, "BOOL")), InvalidDatatype),
+    "a datatype in small letters": (infer(listed("logits", LOGITS, "fp64")), InvalidDatatype),
+    "more numbers than the shape says": (infer(listed("logits", LOGITS) | {"shape": [2]}), ShapeMismatch),
+    "fewer numbers than the shape says": (infer(listed("logits", LOGITS) | {"shape": [2, 2]}), ShapeMismatch),
+    "rows in columns": (infer(listed("logits", LOGITS) | {"data": [[2], [3], [4]]}), ShapeMismatch),
+    "more axes than arrays have": (infer(listed("logits", LOGITS) | {"shape": [1] * 99 + [3]}), ShapeMismatch),
+    "rows of two lengths": (infer(listed("logits", LOGITS) | {"data": [[2, 3], [4]]}), RaggedTensor),
+    "a row among numbers": (infer(listed("logits", LOGITS) | {"shape": [3], "data": [2, 3, [4]]}), RaggedTensor),
+    "a row among the numbers of a row": (infer(listed("logits", LOGITS) | {"data": [[2, 3, [4]]]}), RaggedTensor),
+    "a number beyond FP32": (infer(listed("logits", LOGITS * 1e200, "FP32")), NumberOutOfRange),
+    "a number beyond FP16": (infer(listed("logits", LOGITS * 1e5, "FP16")), NumberOutOfRange),
+    "a number beyond BF16": (infer(listed("logits", LOGITS * 0.85e38, "BF16")), NumberOutOfRange),
+    "a number far beyond BF16": (infer(listed("logits", LOGITS * 1e200, "BF16")), NumberOutOfRange),
+    "a label beyond INT8": (infer(listed("targets", np.array([128]), "INT8")), NumberOutOfRange),
+    "a label below UINT8": (infer(listed("targets", np.array([-1]), "UINT8")), NumberOutOfRange),
+    "a label that is no integer": (infer(listed("targets", np.array([0.5]), "INT64")), ServiceError),
+    "a parameter that is not known": (infer(listed("logits", LOGITS), parameters={"bogus": 1}), UnknownField),
+    "outputs as a parameter": (infer(listed("logits", LOGITS), parameters={"outputs": ["loss"]}), UnknownField),
+    "an input parameter that is not known": (infer(raw("logits", LOGITS) | {"parameters": {"x": 1}}), UnknownField),
     "an output parameter that is not known": (
-        request(flat("logits", LOGITS), outputs=[{"name": "loss", "parameters": {"x": 1}}]),
+        infer(listed("logits", LOGITS), outputs=[{"name": "loss", "parameters": {"x": 1}}]),
         UnknownField,
     ),
     "a flag that is a string": (
-        request(flat("logits", LOGITS), parameters={"binary_data_output": "true"}),
+        infer(listed("logits", LOGITS), parameters={"binary_data_output": "true"}),
         MalformedBody,
     ),
     "a flag of an output that is a number": (
-        request(flat("logits", LOGITS), outputs=[{"name": "loss", "parameters": {"binary_data": 1}}]),
+        infer(listed("logits", LOGITS), outputs=[{"name": "loss", "parameters": {"binary_data": 1}}]),
         MalformedBody,
     ),
     "a classification of no class": (
-        request(flat("logits", LOGITS), outputs=[{"name": "loss", "parameters": {"classification": 0}}]),
+        infer(listed("logits", LOGITS), outputs=[{"name": "loss", "parameters": {"classification": 0}}]),
         InvalidOutputs,
     ),
-    "an output twice": (request(flat("logits", LOGITS), outputs=[{"name": "loss"}] * 2), InvalidOutputs),
-    "an output without a name": (request(flat("logits", LOGITS), outputs=[{}]), InvalidOutputs),
+    "an output twice": (infer(listed("logits", LOGITS), outputs=[{"name": "loss"}] * 2), InvalidOutputs),
+    "an output without a name": (infer(listed("logits", LOGITS), outputs=[{}]), InvalidOutputs),
 }
 
 
@@ -354,7 +335,7 @@ def test_an_output_is_raw_if_it_says_so_else_if_the_request_does(
     asked = {"predictions": first, "probabilities": second}
     outputs = [{"name": name} | ({} if own is None else {"parameters": own}) for name, own in asked.items()]
     parameters = {} if default is None else {"binary_data_output": default}
-    inference = decode(request(flat("logits", LOGITS), outputs=outputs, parameters=parameters), None, SOFTMAX)
+    inference = decode(infer(listed("logits", LOGITS), outputs=outputs, parameters=parameters), None, SOFTMAX)
     assert inference.fields["outputs"] == list(asked)
     header, tail = split(encode(inference, {"predictions": np.array([2]), "probabilities": LOGITS}, SOFTMAX))
     for output, own, values in zip(header["outputs"], asked.values(), [np.array([2]), LOGITS], strict=True):
@@ -375,7 +356,7 @@ def test_an_output_is_raw_if_it_says_so_else_if_the_request_does(
 def test_answers_have_datatype_of_logits_and_integers_their_own(
     datatype: str, shape: tuple[int, ...], *, binary: bool
 ) -> None:
-    text = request(flat("logits", LOGITS, datatype), parameters={"binary_data_output": binary})
+    text = infer(listed("logits", LOGITS, datatype), parameters={"binary_data_output": binary})
     outputs = {"entropy": np.ones(shape, np.float32), "predictions": np.full(shape, -1)}
     header, tail = split(encode(decode(text, None, SOFTMAX), outputs, SOFTMAX))
     expected: list[dict[str, Any]] = [
@@ -395,7 +376,7 @@ def test_answers_have_datatype_of_logits_and_integers_their_own(
 def test_non_finite_is_a_string_in_json_and_a_number_in_bytes() -> None:
     values = np.array([inf, -inf, 1.0])
     for binary in (True, False):
-        text = request(flat("logits", LOGITS), parameters={"binary_data_output": binary})
+        text = infer(listed("logits", LOGITS), parameters={"binary_data_output": binary})
         header, tail = split(encode(decode(text, None, SOFTMAX), {"log_normalizer": values}, SOFTMAX))
         if binary:
             assert tail == values.tobytes()
@@ -405,14 +386,14 @@ def test_non_finite_is_a_string_in_json_and_a_number_in_bytes() -> None:
 
 @given(st.text() | st.sampled_from(["NaN", "[Infinity,-Infinity]", '-"']))
 def test_the_id_comes_back_whatever_it_says(identity: str) -> None:
-    inference = decode(request(flat("logits", LOGITS), id=identity), None, SOFTMAX)
+    inference = decode(infer(listed("logits", LOGITS), id=identity), None, SOFTMAX)
     header, _ = split(encode(inference, {"log_normalizer": np.array([nan, inf, -inf])}, SOFTMAX))
     assert header["id"] == identity
     assert header["outputs"][0]["data"] == ["NaN", "Infinity", "-Infinity"]
 
 
 def test_answer_names_model_and_version_and_no_id_unless_sent() -> None:
-    inference = decode(request(flat("logits", LOGITS)), None, SOFTMAX)
+    inference = decode(infer(listed("logits", LOGITS)), None, SOFTMAX)
     header, _ = split(encode(inference, {"entropy": np.ones(1)}, SOFTMAX))
     assert header == {
         "model_name": "softmax",
@@ -424,15 +405,15 @@ def test_answer_names_model_and_version_and_no_id_unless_sent() -> None:
 def test_parameters_of_other_servers_are_ignored() -> None:
     ignored = {"content_type": "np", "headers": {"a": "b"}, "triton_enable_empty_final_response": True}
     ignored |= {"sequence_id": 1, "sequence_start": True, "sequence_end": False, "priority": 1, "timeout": 9}
-    plain = decode(request(flat("logits", LOGITS), parameters={"temperature": 2}), None, SOFTMAX)
-    scheduled = decode(request(flat("logits", LOGITS), parameters={"temperature": 2, **ignored}), None, SOFTMAX)
+    plain = decode(infer(listed("logits", LOGITS), parameters={"temperature": 2}), None, SOFTMAX)
+    scheduled = decode(infer(listed("logits", LOGITS), parameters={"temperature": 2, **ignored}), None, SOFTMAX)
     assert scheduled.fields.keys() == plain.fields.keys()
     assert scheduled.fields["temperature"] == 2
 
 
 def test_members_that_are_null_are_absent() -> None:
-    tensor = flat("logits", LOGITS) | {"parameters": None}
-    text = request(tensor, outputs=None, id=None, parameters=None, model_name=None)
+    tensor = listed("logits", LOGITS) | {"parameters": None}
+    text = infer(tensor, outputs=None, id=None, parameters=None, model_name=None)
     inference = decode(text, None, SOFTMAX)
     assert inference.fields.keys() == {"dtype", "logits"}
     assert inference.id is None
@@ -450,33 +431,33 @@ def test_bare_nonfinite_numbers_are_read_in_any_float_tensor() -> None:
 def test_long_data_with_bare_nonfinite_numbers_is_exact() -> None:
     values = np.random.default_rng(0).normal(size=50_000)
     values[::7], values[1::11], values[2::13] = -inf, nan, inf
-    tensor = flat("logits", values)
-    np.testing.assert_array_equal(decode(request(tensor), None, SOFTMAX).fields["logits"], values)
+    tensor = listed("logits", values)
+    np.testing.assert_array_equal(decode(infer(tensor), None, SOFTMAX).fields["logits"], values)
 
 
 @pytest.mark.parametrize("where", ["temperature", "id"])
 def test_a_bare_nan_outside_of_data_is_not_a_number(where: str) -> None:
     parameters = {"temperature": nan} if where == "temperature" else {}
-    text = request(flat("logits", LOGITS), parameters=parameters, **({"id": nan} if where == "id" else {}))
+    text = infer(listed("logits", LOGITS), parameters=parameters, **({"id": nan} if where == "id" else {}))
     assert isinstance(decode(text, None, SOFTMAX).fields.get("temperature", "NaN"), str)
 
 
 @pytest.mark.parametrize("datatype", INTEGERS)
 def test_integer_logits_are_answered_as_fp64(datatype: str) -> None:
-    inference = decode(request(flat("logits", LOGITS, datatype)), None, SOFTMAX)
+    inference = decode(infer(listed("logits", LOGITS, datatype)), None, SOFTMAX)
     assert (inference.datatype, inference.fields["dtype"]) == ("FP64", "float64")
 
 
 @pytest.mark.parametrize(("dtype", "answered"), [("float64", "FP64"), ("float32", "FP32")])
 @pytest.mark.parametrize("datatype", FLOATS)
 def test_dtype_decides_the_datatype_of_the_answer(datatype: str, dtype: str, answered: str) -> None:
-    inference = decode(request(flat("logits", LOGITS, datatype), parameters={"dtype": dtype}), None, SOFTMAX)
+    inference = decode(infer(listed("logits", LOGITS, datatype), parameters={"dtype": dtype}), None, SOFTMAX)
     assert (inference.datatype, inference.fields["dtype"]) == (answered, dtype)
 
 
 @pytest.mark.parametrize("datatype", ["FP16", "BF16"])
 def test_counts_and_reduced_scalars_are_at_least_fp32(datatype: str) -> None:
-    inference = decode(request(flat("logits", LOGITS, datatype)), None, LOSS)
+    inference = decode(infer(listed("logits", LOGITS, datatype)), None, LOSS)
     outputs = {"denominator": np.array(70_000.0), "loss": np.array(2049.0), "entropy": np.array([1.0])}
     header, _ = split(encode(inference, outputs, LOSS))
     assert [each["datatype"] for each in header["outputs"]] == ["FP32", "FP32", datatype]
@@ -487,7 +468,7 @@ def test_counts_and_reduced_scalars_are_at_least_fp32(datatype: str) -> None:
 @pytest.mark.parametrize("binary", [True, False], ids=["raw", "JSON"])
 def test_a_classification_names_the_best_classes_of_each_row(*, binary: bool) -> None:
     options = {"classification": 2, "binary_data": binary}
-    text = request(flat("logits", LOGITS), outputs=[{"name": "probabilities", "parameters": options}])
+    text = infer(listed("logits", LOGITS), outputs=[{"name": "probabilities", "parameters": options}])
     values = np.array([[0.25, 0.5, 0.25], [0.0, 0.0, 1.0]])
     header, tail = split(encode(decode(text, None, SOFTMAX), {"probabilities": values}, SOFTMAX))
     (output,) = header["outputs"]
@@ -502,6 +483,6 @@ def test_a_classification_names_the_best_classes_of_each_row(*, binary: bool) ->
 
 @pytest.mark.parametrize("name", ["predictions", "log_normalizer"])
 def test_classification_of_output_without_classes_is_rejected(name: str) -> None:
-    text = request(flat("logits", LOGITS), outputs=[{"name": name, "parameters": {"classification": 1}}])
+    text = infer(listed("logits", LOGITS), outputs=[{"name": name, "parameters": {"classification": 1}}])
     with pytest.raises(InvalidOutputs, match=name):
         encode(decode(text, None, SOFTMAX), {name: np.ones(1)}, SOFTMAX)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.connections import ask
+
 if TYPE_CHECKING:
     import httpx
 
@@ -15,14 +17,6 @@ OUTPUTS_BEFORE = [0.5, -1.0, 2.0]
 WEIGHTS = [[0.2, -0.4, 0.1], [0.5, 0.3, -0.2], [-0.1, 0.6, 0.4]]
 NODES = range(3)
 RATE = 0.1
-
-
-def ask(http: httpx.Client, operation: str, **request: Any) -> dict[str, Any]:
-    """Return the answer of the service."""
-    reply = http.post(f"/{operation}", json=request)
-    assert reply.status_code == 200, reply.text
-    answer: dict[str, Any] = reply.json()
-    return answer
 
 
 def exact(expected: Any) -> Any:

@@ -22,7 +22,7 @@ from service.command_line import read_settings
 from service.formats.codecs import active_codecs
 from service.server.server import Server, serve
 from service.settings import Settings
-from tests.integration.serving import refused, running
+from tests.processes import refused, running
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,43 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
-import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
+from tests.processes import PATIENCE, command, environment, free_port, wait_for_listener
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy/nginx/nginx.conf"
-PATIENCE = 40
-"""Seconds that a process has to start or to end."""
-
-
-def free_port() -> int:
-    """Return a port of the loopback on which nothing listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
-def wait_until_it_answers(url: str) -> None:
-    """Returns as soon as somebody answers, whatever he says."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            httpx.get(url)
-        except httpx.TransportError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError(f"nobody answers at {url}")
 
 
 class Replica:
@@ -51,11 +25,10 @@ class Replica:
         self.start()
 
     def start(self) -> None:
-        """Starts it; returns when it is ready."""
-        command = [sys.executable, "-m", "service", "--port", str(self.port), "--log-level", "error"]
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("SOFTMAX_")}
-        self.process = subprocess.Popen(command, env=kept)
-        wait_until_it_answers(f"http://127.0.0.1:{self.port}/readyz")
+        """Start it, and wait until it accepts connections."""
+        flags = command("--port", str(self.port), "--log-level", "error")
+        self.process = subprocess.Popen(flags, env=environment({}))
+        wait_for_listener(f"http://127.0.0.1:{self.port}")
 
     def stop(self) -> int:
         """Send SIGTERM, and return the exit status."""
@@ -63,7 +36,7 @@ class Replica:
         return self.process.wait(PATIENCE)
 
     def kill(self) -> None:
-        """Ends it with no warning."""
+        """Send SIGKILL, and wait for the end."""
         self.process.kill()
         self.process.wait(PATIENCE)
 
@@ -82,8 +55,8 @@ def two_replicas() -> Iterator[tuple[Replica, Replica]]:
 @contextmanager
 def nginx(folder: Path, first: int, second: int) -> Iterator[str]:
     """Run nginx in front of two ports for the block. Yield its address."""
-    command = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    assert command is not None, "these tests need nginx"
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    assert program is not None, "these tests need nginx"
     port = free_port()
     moved = CONFIGURATION.read_text("utf-8")
     for written, meant in {
@@ -97,9 +70,9 @@ def nginx(folder: Path, first: int, second: int) -> Iterator[str]:
     here = folder / "nginx.conf"
     here.write_text(moved, "utf-8")
     flags = ["-c", str(here), "-e", str(folder / "error.log"), "-g", f"daemon off; pid {folder}/pid;"]
-    process = subprocess.Popen([command, *flags])
+    process = subprocess.Popen([program, *flags])
     try:
-        wait_until_it_answers(f"http://127.0.0.1:{port}/metrics")
+        wait_for_listener(f"http://127.0.0.1:{port}")
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()

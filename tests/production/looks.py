@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.production.wire import connection, get
+from tests.connections import connection, get
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -11,13 +11,14 @@ from collections import Counter
 
 import pytest
 
-from tests.integration.serving import running
+from tests.bodies import JSON
+from tests.connections import Reply, connection, get, head, post
+from tests.processes import running
 from tests.production.looks import eventually, metric
-from tests.production.wire import JSON, Reply, connection, get, head, request
 
 CLIENTS = 40
-SMALL = request("/softmax", b'{"logits": [[2, 3, 4]]}')
-LARGE = request("/gradient", b'{"logits": [%b[2, 3]], "targets": [%b1]}' % (b"[2, 3]," * 20_000, b"0," * 20_000))
+SMALL = post("/softmax", b'{"logits": [[2, 3, 4]]}')
+LARGE = post("/gradient", b'{"logits": [%b[2, 3]], "targets": [%b1]}' % (b"[2, 3]," * 20_000, b"0," * 20_000))
 SLACK_SECONDS = 3
 """What a busy machine, and a supervisor that looks at its signals twice in a second, may add to a time."""
 
@@ -111,7 +112,7 @@ def slow_request() -> bytes:
     """A short request with a short answer that takes a thread long: 30 MB of text, compressed."""
     row = b"[%b]" % b",".join([b"0.12345678901234567"] * 1000)
     text = b'{"logits":[%b],"outputs":["predictions"]}' % b",".join([row] * 1500)
-    return request("/softmax", gzip.compress(text, 1), {**JSON, "Content-Encoding": "gzip"})
+    return post("/softmax", gzip.compress(text, 1), {**JSON, "Content-Encoding": "gzip"})
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

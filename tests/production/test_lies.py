@@ -13,9 +13,10 @@ import pytest
 
 from service.operations import OPERATIONS
 from service.schemas.problem import Problem
-from tests.integration.serving import running
+from tests.bodies import JSON
+from tests.connections import Reply, ask_once, connection, get, head, post
+from tests.processes import running
 from tests.production.looks import MIB
-from tests.production.wire import JSON, Reply, connection, get, head, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,13 +44,6 @@ def address() -> Iterator[str]:
         yield address
 
 
-async def ask(address: str, sent: bytes) -> Reply:
-    """The reply to bytes on a connection of their own."""
-    async with asyncio.timeout(30), connection(address) as peer:
-        await peer.send(sent)
-        return await peer.receive()
-
-
 def assert_problem(reply: Reply, *statuses: int) -> Problem:
     """The reply is a short problem of one of these statuses."""
     problem = Problem.model_validate_json(reply.body, strict=True, extra="forbid")
@@ -67,7 +61,7 @@ async def test_a_body_longer_than_it_says_is_cut_where_it_said(address: str) -> 
 
 
 async def test_body_shorter_than_declared_is_awaited_then_refused(address: str) -> None:
-    assert_problem(await ask(address, head("/softmax", len(BODY) + 1) + BODY), 408)
+    assert_problem(await ask_once(address, head("/softmax", len(BODY) + 1) + BODY), 408)
 
 
 @pytest.mark.parametrize("length", ["-1", "1e3", "0x10", "", "9" * 30, "12, 13", "twelve"])
@@ -100,12 +94,12 @@ async def test_invalid_length_is_refused_and_the_connection_closed(address: str,
 async def test_a_body_that_is_not_what_its_headers_say_is_refused(
     address: str, path: str, headers: dict[str, str], body: bytes
 ) -> None:
-    assert_problem(await ask(address, request(path, body, headers)), 400, 415)
+    assert_problem(await ask_once(address, post(path, body, headers)), 400, 415)
 
 
 @pytest.mark.parametrize("content_type", ["application/x-npy", "application/x-npz", "application/octet-stream"])
 async def test_json_that_is_said_to_be_binary_is_refused(address: str, content_type: str) -> None:
-    assert_problem(await ask(address, request("/softmax", BODY, {"Content-Type": content_type})), 400, 415)
+    assert_problem(await ask_once(address, post("/softmax", BODY, {"Content-Type": content_type})), 400, 415)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -116,14 +110,14 @@ async def test_a_bomb_is_refused_before_it_goes_off(
     address: str, path: str, headers: dict[str, str], bomb: bytes
 ) -> None:
     start = time.monotonic()
-    assert_problem(await ask(address, request(path, bomb, headers)), 413)
+    assert_problem(await ask_once(address, post(path, bomb, headers)), 413)
     assert time.monotonic() - start < MOST_SECONDS
 
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("opened", [b"[", b'{"logits":[', b'{"inputs":[{"data":', b'{"a":'])
 async def test_deep_nesting_is_refused(address: str, path: str, opened: bytes) -> None:
-    assert_problem(await ask(address, request(path, b'{"logits":' + opened * 100_000)), 400)
+    assert_problem(await ask_once(address, post(path, b'{"logits":' + opened * 100_000)), 400)
 
 
 def many(piece: bytes) -> bytes:
@@ -147,18 +141,18 @@ VALID = b'{"logits":%b}' % many(b"[0.123456789,1],")
 async def seconds(address: str, sent: bytes) -> float:
     """How long a valid request takes."""
     start = time.monotonic()
-    assert (await ask(address, sent)).status == 200
+    assert (await ask_once(address, sent)).status == 200
     return time.monotonic() - start
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)
 async def test_4_mb_of_wrong_type_in_any_field_are_refused_no_slower(address: str, operation: Operation) -> None:
-    valid = median([await seconds(address, request("/softmax", VALID)) for _ in range(5)])
+    valid = median([await seconds(address, post("/softmax", VALID)) for _ in range(5)])
     refusals = []
     for field in [*operation.names, "outputs"]:
         for value in WRONG.values():
             start = time.monotonic()
-            reply = await ask(address, request(f"/{operation.name}", b'{"%b":%b}' % (field.encode(), value)))
+            reply = await ask_once(address, post(f"/{operation.name}", b'{"%b":%b}' % (field.encode(), value)))
             refusals.append(time.monotonic() - start)
             assert_problem(reply, 400, 422)
             assert b"swordfish" not in reply.body
@@ -202,4 +196,4 @@ async def test_header_without_end_is_a_problem_and_ends_connection(address: str)
             await asyncio.sleep(0.01)
         assert_problem(await reply, 400)
         assert await peer.ended() == b""
-    assert (await ask(address, get("/livez"))).status == 200
+    assert (await ask_once(address, get("/livez"))).status == 200

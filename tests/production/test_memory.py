@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.serving import running
+from tests.connections import connection, get, head
+from tests.processes import running
 from tests.production.looks import memory
-from tests.production.wire import connection, get, head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,14 +11,14 @@ import pytest
 import ssrjson
 
 from service.settings import Settings
-from tests.integration.serving import running
+from tests.connections import ask_once, post
+from tests.processes import running
 from tests.production.looks import MIB, idle, memory
-from tests.production.wire import connection, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.production.wire import Reply
+    from tests.connections import Reply
 
 CLIENTS = 200
 LIVE_SECONDS = 1
@@ -29,7 +29,7 @@ LEAST_ANSWERED = 4
 """Of the bodies of 5 MiB, 8 fit into max_bytes_in_flight."""
 
 ROWS = 5 * MIB // 200
-LARGE = request(
+LARGE = post(
     "/gradient",
     b'{"logits":[%b],"targets":[%b]}'
     % (b",".join([b"[%b]" % b",".join([b"-0.1234567890123456"] * 10)] * ROWS), b",".join([b"1"] * ROWS)),
@@ -43,13 +43,6 @@ def service() -> Iterator[tuple[str, int]]:
         yield address, process.pid
 
 
-async def ask(address: str, sent: bytes) -> Reply:
-    """The reply to a request on a connection of its own."""
-    async with connection(address) as peer:
-        peer.writer.write(sent)  # it may be refused before all is sent
-        return await peer.receive()
-
-
 async def burst(address: str) -> tuple[list[Reply], list[float]]:
     """The replies to many large requests at once, and how long /livez took meanwhile."""
     live = await asyncio.create_subprocess_exec(
@@ -57,7 +50,7 @@ async def burst(address: str) -> tuple[list[Reply], list[float]]:
     )
     assert live.stdout is not None
     await live.stdout.readline()
-    replies = await asyncio.gather(*(ask(address, LARGE) for _ in range(CLIENTS)))
+    replies = await asyncio.gather(*(ask_once(address, LARGE) for _ in range(CLIENTS)))
     seconds, _ = await live.communicate(b"")
     return replies, ssrjson.loads(seconds)
 
@@ -83,15 +76,15 @@ async def test_who_comes_back_after_a_burst_is_served(service: tuple[str, int]) 
     address, _ = service
     await asyncio.wait_for(burst(address), 60)
     assert await idle(address)
-    assert (await ask(address, LARGE)).status == 200
+    assert (await ask_once(address, LARGE)).status == 200
 
 
 async def test_bodies_that_are_refused_are_not_kept(service: tuple[str, int]) -> None:
     address, pid = service
-    refused = request("/softmax", b'{"logits": [%b1]}' % (b'"swordfish",' * 100_000))
+    refused = post("/softmax", b'{"logits": [%b1]}' % (b'"swordfish",' * 100_000))
     for _ in range(5):
-        assert (await ask(address, refused)).status == 422
+        assert (await ask_once(address, refused)).status == 422
     before = memory(pid, "VmRSS")
     for _ in range(60):
-        assert (await ask(address, refused)).status == 422
+        assert (await ask_once(address, refused)).status == 422
     assert memory(pid, "VmRSS") - before < 60

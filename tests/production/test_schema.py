@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.integration.serving import running
+from tests.processes import running
 
 EXAMPLES = 100
 MOST_SECONDS = 120

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.integration.serving import running
+from tests.connections import ask_once, connection, get, head, post
+from tests.processes import running
 from tests.production.looks import MIB, eventually, idle, in_flight, metric
-from tests.production.wire import connection, get, head, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,9 +26,9 @@ KEEP_ALIVE_SECONDS = 3
 SLACK_SECONDS = 4
 """What a busy machine may add to a time."""
 
-SMALL = request("/softmax", b'{"logits": [[2, 3, 4]]}')
+SMALL = post("/softmax", b'{"logits": [[2, 3, 4]]}')
 BODY = b'{"logits": [%b[2, 3]]}' % (b"[2, 3]," * 150_000)
-LARGE = request("/softmax", BODY)
+LARGE = post("/softmax", BODY)
 
 
 @pytest.fixture(scope="module")
@@ -113,13 +113,7 @@ async def test_client_leaving_at_any_moment_leaves_nothing_in_flight(address: st
     for sent in (LARGE[: len(LARGE) // 2], LARGE):
         await asyncio.gather(*(leave(address, sent, seconds) for _ in range(10)))
         assert await idle(address)
-    assert (await answer(address)) == 200
-
-
-async def answer(address: str) -> int:
-    """The status of a reply to somebody new."""
-    async with connection(address) as peer:
-        return (await peer.ask(SMALL)).status
+    assert (await ask_once(address, SMALL)).status == 200
 
 
 async def test_client_not_reading_its_answer_is_dropped_holds_nothing(address: str) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from tests.integration.serving import refused, running
+from tests.bodies import npy
+from tests.processes import refused, running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,11 +42,9 @@ def test_https_is_served_with_a_certificate(tmp_path: Path) -> None:
         )
         assert answer.json()["probabilities"] == [0.5, 0.5]
         logits = np.random.default_rng(0).normal(size=(300, 100))
-        file = io.BytesIO()
-        np.save(file, logits)
         long = httpx.post(
             f"{address}/softmax?outputs=probabilities",
-            content=file.getvalue(),
+            content=npy(logits),
             headers={"Content-Type": "application/x-npy"},
             verify=ssl.create_default_context(cafile=chain),
         )

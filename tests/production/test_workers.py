@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from service.server.supervisor import HUNG_SECONDS
-from tests.integration.serving import running
+from tests.connections import ask_once, connection, get, head, post
+from tests.processes import running
 from tests.production.looks import eventually, idle, maps, metric, workers
-from tests.production.wire import connection, get, head, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ FULL_SERVICE_SECONDS = 10
 ANSWER_SECONDS = 5
 """Longest time that a healthy worker may take to answer, beside one that does not."""
 
-SMALL = request("/softmax", b'{"logits": [[2, 3, 4]]}')
+SMALL = post("/softmax", b'{"logits": [[2, 3, 4]]}')
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +54,6 @@ async def ask_until(stop: asyncio.Event, address: str, outcomes: Counter[str]) -
                     outcomes[str((await peer.ask(SMALL)).status)] += 1
         except (ConnectionError, asyncio.IncompleteReadError):
             outcomes["cut off"] += 1
-
-
-async def answers(address: str) -> int:
-    """The status of a reply to somebody who has not asked before."""
-    async with connection(address) as peer:
-        return (await peer.ask(get("/livez"))).status
 
 
 async def others(supervisor: int, lost: int) -> int:
@@ -98,7 +92,7 @@ async def test_killed_worker_loses_only_what_it_had_in_flight(service: tuple[str
     assert await idle(address)
     # with the other one stopped it is the new one that answers
     os.kill(stays, signal.SIGSTOP)
-    assert await asyncio.wait_for(answers(address), ANSWER_SECONDS) == 200
+    assert (await asyncio.wait_for(ask_once(address, get("/livez")), ANSWER_SECONDS)).status == 200
     os.kill(stays, signal.SIGCONT)
 
 
@@ -123,7 +117,7 @@ async def test_a_worker_that_hangs_is_replaced(service: tuple[str, int]) -> None
     address, supervisor = service
     stopped, _ = workers(supervisor)
     os.kill(stopped, signal.SIGSTOP)
-    assert await asyncio.wait_for(answers(address), ANSWER_SECONDS) == 200
+    assert (await asyncio.wait_for(ask_once(address, get("/livez")), ANSWER_SECONDS)).status == 200
     seconds = HUNG_SECONDS + FULL_SERVICE_SECONDS
     assert await eventually(lambda: others(supervisor, stopped), 2, seconds)
 

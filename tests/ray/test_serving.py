@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import io
 import json
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +22,8 @@ import yaml
 
 from service.api.app import create_app
 from service.settings import Settings
+from tests.bodies import npy
+from tests.processes import free_port
 from tests.ray.cluster import TwoNodes, two_nodes
 
 if TYPE_CHECKING:
@@ -104,8 +104,7 @@ def cluster() -> Iterator[TwoNodes]:
 @pytest.fixture(scope="module")
 def address(cluster: TwoNodes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address of the application, served as documented, except for the port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     config = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
     config["http_options"]["port"] = port
     folder = tmp_path_factory.mktemp("serve")
@@ -159,13 +158,6 @@ def wait_for_proxies(url: str, port: int, count: int) -> None:
     while listeners(port) < count or None in {node(url) for _ in range(10 * count)}:
         assert time.monotonic() < end, "a proxy is missing"
         time.sleep(0.1)
-
-
-def npy(values: Any) -> bytes:
-    """Return an array as a .npy file."""
-    file = io.BytesIO()
-    np.save(file, values)
-    return file.getvalue()
 
 
 def inference() -> tuple[bytes, int]:

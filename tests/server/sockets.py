@@ -1,11 +1,11 @@
-"""Clients of a server in a thread of this process, which write to its socket what they like."""
+"""A server in a thread of this process."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,15 +13,15 @@ import uvicorn
 
 from service.server.flow import FlowControl
 from service.server.protocol import HttpProtocol
-from tests.api.clients import BODY
+from tests.bodies import BODY
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
     from service.api.app import Service
 
 CLIENT_TIMEOUT = 0.2
-"""Seconds that an impatient server waits for a client, in tests of that."""
+"""Seconds that an impatient server waits for a client."""
 
 HEAD = b"POST /softmax HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
 LENGTH = b"Content-Length: %d\r\n" % len(BODY)
@@ -31,10 +31,10 @@ LENGTH = b"Content-Length: %d\r\n" % len(BODY)
 def serving(
     app: Service, loop: Literal["uvloop", "asyncio"] = "uvloop", *, client_timeout: float = 10
 ) -> Iterator[int]:
-    """The port of a server in a thread of this process."""
+    """Yield the port of a server in a thread of this process."""
     http: Any = partial(HttpProtocol, flow=FlowControl())
     config = uvicorn.Config(app, port=0, loop=loop, http=http, ws="none", log_config=None)
-    config.timeout_keep_alive = client_timeout  # type: ignore[assignment]  # a fraction of a second is enough for tests
+    config.timeout_keep_alive = client_timeout  # type: ignore[assignment]  # tests need a fraction of a second
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -48,35 +48,10 @@ def serving(
         thread.join(10)
 
 
-@asynccontextmanager
-async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """Yield a connection to the server."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        yield reader, writer
-    finally:
-        writer.transport.abort()
-        await asyncio.sleep(0)
-
-
-async def answer(port: int, *pieces: bytes, seconds: float = 10) -> bytes:
-    """Return all that a client receives until the server closes the connection."""
-    async with connected(port) as (reader, writer), asyncio.timeout(seconds):
-        try:
-            for piece in pieces:
-                if reader.at_eof() or reader.exception():
-                    break
-                writer.write(piece)
-                await asyncio.sleep(0.02)
-            return await reader.read()
-        except ConnectionError:
-            return b""
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Waits until something holds, 10 seconds at most."""
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition is true, for at most 10 seconds."""
     for _ in range(1000):
-        if holds():
+        if condition():
             return
         await asyncio.sleep(0.01)
     raise AssertionError

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.api.clients import BODY, JSON, application, connect, converse, piece
+from tests.bodies import BODY, JSON
+from tests.connections import application, connect, converse, piece
 
 
 async def test_a_leaving_process_says_so_and_still_answers() -> None:

@@ -18,8 +18,9 @@ from service.server import flow
 from service.server.body import MAX_CHUNK_LINE_BYTES
 from service.server.head import MAX_HEADER_BYTES
 from service.server.protocol import HttpProtocol
-from tests.api.clients import BODY, application
-from tests.server.sockets import CLIENT_TIMEOUT, HEAD, LENGTH, answer, connected, serving, until
+from tests.bodies import BODY
+from tests.connections import answer, application, connection, statuses
+from tests.server.sockets import CLIENT_TIMEOUT, HEAD, LENGTH, serving, until
 from tests.server.streams import LOOPS
 
 if TYPE_CHECKING:
@@ -47,11 +48,6 @@ def impatient(request: pytest.FixtureRequest) -> Iterator[int]:
     """The port of a server on each event loop that does not wait long for a client."""
     with serving(application(), request.param, client_timeout=CLIENT_TIMEOUT) as port:
         yield port
-
-
-def statuses(received: bytes) -> list[int]:
-    """The statuses of all responses, in order."""
-    return [int(status) for status in re.findall(rb"HTTP/1.1 (\d+) ", received)]
 
 
 def pieces(data: bytes, size: int) -> list[bytes]:
@@ -89,7 +85,7 @@ async def test_unfinished_heads_are_bounded_together(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(flow, "MAX_UNREAD_BYTES", 100_000)
     long_head = HEAD + b"X-Long: " + b"a" * 40_000
     with serving(application()) as port:
-        async with connected(port) as (_, first), connected(port) as (_, second):
+        async with connection(port) as (_, first), connection(port) as (_, second):
             first.write(long_head)
             second.write(long_head)
             await asyncio.sleep(0.05)
@@ -116,7 +112,7 @@ async def test_a_lost_connection_is_freed_without_garbage_collection(loop: Any) 
                 LIVE * 3,
                 b"HELO\r\n\r\n",
             ):
-                async with connected(port) as (reader, writer):
+                async with connection(port) as (reader, writer):
                     writer.write(sent)
                     await asyncio.sleep(0.05)
                     del reader
@@ -155,11 +151,11 @@ async def test_new_client_is_answered_before_requests_sent_ahead(loop: Any) -> N
         async with AsyncExitStack() as stack:
             receiving = []
             for _ in range(clients):
-                reader, writer = await stack.enter_async_context(connected(port))
+                reader, writer = await stack.enter_async_context(connection(port))
                 writer.write(LIVE * (ahead - 1) + LAST)
                 receiving.append(asyncio.create_task(reader.read()))
             await until(lambda: len(set(served)) == clients)
-            async with connected(port) as (reader, writer):
+            async with connection(port) as (reader, writer):
                 before = len(served)
                 writer.write(LAST)
                 await reader.read()
@@ -174,7 +170,7 @@ async def test_new_client_is_answered_before_very_small_chunks(loop: Any) -> Non
     with serving(app, loop) as port:
         async with AsyncExitStack() as stack:
             for _ in range(clients):
-                _, writer = await stack.enter_async_context(connected(port))
+                _, writer = await stack.enter_async_context(connection(port))
                 writer.write(CHUNKED + b"1\r\n \r\n" * 20_000 + b"0\r\n\r\n")
             await until(lambda: app.runtime.lifecycle.taken == clients)
             assert statuses(await answer(port, LAST)) == [200]
@@ -203,7 +199,7 @@ async def test_a_client_that_stops_is_waited_for_once(impatient: int, sent: tupl
 
 
 async def test_a_slow_body_has_the_time_of_bodies(impatient: int) -> None:
-    async with connected(impatient) as (reader, writer):
+    async with connection(impatient) as (reader, writer):
         writer.write(HEAD + LENGTH + b"\r\n" + BODY[:5])
         await asyncio.sleep(2 * CLIENT_TIMEOUT)
         writer.write(BODY[5:])
@@ -213,7 +209,7 @@ async def test_a_slow_body_has_the_time_of_bodies(impatient: int) -> None:
 async def test_a_client_that_reads_nothing_is_let_go() -> None:
     app = application()
     with serving(app, client_timeout=CLIENT_TIMEOUT) as port:
-        async with connected(port) as (_, writer):
+        async with connection(port) as (_, writer):
             writer.transport.pause_reading()  # type: ignore[attr-defined]
             for _ in range(3):
                 writer.write(LARGE_POST.replace(b"Connection: close\r\n", b""))

@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from service.formats import json_encode
-from tests.api.clients import BODY, application
-from tests.server.sockets import CLIENT_TIMEOUT, HEAD, LENGTH, answer, connected, serving
+from tests.bodies import BODY
+from tests.connections import answer, application, connection, statuses
+from tests.server.sockets import CLIENT_TIMEOUT, HEAD, LENGTH, serving
 from tests.server.streams import LOOPS
 
 if TYPE_CHECKING:
@@ -33,11 +34,6 @@ def port(request: pytest.FixtureRequest) -> Iterator[int]:
         yield port
 
 
-def statuses(received: bytes) -> list[int]:
-    """The statuses of all responses, in order."""
-    return [int(status) for status in re.findall(rb"HTTP/1.1 (\d+) ", received)]
-
-
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 @pytest.mark.parametrize("place", [0, 30, 120, 190])
 @pytest.mark.parametrize("before", [b"", LIVE], ids=["first", "behind another"])
@@ -55,7 +51,7 @@ async def test_the_body_of_an_upgrade_is_never_a_request(port: int, framing: str
 
 async def test_a_half_closed_connection_is_answered(port: int) -> None:
     for request in (POST, LIVE + POST, LONG_POST) * 4:
-        async with connected(port) as (reader, writer):
+        async with connection(port) as (reader, writer):
             writer.write(request)
             writer.write_eof()
             assert set(statuses(await asyncio.wait_for(reader.read(), 10))) == {200}
@@ -165,7 +161,7 @@ async def test_an_application_that_fails_is_answered_with_a_problem() -> None:
 
 
 async def test_a_client_that_goes_on_sending_reads_its_refusal(port: int) -> None:
-    async with connected(port) as (reader, writer):
+    async with connection(port) as (reader, writer):
         writer.write(REFUSED)
         for _ in range(90):
             writer.write(b" " * 100_000)
@@ -175,7 +171,7 @@ async def test_a_client_that_goes_on_sending_reads_its_refusal(port: int) -> Non
 
 async def test_a_client_is_not_waited_for_after_its_refusal() -> None:
     with serving(application(), client_timeout=CLIENT_TIMEOUT) as impatient:
-        async with connected(impatient) as (_, writer), asyncio.timeout(20 * CLIENT_TIMEOUT):
+        async with connection(impatient) as (_, writer), asyncio.timeout(20 * CLIENT_TIMEOUT):
             writer.write(REFUSED)
             while not writer.transport.is_closing():
                 writer.write(b" ")

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from tests.api.clients import application
+from tests.connections import application
 from tests.server.streams import LAST, LOOPS, REQUESTS, Server, Stream, compare, prepare, seeded, stream
 
 STREAMS = 700

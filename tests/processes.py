@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 STARTED = re.compile(r"Uvicorn running on (https?://[^\s\"]+)")
 PATIENCE = 60
@@ -22,6 +22,32 @@ PATIENCE = 60
 
 NO_WAIT = {"SOFTMAX_DRAIN_SECONDS": "0"}
 """Drain at once: no load balancer polls /readyz here."""
+
+
+def free_port() -> int:
+    """Return a port of loopback without a listener."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def wait_for_listener(address: str, seconds: float = PATIENCE, why: Callable[[], str] = str) -> None:
+    """Wait until an address accepts connections. Raise AssertionError with the text of `why` after some seconds."""
+    deadline = time.monotonic() + seconds
+    while not listens(address):
+        assert time.monotonic() < deadline, f"no answer from {address}: {why()}"
+        time.sleep(0.02)
+
+
+def listens(address: str) -> bool:
+    """Return whether an address accepts connections."""
+    url = urlsplit(address)
+    try:
+        socket.create_connection((url.hostname, url.port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 def command(*flags: str) -> list[str]:
@@ -32,17 +58,17 @@ def command(*flags: str) -> list[str]:
 def environment(variables: dict[str, str]) -> dict[str, str]:
     """Return the variables of this process without settings of the service, and the given ones."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SOFTMAX_")}
-    return {**kept, **NO_WAIT, **variables}
+    return {**kept, **variables}
 
 
 @contextmanager
 def running(*flags: str, **variables: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Yield the address and the process of a server, which ends with the block."""
-    # a pipe that nobody reads fills up and blocks the server; a file does not
+    # an unread pipe fills up and blocks the server; a file does not
     with (
         NamedTemporaryFile("r+") as log,
         subprocess.Popen(
-            command(*flags), stdout=subprocess.DEVNULL, stderr=log, text=True, env=environment(variables)
+            command(*flags), stdout=subprocess.DEVNULL, stderr=log, text=True, env=environment(NO_WAIT | variables)
         ) as process,
     ):
         try:
@@ -56,29 +82,24 @@ def running(*flags: str, **variables: str) -> Iterator[tuple[str, subprocess.Pop
 
 
 def _address(process: subprocess.Popen[str], log: IO[str]) -> str:
-    """Return the address that a starting server logs."""
+    """Return the address that a starting server logs. A supervisor logs it before its workers listen."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         log.seek(0)
-        if (found := STARTED.search(log.read())) and _listens(found.group(1)):
+        if (found := STARTED.search(log.read())) and listens(found.group(1)):
             return found.group(1)
         time.sleep(0.02)
     log.seek(0)
     raise AssertionError(f"the server did not start: {log.read()}")
 
 
-def _listens(address: str) -> bool:
-    """Return whether the address accepts connections. A supervisor has an address before its workers listen."""
-    url = urlsplit(address)
-    try:
-        socket.create_connection((url.hostname, url.port)).close()
-    except ConnectionRefusedError:
-        return False
-    return True
-
-
 def refused(*flags: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a start that must fail, and return the ended process."""
     return subprocess.run(
-        command(*flags), capture_output=True, text=True, env=environment(variables), timeout=PATIENCE, check=False
+        command(*flags),
+        capture_output=True,
+        text=True,
+        env=environment(NO_WAIT | variables),
+        timeout=PATIENCE,
+        check=False,
     )
