@@ -25,6 +25,7 @@ from service.settings import Settings
 from tests.processes import refused, running
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 WRONG = [
@@ -72,10 +73,13 @@ def start(monkeypatch: pytest.MonkeyPatch, *flags: str, **variables: str) -> str
     return line
 
 
-def limits(address: str) -> dict[str, int]:
-    """Return the limits that a server reports."""
-    published: dict[str, int] = httpx.get(f"{address}/info").json()["limits"]
-    return published
+@pytest.fixture(scope="module")
+def configured() -> Iterator[str]:
+    """Yield the address of a server with flags and variables, below a root path. A warning would end its start."""
+    flags = ("--root-path", "/api", "--max-elements", "7", "--max-bytes-in-flight", "3000000")
+    variables = {"SOFTMAX_MAX_ELEMENTS": "8", "SOFTMAX_MAX_BODY_BYTES": "900", "PYTHONWARNINGS": "error"}
+    with running(*flags, **variables) as (address, _):
+        yield address
 
 
 def variable(setting: str) -> str:
@@ -90,20 +94,14 @@ def test_port_0_takes_a_free_port() -> None:
         assert httpx.get(f"{first}/livez").json() == httpx.get(f"{second}/livez").json() == {"live": True}
 
 
-def test_a_setting_comes_from_its_flag() -> None:
-    with running("--max-elements", "7") as (address, _):
-        assert limits(address)["max_elements"] == 7
-
-
-def test_a_setting_comes_from_its_variable() -> None:
-    with running(SOFTMAX_MAX_ELEMENTS="7") as (address, _):
-        assert limits(address)["max_elements"] == 7
-
-
-def test_a_flag_overrules_a_variable() -> None:
-    with running("--max-elements", "7", SOFTMAX_MAX_ELEMENTS="8", SOFTMAX_MAX_BODY_BYTES="900") as (address, _):
-        assert limits(address)["max_elements"] == 7
-        assert limits(address)["max_body_bytes"] == 900
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("max_elements", 7), ("max_body_bytes", 900), ("max_bytes_in_flight", 3_000_000)],
+    ids=["flag before variable", "variable", "flag"],
+)
+def test_a_setting_comes_from_its_flag_else_its_variable(configured: str, setting: str, value: int) -> None:
+    published: dict[str, int] = httpx.get(f"{configured}/info").json()["limits"]
+    assert published[setting] == value
 
 
 @pytest.mark.parametrize(("setting", "value"), [wrong for wrong in WRONG if wrong[1] != "perhaps"])
@@ -283,29 +281,21 @@ def test_a_body_handed_to_a_thread_gives_the_same_bits(http: httpx.Client, opera
     assert large.content == small.content
 
 
-@pytest.fixture(scope="module")
-def below_a_root_path() -> Any:
-    """Yield the address of a server that a proxy serves under /api."""
-    with running("--root-path", "/api") as (address, _):
-        yield address
-
-
 @pytest.mark.parametrize("prefix", ["", "/api"], ids=["the proxy strips the path", "the proxy keeps the path"])
 @pytest.mark.parametrize("path", ["/livez", "/docs", "/static/docs.js", "/openapi.json"])
-def test_everything_is_served_below_a_root_path(below_a_root_path: str, prefix: str, path: str) -> None:
-    assert httpx.get(below_a_root_path + prefix + path).status_code == 200
+def test_everything_is_served_below_a_root_path(configured: str, prefix: str, path: str) -> None:
+    assert httpx.get(configured + prefix + path).status_code == 200
 
 
 @pytest.mark.parametrize("prefix", ["", "/api"], ids=["the proxy strips the path", "the proxy keeps the path"])
-def test_an_operation_answers_below_a_root_path(below_a_root_path: str, prefix: str) -> None:
-    answer = httpx.post(f"{below_a_root_path}{prefix}/softmax", json={"logits": [0, 0]}).json()
+def test_an_operation_answers_below_a_root_path(configured: str, prefix: str) -> None:
+    answer = httpx.post(f"{configured}{prefix}/softmax", json={"logits": [0, 0]}).json()
     assert answer["probabilities"] == [0.5, 0.5]
 
 
-def test_the_openapi_document_names_the_root_path(below_a_root_path: str) -> None:
-    assert httpx.get(f"{below_a_root_path}/openapi.json").json()["servers"] == [{"url": "/api"}]
+def test_the_openapi_document_names_the_root_path(configured: str) -> None:
+    assert httpx.get(f"{configured}/openapi.json").json()["servers"] == [{"url": "/api"}]
 
 
-def test_no_setting_starts_with_a_warning() -> None:
-    with running("--root-path", "/api", PYTHONWARNINGS="error") as (address, _):
-        assert httpx.get(f"{address}/livez").status_code == 200
+def test_settings_start_without_a_warning(configured: str) -> None:
+    assert httpx.get(f"{configured}/livez").status_code == 200
