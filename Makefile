@@ -45,6 +45,10 @@ run: .venv/run ## serve on http://127.0.0.1:8000
 test: .venv/dev ## run the tests
 	$(BIN)/python -m pytest --numprocesses auto
 
+.PHONY: test-thorough
+test-thorough: .venv/dev ## run the property tests with five times as many examples
+	$(BIN)/python -m pytest --numprocesses auto --hypothesis-profile thorough -m hypothesis
+
 .PHONY: fuzz
 fuzz: .venv/dev ## try 20,000 streams of requests, cut at random, on each event loop
 	$(BIN)/python -m tests.server.streams 20000
@@ -102,7 +106,7 @@ check-contract: .venv/dev .venv-clients/bin/openapi-python-client tests/clients/
 # --- more tests: each needs a program beside Python -------------------------------------------------------------------
 
 .PHONY: check-more
-check-more: check-contract test-browser test-production test-kubernetes test-nginx test-image test-ray ## run every check of CI that needs more than Python
+check-more: check-contract test-thorough test-browser test-production test-kubernetes test-nginx test-image test-ray ## run every check of CI that needs more than Python
 
 .PHONY: environments
 environments: .venv-clients/bin/openapi-python-client tests/clients/node_modules/.package-lock.json tests/browser/node_modules .venv-deploy/done .venv-ray/ray ## install the packages of check-more

@@ -15,12 +15,13 @@ from tests.processes import running
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-# the time of an example depends on the machine; some test environments have no Hypothesis
+# some test environments have no Hypothesis; the time of an example depends on the machine
 with suppress(ImportError):
     from hypothesis import settings
 
-    settings.register_profile("patient", deadline=None)
-    settings.load_profile("patient")
+    settings.register_profile("quick", deadline=None, max_examples=30)
+    settings.register_profile("thorough", deadline=None, max_examples=150)
+    settings.load_profile("quick")
 
 
 @pytest.fixture

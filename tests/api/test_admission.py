@@ -1,4 +1,4 @@
-"""Memory for requests: never more than the limit, in order of arrival, and none left when all is answered."""
+"""Test admission: memory stays within the limit, is granted in order of arrival, and is returned."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import Gauge
 
@@ -39,7 +39,7 @@ SOON = 0.05
 
 
 def admission(wait: float = SOON, small: int = 0, body: int = LIMIT, limit: int = LIMIT) -> Admission:
-    """Return the memory of a process without requests."""
+    """Return the admission of a process without requests."""
     limits = Settings(max_bytes_in_flight=limit, max_body_bytes=body, max_wait_seconds=wait, inline_body_bytes=small)
     return Admission(limits, Gauge("bytes", "Bytes.", registry=None))
 
@@ -80,7 +80,6 @@ def test_a_body_is_kept_if_a_tensor_is_a_view_of_it() -> None:
     assert has_views(file, npy.decode_npy(file, OPERATIONS[0], "temperature=2"))
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.none() | st.integers(0, 2 * LIMIT)), max_size=50))
 def test_memory_is_taken_up_to_the_limit_until_released(steps: Any) -> None:
     counter = admission()
@@ -105,7 +104,6 @@ def test_memory_is_taken_up_to_the_limit_until_released(steps: Any) -> None:
     assert counter.bytes == 0
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, LIMIT), max_size=20), min_size=2, max_size=4))
 def test_threads_together_never_take_more_than_the_limit(sizes: list[list[int]]) -> None:
     counter = admission()
@@ -282,7 +280,7 @@ async def test_a_body_that_does_not_arrive_keeps_no_memory(monkeypatch: pytest.M
     await slow.reserve_body(90)
     await slow.add_body(1)
     await asyncio.wait_for(fast.reserve_body(90), 2)
-    # the slow body waits like any other when it goes on
+    # when the slow body continues, it waits in line
     more = asyncio.create_task(slow.add_body(50))
     await turns()
     assert not more.done()
@@ -392,7 +390,7 @@ async def test_outputs_wait_for_memory_too(compression: str | None) -> None:
     headers = JSON if compression is None else {**JSON, "Content-Encoding": compression}
     async with connect(app) as client:
         assert (await client.post("/softmax", content=packed, headers=headers)).status_code == 200
-        # less than 5 x 5 numbers of 8 bytes are left, and the body fits
+        # the free memory holds the body, and not 5 x 5 numbers of 8 bytes
         app.runtime.admission.try_take(1850)
         waiting = asyncio.create_task(client.post("/softmax", content=packed, headers=headers))
         await asyncio.sleep(0.05)
@@ -408,7 +406,7 @@ async def test_clients_are_told_different_times_to_retry() -> None:
     async with connect(app) as client:
         replies = [await client.post("/softmax", content=BODY, headers=JSON) for _ in range(200)]
     low, high = problems.RETRY_SECONDS
-    # each of five is missing from 200 with a chance of 1e-19
+    # the chance that one of five is missing from 200 is 1e-19
     assert {reply.headers["Retry-After"] for reply in replies} == {str(seconds) for seconds in range(low, high + 1)}
 
 
@@ -477,7 +475,7 @@ async def test_a_body_that_takes_too_long_is_refused_and_holds_nothing() -> None
     headers = dict(start["headers"])
     assert start["status"] == 408
     assert b"0.05 seconds" in body["body"]
-    # the rest of it may still come, and is no request
+    # the rest of the body may still arrive
     assert headers[b"connection"] == b"close"
     assert in_flight(app) == (0, 0)
 

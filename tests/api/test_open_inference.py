@@ -1,4 +1,4 @@
-"""The Open Inference Protocol over HTTP: the answers of the plain endpoints, and 400 for whatever makes no sense."""
+"""Test the Open Inference Protocol over HTTP: results of the plain endpoints, and 400 for invalid requests."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ ASKED = {
 }
 ENCODINGS = ["gzip", "deflate"]
 
-with_client = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-"""A client keeps nothing from one example to the next."""
+with_client = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+"""Settings for tests whose examples share a client, which keeps no state."""
 
 
 RAW = infer(raw("logits", LOGITS), parameters={"binary_data_output": True})
@@ -48,12 +48,12 @@ PLAIN_BODY = infer(listed("logits", LOGITS))
 async def post(
     client: httpx.AsyncClient, content: bytes, headers: dict[str, str] | None = None, *, path: str = "softmax"
 ) -> httpx.Response:
-    """The reply to an infer request for a model, or one of its versions."""
+    """Return the response to an infer request for a model, or for one of its versions."""
     return await client.post(f"/v2/models/{path}/infer", content=content, headers=headers)
 
 
 def outputs(reply: httpx.Response) -> dict[str, Array]:
-    """The outputs of a reply, raw and JSON, by name."""
+    """Return the outputs of a response by name, raw or JSON."""
     assert reply.status_code == 200, reply.text
     length = int(reply.headers.get(HEADER, len(reply.content)))
     tail, found = reply.content[length:], {}
@@ -68,7 +68,7 @@ def outputs(reply: httpx.Response) -> dict[str, Array]:
 
 
 def assert_refused(reply: httpx.Response, status: int = 400) -> None:
-    """A problem whose sentence is where clients of inference servers look for it."""
+    """Assert that the response is a problem with the member `error`, which clients of inference servers read."""
     assert reply.status_code == status, reply.text
     assert reply.headers["content-type"] == "application/problem+json"
     problem = reply.json()
@@ -80,7 +80,7 @@ def assert_refused(reply: httpx.Response, status: int = 400) -> None:
 
 @st.composite
 def batches(draw: st.DrawFn) -> tuple[str, dict[str, Array]]:
-    """An operation, and arrays for it in any order."""
+    """Draw an operation, and arrays for it in any order."""
     operation = draw(st.sampled_from(sorted(MODELS)))
     rows, classes, features = draw(st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3)))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -266,7 +266,7 @@ anything: Any = st.recursive(
     wrong=anything | st.lists(sizes, max_size=4),
     tail=st.just(LABELS.tobytes()) | st.binary(max_size=40),
 )
-@settings(with_client, max_examples=400)
+@settings(with_client, max_examples=4 * settings().max_examples)
 async def test_any_value_anywhere_is_answered_or_refused(
     client: httpx.AsyncClient, place: tuple[str | int, ...], wrong: Any, tail: bytes
 ) -> None:

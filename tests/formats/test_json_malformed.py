@@ -106,7 +106,7 @@ def read(body: bytes) -> dict[str, Any]:
     return Tensors.model_validate(decode(body, LOSS)).model_dump(exclude_unset=True)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=15 * settings().max_examples)
 @given(mutants())
 @example(b'{"logits":[[],{}]}')
 @example(b'{"logits":[[],""]}')
@@ -131,7 +131,7 @@ def test_changed_body_is_refused_exactly_if_it_breaks_a_rule(body: bytes) -> Non
             assert tensors[name].shape == shape(value)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     try:

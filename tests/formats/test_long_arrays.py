@@ -77,7 +77,7 @@ def bodies(draw: st.DrawFn) -> bytes:
     return json.dumps(fields, separators=draw(separators)).encode()
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=10 * settings().max_examples)
 @given(mutants() | bodies(), st.integers(0, 9))
 @example(b'{"logits":[1],[2]}', 0)
 @example(b'{"logits":[1,2]],"targets":[[1]}', 0)
@@ -100,7 +100,6 @@ def test_a_body_in_pieces_means_what_it_means_whole(body: bytes, piece: int) -> 
     assert outcome(body, long=1, piece=piece) == whole
 
 
-@settings(deadline=None)
 @given(arrays(np.float64, array_shapes(max_dims=5, max_side=5), elements=st.floats(allow_nan=False)))
 def test_arrays_of_any_rank_come_back_from_pieces(values: Any) -> None:
     values = np.where(np.isposinf(values), 1.0, values)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.compute.blocks import BLOCK_ELEMENTS
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from random import Random
 
 targeted = labelled() | soft()
-
-moderate = settings(max_examples=60, deadline=None)
 
 OF_ROWS = [
     "probabilities",
@@ -110,7 +108,6 @@ def test_blocks_do_not_show(classes: int, scaling: str) -> None:
 
 
 @given(targeted | with_vector(), st.randoms(use_true_random=False))
-@moderate
 def test_permuting_rows_permutes_their_outputs(request: Request, random: Random) -> None:
     request = unreduced(request)
     order = list(range(len(request["logits"])))
@@ -122,7 +119,6 @@ def test_permuting_rows_permutes_their_outputs(request: Request, random: Random)
 
 
 @given(targeted | with_vector(), st.randoms(use_true_random=False))
-@moderate
 def test_permuting_classes_permutes_their_outputs(request: Request, random: Random) -> None:
     order = list(range(request["logits"].shape[1]))
     random.shuffle(order)
@@ -134,7 +130,6 @@ def test_permuting_classes_permutes_their_outputs(request: Request, random: Rand
 
 
 @given(targeted, st.randoms(use_true_random=False))
-@moderate
 def test_permuting_classes_keeps_the_loss(request: Request, random: Random) -> None:
     order = list(range(request["logits"].shape[1]))
     random.shuffle(order)
@@ -145,7 +140,6 @@ def test_permuting_classes_keeps_the_loss(request: Request, random: Random) -> N
 
 
 @given(targeted | with_vector())
-@moderate
 def test_a_single_sample_is_a_batch_of_one(request: Request) -> None:
     names = row_outputs(request := unreduced(request))
     batch_of_one = answer("gradient", **by_rows(request, slice(1)), outputs=names)
@@ -154,7 +148,6 @@ def test_a_single_sample_is_a_batch_of_one(request: Request) -> None:
 
 
 @given(targeted | with_vector(), st.sampled_from([(-1, 1), (1, -1), (1, -1, 1), (2, 2)]))
-@moderate
 def test_any_rank_is_the_flat_batch(request: Request, axes: tuple[int, ...]) -> None:
     request = by_rows(unreduced(request), [0, -1, -1, 0])
     names = row_outputs(request)
@@ -164,7 +157,6 @@ def test_any_rank_is_the_flat_batch(request: Request, axes: tuple[int, ...]) -> 
 
 
 @given(targeted, st.integers(0, 4), st.floats(0.5, 100.0))
-@moderate
 def test_parts_with_a_common_denominator_add_up_to_the_whole(request: Request, cut: int, denominator: float) -> None:
     request = request | {"denominator": denominator, "outputs": ["loss", "temperature_gradient", "logits_gradient"]}
     whole = answer("gradient", **request)

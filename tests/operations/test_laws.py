@@ -6,7 +6,7 @@ import copy
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -30,8 +30,6 @@ EPSILON = 2.0**-52
 TINY = 1e-300
 """Below this, numbers have fewer digits."""
 
-moderate = settings(max_examples=60, deadline=None)
-
 
 # Shifts and scales
 
@@ -41,7 +39,6 @@ moderate = settings(max_examples=60, deadline=None)
     st.integers(-(2**40), 2**40),
     st.floats(1e-3, 1e3).filter(lambda temperature: temperature != 1.0),
 )
-@moderate
 def test_shifting_integral_logits_keeps_bits_unless_taken_as_is(values: Floats, shift: int, temperature: float) -> None:
     outputs = ["probabilities", "log_probabilities", "entropy", "loss", "logits_gradient", "hessian"]
     request: Request = {"targets": [0, 1, 2], "temperature": temperature, "outputs": outputs}
@@ -50,7 +47,6 @@ def test_shifting_integral_logits_keeps_bits_unless_taken_as_is(values: Floats, 
 
 
 @given(floats((2, 5), st.floats(-10.0, 10.0)), NUMBERS)
-@moderate
 def test_shifting_logits_changes_no_more_than_their_rounding(values: Floats, shift: float) -> None:
     outputs = ["probabilities", "loss", "logits_gradient"]
     request: Request = {"targets": [0, 1], "reduction": "none", "outputs": outputs}
@@ -60,7 +56,6 @@ def test_shifting_logits_changes_no_more_than_their_rounding(values: Floats, shi
 
 
 @given(floats((2, 5)), NUMBERS)
-@moderate
 def test_shifting_logits_shifts_the_log_normalizer(values: Floats, shift: float) -> None:
     resting, shifted = (answer("softmax", logits=each, outputs=["log_normalizer"]) for each in (values, values + shift))
     expected = resting["log_normalizer"] + shift
@@ -68,7 +63,6 @@ def test_shifting_logits_shifts_the_log_normalizer(values: Floats, shift: float)
 
 
 @given(logits((3, 4)), st.integers(-20, 20))
-@moderate
 def test_a_temperature_divides_the_logits(values: Floats, power: int) -> None:
     outputs = ["probabilities", "log_probabilities", "predictions", "log_normalizer", "entropy"]
     warm = answer("softmax", logits=values, temperature=3.0 * 2.0**power, outputs=outputs)
@@ -76,7 +70,6 @@ def test_a_temperature_divides_the_logits(values: Floats, power: int) -> None:
 
 
 @given(logits((3, 4)), st.integers(-20, 20))
-@moderate
 def test_logits_taken_as_is_differ_at_most_by_distance_rounding(values: Floats, power: int) -> None:
     outputs = ["probabilities", "log_probabilities", "predictions"]
     divided = values / 2.0**power
@@ -94,7 +87,6 @@ def test_logits_taken_as_is_differ_at_most_by_distance_rounding(values: Floats, 
 
 
 @given(scaled(), st.floats(1.0, 50.0))
-@moderate
 def test_a_softcap_bounds_the_logits(request: Request, softcap: float) -> None:
     outputs = ["probabilities", "log_normalizer", "entropy"]
     capped = answer("softmax", **request | {"softcap": softcap}, outputs=outputs)
@@ -109,14 +101,12 @@ def test_a_softcap_bounds_the_logits(request: Request, softcap: float) -> None:
 
 
 @given(scaled())
-@moderate
 def test_the_probabilities_of_a_row_sum_to_1(request: Request) -> None:
     probabilities = answer("softmax", **request)["probabilities"]
     np.testing.assert_allclose(probabilities.sum(axis=-1), 1.0, rtol=0.0, atol=8 * EPSILON)
 
 
 @given(labelled())
-@moderate
 def test_the_gradient_of_a_label_sums_to_0_relative_to_its_size(request: Request) -> None:
     request = without(request, "softcap", "z_loss", "label_smoothing")
     gradient = answer("gradient", **request)["logits_gradient"]
@@ -124,7 +114,6 @@ def test_the_gradient_of_a_label_sums_to_0_relative_to_its_size(request: Request
 
 
 @given(labelled() | soft() | with_vector())
-@moderate
 def test_every_gradient_but_that_of_the_z_loss_sums_to_0(request: Request) -> None:
     request = without(request, "softcap", "z_loss")
     if "targets" in request:
@@ -134,21 +123,18 @@ def test_every_gradient_but_that_of_the_z_loss_sums_to_0(request: Request) -> No
 
 
 @given(scaled())
-@moderate
 def test_the_columns_of_the_jacobian_sum_to_0(request: Request) -> None:
     jacobian = answer("softmax", **request, outputs=["jacobian"])["jacobian"]
     np.testing.assert_allclose(jacobian.sum(axis=-2), 0.0, rtol=0.0, atol=16 * EPSILON)
 
 
 @given(labelled() | soft())
-@moderate
 def test_the_hessian_is_symmetric(request: Request) -> None:
     hessian = answer("gradient", **without(request, "softcap"), outputs=["hessian"])["hessian"]
     np.testing.assert_allclose(hessian, hessian.swapaxes(-1, -2), rtol=4 * EPSILON, atol=TINY)
 
 
 @given(labelled() | soft())
-@moderate
 def test_the_losses_of_the_rows_add_up_to_the_sum(request: Request) -> None:
     rows = answer("loss", **request, reduction="none", outputs=["loss", "row_losses"])
     total = answer("loss", **request, reduction="sum")["loss"]
@@ -157,7 +143,6 @@ def test_the_losses_of_the_rows_add_up_to_the_sum(request: Request) -> None:
 
 
 @given(labelled() | soft())
-@moderate
 def test_the_mean_is_the_sum_over_the_denominator(request: Request) -> None:
     request = without(request, "z_loss") | {"outputs": ["loss", "logits_gradient", "denominator"]}
     mean, total = (answer("gradient", **request, reduction=each) for each in ("mean", "sum"))
@@ -172,7 +157,6 @@ def test_the_mean_is_the_sum_over_the_denominator(request: Request) -> None:
 
 
 @given(labelled(), st.floats(0.001, 0.1))
-@moderate
 def test_the_mean_of_the_z_loss_is_over_the_sample_weights(request: Request, z_loss: float) -> None:
     request = without(request, "z_loss") | {"logits": np.maximum(request["logits"], -100.0)}
     outputs = ["loss", "log_normalizer", "denominator"]
@@ -205,7 +189,6 @@ def test_a_one_hot_target_is_its_label_bit_for_bit(weights: list[str], smoothing
 
 
 @given(labelled() | soft())
-@moderate
 def test_the_three_operations_agree_bit_for_bit(request: Request) -> None:
     gradient = full_answer("gradient", **request)
     loss = full_answer("loss", **request)
@@ -217,7 +200,6 @@ def test_the_three_operations_agree_bit_for_bit(request: Request) -> None:
 
 
 @given(st.data())
-@moderate
 def test_outputs_do_not_depend_on_which_others_are_asked_for(data: st.DataObject) -> None:
     request = data.draw(labelled() | soft() | with_vector())
     full = full_answer("gradient", **request)
@@ -228,7 +210,6 @@ def test_outputs_do_not_depend_on_which_others_are_asked_for(data: st.DataObject
 
 
 @given(labelled() | soft() | with_vector())
-@moderate
 def test_float32_is_float64_rounded_at_both_ends(request: Request) -> None:
     rounded = {
         name: value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype == np.float64 else value
@@ -243,13 +224,11 @@ def test_float32_is_float64_rounded_at_both_ends(request: Request) -> None:
 
 
 @given(labelled() | soft() | with_vector())
-@moderate
 def test_every_output_is_a_number(request: Request) -> None:
     assert_no_nan(full_answer("gradient", **request))
 
 
 @given(labelled() | soft() | with_vector())
-@moderate
 def test_a_request_is_left_as_it_was(request: Request) -> None:
     before = copy.deepcopy(request)
     full_answer("gradient", **request)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -16,8 +16,6 @@ from tests.operations.support import answer, assert_same, full_answer
 
 if TYPE_CHECKING:
     from tests.operations.strategies import Request
-
-moderate = settings(max_examples=40, deadline=None)
 
 LAYER: dict[str, Any] = {
     "inputs": [[1.0, 0.5], [-2.0, 0.25], [0.5, 3.0]],
@@ -50,14 +48,12 @@ def _numeric(mask: Any) -> Any:
 
 
 @given(st.data())
-@moderate
 def test_mask_of_softmax_has_the_bits_of_minus_infinity(data: st.DataObject) -> None:
     plain, other = masked(data, data.draw(scaled()))
     assert_same(full_answer("softmax", **other, top_k=1), full_answer("softmax", **plain, top_k=1))
 
 
 @given(st.data())
-@moderate
 def test_mask_of_gradient_has_the_bits_of_minus_infinity(data: st.DataObject) -> None:
     plain, other = masked(data, data.draw(labelled() | soft() | with_vector()))
     assert_same(full_answer("gradient", **other), full_answer("gradient", **plain))
@@ -77,7 +73,6 @@ def test_mask_of_long_rows_has_the_bits_of_minus_infinity(dtype: str) -> None:
 
 
 @given(st.data(), arrays(np.bool_, 3))
-@moderate
 def test_mask_of_one_axis_is_that_of_every_row(data: st.DataObject, mask: Any) -> None:
     mask[0] = True
     logits, shape = data.draw(floats((2, 2, 3))), (2, 2, 3)

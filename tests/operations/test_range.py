@@ -21,8 +21,6 @@ POSITIVE = st.floats(5e-324, allow_infinity=False)
 
 GENERATOR = np.random.default_rng(11)
 
-moderate = settings(max_examples=200, deadline=None)
-
 
 @st.composite
 def anywhere(draw: st.DrawFn) -> Request:
@@ -62,7 +60,7 @@ def anywhere(draw: st.DrawFn) -> Request:
 
 @example({"logits": np.array([[0.0, -np.inf]]), "targets": np.full((1, 2), 1.7e308), "temperature": 1e307})
 @given(anywhere())
-@moderate
+@settings(max_examples=3 * settings().max_examples)
 def test_finite_input_anywhere_gives_no_nan(request: Request) -> None:
     assert_no_nan(full_answer("gradient", **request))
 
