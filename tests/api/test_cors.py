@@ -1,4 +1,4 @@
-"""Pages of other origins: kept out unless they are named."""
+"""Test CORS: only pages of configured origins may read responses."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ REPLIES = [
 
 
 def allowed(reply: httpx.Response) -> dict[str, str]:
-    """What a reply allows pages of other origins."""
+    """Return the CORS headers of a response."""
     return {name: value for name, value in reply.headers.items() if name.startswith("access-control")}
 
 
@@ -72,7 +72,7 @@ async def test_a_page_may_read_every_reply_if_its_origin_is_named(
         reply = await client.request(method, path, content=body, headers={**JSON, "Origin": origin})
     assert reply.status_code == status
     assert reply.headers.get("Access-Control-Allow-Origin") == allowance
-    # with a star no credentials, or any page could use those of a proxy in front
+    # with "*", credentials would let any page use those of a proxy
     assert "Access-Control-Allow-Credentials" not in reply.headers
     assert reply.headers.get_list("X-Request-ID", split_commas=True) == [reply.headers["X-Request-ID"]]
 
@@ -134,9 +134,9 @@ async def test_the_documentation_keeps_its_policy_with_origins_named() -> None:
 
 async def test_a_key_is_asked_for_whatever_the_origin() -> None:
     async with connect(cors_origins=(ORIGIN,), api_keys=("swordfish",)) as client:
-        # a browser shows no key in a preflight
+        # a browser sends no key in a preflight
         assert (await client.options("/softmax", headers=PREFLIGHT)).status_code == 200
         reply = await client.post("/softmax", content=BODY, headers={**JSON, "Origin": ORIGIN})
     assert reply.status_code == 401
-    # so that the page can tell
+    # the page can read the status
     assert reply.headers["Access-Control-Allow-Origin"] == ORIGIN

@@ -1,4 +1,4 @@
-"""Is it alive, does it take work, what are its limits, and where to go next."""
+"""Test health, readiness, the published limits, the root and the documentation page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Links(HTMLParser):
-    """What a page loads, and the scripts that are written into it."""
+    """Paths that a page loads, and its inline scripts."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -29,17 +29,17 @@ class Links(HTMLParser):
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Notes what an element loads."""
+        """Record the paths that an element loads."""
         self.loaded += [value for name, value in attrs if name in ("src", "href") and value is not None]
         self.inline += [value for name, value in attrs if name.startswith("on") and value is not None]
         self._script = tag == "script"
 
     def handle_endtag(self, _: str) -> None:
-        """Ends a script."""
+        """End a script."""
         self._script = False
 
     def handle_data(self, data: str) -> None:
-        """Notes a script."""
+        """Record an inline script."""
         if self._script and data.strip():
             self.inline.append(data)
 
@@ -103,7 +103,7 @@ async def test_all_that_the_documentation_loads_comes_from_the_service(client: h
     assert any(path.endswith(".js") for path in page.loaded)
     assert any(path.endswith(".css") for path in page.loaded)
     for path in page.loaded:
-        # relative, so that it holds below any root path
+        # relative paths work below any root path
         assert not urlsplit(path).scheme
         assert not path.startswith("/")
         reply = await client.get(urljoin("/docs", path))
@@ -161,7 +161,7 @@ async def test_docs_page_has_no_script_against_its_policy(client: httpx.AsyncCli
 async def test_nothing_but_the_files_of_the_documentation_is_served(server: str, path: str) -> None:
     host, port = urlsplit(server).hostname, urlsplit(server).port
     reader, writer = await asyncio.open_connection(host, port)
-    # written by hand: a client would tidy the path
+    # an HTTP client would normalize the path
     writer.write(f"GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n".encode())
     status = (await reader.readline()).split()[1]
     writer.close()

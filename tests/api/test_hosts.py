@@ -1,4 +1,4 @@
-"""Which values of the header Host are answered."""
+"""Test the values of the header Host that the service accepts."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ INVALID = [
     "[",
     "2001:db8::7",
 ]
-"""Values that are not one host and maybe a port."""
+"""Values that are not one host with an optional port."""
 
 
 async def status(host: str, path: str = "/softmax", **settings: Any) -> int:
-    """The status of a request with that header."""
+    """Return the status of a request with this header."""
     async with connect(**settings) as client:
         reply = await client.request(
             "POST" if path == "/softmax" else "GET",

@@ -1,4 +1,4 @@
-"""API keys: who is let in, what is open to all, and what a stranger is told."""
+"""Test API keys: accepted keys, open paths, and the refusal."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ TOKENS = st.text(min_size=1).filter(lambda text: text.strip(" ") == text)
 
 
 def header(key: str) -> str:
-    """The header of a key as a server hands it over: its bytes, one character each."""
+    """Return a header value as servers pass it on: one character for each byte."""
     return f"Bearer {key.encode().decode('latin-1')}"
 
 
 async def ask(authorization: bytes | None, *known: str, path: str = "/softmax") -> int:
-    """The status of an operation asked for with that header."""
+    """Return the status of an operation with this Authorization header."""
     headers = {b"Content-Type": b"application/json"}
     if authorization is not None:
         headers[b"Authorization"] = authorization
@@ -103,7 +103,7 @@ def test_a_key_is_taken_if_it_is_the_one_that_is_known(known: str, shown: str) -
 
 
 def test_a_key_may_end_in_any_character() -> None:
-    # in UTF-8 the last byte of each of them is white space in Latin-1
+    # in UTF-8 the last byte of each is white space in Latin-1
     for key in ("voilà", "Å"):
         Keys([key]).check(header(key))
 
@@ -133,7 +133,7 @@ def test_all_keys_are_compared_in_full_whichever_is_right(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(security, "compare_digest", compare)
     Keys(["a", "bb" * 100, "c"]).check("Bearer a")
-    # digests, so that neither length nor place tells anything
+    # comparing digests hides length and first difference
     assert compared == [(32, 32)] * 3
 
 

@@ -1,4 +1,4 @@
-"""Bodies and tensors that are too large, and how much of them is read."""
+"""Test the limits of bodies and tensors, and how much of a refused body is read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BODY = b'{"logits": [0, 0]}'
 
 
 def assert_too_large(reply: httpx.Response, kind: str, limit: int) -> None:
-    """The reply says what is too large, and how much would do."""
+    """Assert that the response names the limit, and a size that fits."""
     assert reply.status_code == 413
     assert reply.headers["Content-Type"] == "application/problem+json"
     assert reply.json()["type"] == f"/problems/{kind}"

@@ -1,4 +1,4 @@
-"""The line of a request: its fields, and nothing of what was sent."""
+"""Test request logs: one line for each request, with fixed fields and no values from the client."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Line = dict[str, Any]
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[Line]]:
-    """The lines of requests so far, as they are logged in JSON."""
+    """Return a function that reads the JSON log lines of requests so far."""
     caplog.set_level(logging.DEBUG, "service.requests")
 
     def read() -> list[Line]:
@@ -183,7 +183,7 @@ async def test_a_trace_that_is_none_is_not_taken_over(lines: Callable[[], list[L
     assert line["trace_id"] is None
 
 
-SECRET = "swordfish"  # noqa: S105  what no line may hold
+SECRET = "swordfish"  # noqa: S105 - not a secret, a word to search for
 
 SPOKEN: list[tuple[str, str, bytes, dict[str, str]]] = [
     ("POST", "/softmax", b'{"logits": ["swordfish"]}', {}),
@@ -223,7 +223,7 @@ async def test_no_line_holds_anything_that_was_sent(
     with caplog.at_level(logging.DEBUG):
         async with connect(**settings) as client:
             await client.request(method, path, content=body, headers={**JSON, **headers})
-    # the client logs the address that it asks for
+    # httpx logs the URL
     ours = [record for record in caplog.records if not record.name.startswith("http")]
     written = [formatter.format(record) for record in ours for formatter in (JSONLines(), TextLines())]
     assert written
@@ -248,7 +248,7 @@ async def test_a_crash_is_logged_with_the_id_of_its_request(
 
 
 def record(message: object, level: int = logging.INFO) -> logging.LogRecord:
-    """Something that is logged."""
+    """Return a log record."""
     return logging.LogRecord("service", level, "file", 1, message, None, None)
 
 

@@ -1,4 +1,4 @@
-"""The headers that every reply carries."""
+"""Test the headers that every response carries."""
 
 from __future__ import annotations
 

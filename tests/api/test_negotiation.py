@@ -1,4 +1,4 @@
-"""Which bodies are understood, and which answers are to be had."""
+"""Test content negotiation: accepted Content-Type, Content-Encoding and Accept headers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ JSON = ("Content-Type", "application/json")
 
 
 async def post(client: httpx.AsyncClient, *headers: tuple[str, str]) -> httpx.Response:
-    """The reply to a valid body with those headers and no others that matter."""
+    """Return the response to a valid body with only these headers."""
     client.headers.pop("Accept")
     return await client.post("/softmax", content=BODY, headers=list(headers))
 

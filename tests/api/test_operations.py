@@ -1,4 +1,4 @@
-"""NumPy's files and compressed bodies at the plain endpoints: the same answers as JSON gets, in the format asked for."""
+"""Test NumPy files and compressed bodies at the plain endpoints: the same answers as for JSON."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ENCODINGS = ["gzip", "deflate"]
 
 
 def unpacked(reply: httpx.Response) -> dict[str, Array]:
-    """The outputs of an archive."""
+    """Return the outputs in an archive."""
     assert reply.status_code == 200, reply.text
     assert reply.headers["content-type"] == NPZ
     with np.load(io.BytesIO(reply.content), allow_pickle=False) as archive:
@@ -49,7 +49,7 @@ def unpacked(reply: httpx.Response) -> dict[str, Array]:
 
 
 def array(reply: httpx.Response) -> Array:
-    """The output in a file."""
+    """Return the output in a .npy file."""
     assert reply.status_code == 200, reply.text
     assert reply.headers["content-type"] == NPY
     values: Array = np.load(io.BytesIO(reply.content), allow_pickle=False)
@@ -57,7 +57,7 @@ def array(reply: httpx.Response) -> Array:
 
 
 def body(content_type: str) -> bytes:
-    """Logits in any of the formats."""
+    """Return logits in a format."""
     return {
         JSON: json.dumps({"logits": LOGITS.tolist()}).encode(),
         NPY: npy(LOGITS),
@@ -68,13 +68,13 @@ def body(content_type: str) -> bytes:
 async def post(
     client: httpx.AsyncClient, path: str, content: bytes, content_type: str, **headers: str
 ) -> httpx.Response:
-    """The reply to a body of that type; an underscore in the name of a header is a hyphen."""
+    """Return the response to a body of a type. Underscores in the names of `headers` become hyphens."""
     others = {name.replace("_", "-"): value for name, value in headers.items()}
     return await client.post(path, content=content, headers={"Content-Type": content_type, **others})
 
 
 async def in_json(client: httpx.AsyncClient, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """What JSON is answered to the arrays of an operation."""
+    """Return the JSON answer to the arrays of an operation."""
     arrays = {name: values.tolist() for name, values in ARRAYS[operation].items()}
     answer: dict[str, Any] = (await client.post(f"/{operation}", json=arrays | parameters)).json()
     return answer

@@ -1,4 +1,4 @@
-"""The setting that turns the pages off."""
+"""Test the setting that turns the pages off."""
 
 from __future__ import annotations
 

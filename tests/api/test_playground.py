@@ -1,4 +1,4 @@
-"""The page that draws what the operations answer: all of it from the service, and nothing that its policy would stop."""
+"""Test the files of the playground: served by the service, and allowed by its content security policy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ IMPORT = re.compile(r"""(?:from|new URL\()\s*"(\.[^"]+|worker\.js)\"""")
 
 
 def policy(reply: httpx.Response) -> dict[str, list[str]]:
-    """The content security policy: sources by directive."""
+    """Return the content security policy: sources by directive."""
     directives = (directive.split() for directive in reply.headers["Content-Security-Policy"].split(";"))
     return {name: sources for name, *sources in directives}
 
@@ -44,7 +44,7 @@ async def test_all_that_the_page_loads_comes_from_the_service(client: httpx.Asyn
     assert any(path.endswith(".js") for path in loaded)
     assert any(path.endswith(".css") for path in loaded)
     for path in loaded:
-        # relative, so that it holds below any root path
+        # relative paths work below any root path
         assert not urlsplit(path).scheme
         assert not path.startswith("/")
         assert (await client.get(urljoin(PAGE, path))).status_code == 200

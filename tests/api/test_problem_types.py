@@ -1,4 +1,4 @@
-"""GET /problems: every problem type has a page for people, and a description for programs."""
+"""Test GET /problems: every problem type has an HTML page and a JSON description."""
 
 from __future__ import annotations
 

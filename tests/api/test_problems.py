@@ -1,4 +1,4 @@
-"""The shape of a refusal, and how little it says of what was sent."""
+"""Test problem responses: their members, and no values from the client."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ async def test_refusal_of_4_mb_is_short_and_repeats_nothing(client: httpx.AsyncC
     assert len(reply.content) < 4096
     assert len(problem.errors) <= 20
     assert "swordfish" not in reply.text.lower()
-    # the id of the request may have any digits
+    # the request id may contain any digits
     assert "271828" not in reply.text.replace(problem.instance, "")
 
 
@@ -142,7 +142,7 @@ async def test_a_405_names_the_methods_that_are_answered(client: httpx.AsyncClie
 
 
 def crash(*_: object) -> NoReturn:
-    """Fails as no part of the service should."""
+    """Raise an error that the service does not expect."""
     raise KeyError("swordfish")
 
 
@@ -162,7 +162,7 @@ async def test_a_crash_anywhere_else_says_nothing_of_itself(monkeypatch: pytest.
 
 
 def assert_an_apology(reply: httpx.Response) -> None:
-    """The reply is a problem that gives an id to ask after, and nothing more."""
+    """Assert that the response is a problem with a request id and no details of the failure."""
     problem = Problem.model_validate_json(reply.content, strict=True, extra="forbid")
     assert reply.headers["Content-Type"] == "application/problem+json"
     assert reply.status_code == problem.status == 500

@@ -1,4 +1,4 @@
-"""Where work is done, how long it waits, and for whom it is not done at all."""
+"""Test the threads: which requests use one, how long they wait, and which are dropped."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LARGE = body_of(300_000)
 
 @pytest.fixture
 def computed_in(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the threads that computed something, in order."""
+    """Return the names of the threads that computed, in order."""
     names: list[str] = []
     compute = operations.execute
 
@@ -40,7 +40,7 @@ def computed_in(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @contextmanager
 def busy(app: Service) -> Iterator[threading.Event]:
-    """All threads of an application at work until the event is set, or the block left."""
+    """Keep all threads of an application busy until the event is set or the block ends."""
     free = threading.Event()
     for _ in range(os.cpu_count() or 1):
         app.runtime.threads.submit(free.wait)
@@ -93,7 +93,7 @@ async def test_event_loop_answers_others_during_large_outputs(
     compute = operations.execute
 
     def execute(*args: Any) -> Any:
-        # on the event loop this would wait in vain
+        # on the event loop this would never end
         assert answered.wait(5)
         return compute(*args)
 

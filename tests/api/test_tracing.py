@@ -1,4 +1,4 @@
-"""OpenTelemetry: a span for each request, which goes on with the trace of whoever asks; none unless it is turned on."""
+"""Test OpenTelemetry: with tracing on, each request has one span, which continues the trace of the client."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ REQUESTS = [
 
 @pytest.fixture(scope="module")
 def exporter() -> InMemorySpanExporter:
-    """Keeps the spans of this process."""
+    """Yield an exporter that keeps the spans of this process."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))

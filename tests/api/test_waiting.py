@@ -1,4 +1,4 @@
-"""More large requests than fit, to a server with default settings: all wait, and all are answered."""
+"""Test more large requests than fit in memory: with default settings all wait, and all are answered."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CLIENTS = 8
 REQUESTS = 2
-"""Requests of each client."""
+"""Number of requests of each client."""
 
 
 def json_body(random: np.random.Generator) -> bytes:
@@ -27,7 +27,7 @@ def json_body(random: np.random.Generator) -> bytes:
 
 
 def npy_body(random: np.random.Generator) -> bytes:
-    """Return 8 MB of .npy, which with its outputs takes 16 MB."""
+    """Return 8 MB of .npy, 16 MB with the outputs."""
     return b"".join(npy.encode_npy(random.normal(size=(1024, 1000))))
 
 
