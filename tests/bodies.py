@@ -5,12 +5,18 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import sys
 import zlib
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.format import write_array
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 Array = npt.NDArray[Any]
 
@@ -43,7 +49,11 @@ def npz(*, compressed: bool = False, **arrays: Array) -> bytes:
 
 
 def compress(content: bytes, encoding: str, level: int = 6) -> bytes:
-    """Return a body in a content encoding: gzip, x-gzip, deflate, or raw deflate without the zlib header."""
+    """Return a body in a content encoding: gzip, x-gzip, deflate, zstd, or raw deflate without the zlib header."""
+    if encoding == "zstd":
+        parameters = zstd.CompressionParameter
+        options: dict[int, int] = {parameters.compression_level: level or 1, parameters.checksum_flag: 1}
+        return bytes(zstd.compress(content, options=options))
     if encoding == "raw deflate":
         compressor = zlib.compressobj(level, wbits=-zlib.MAX_WBITS)
         return compressor.compress(content) + compressor.flush()

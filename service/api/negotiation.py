@@ -5,9 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from service.errors import UnreadableMediaType, UnwritableMediaType
-
-ENCODINGS = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
-"""Supported compressions, by the names that a request may use (RFC 9110, 8.4.1)."""
+from service.formats.compression import ENCODINGS
 
 CACHE_SIZE = 64
 
@@ -38,8 +36,9 @@ def content_encoding(header: bytes | None) -> str | None:
     if not applied:
         return None
     if len(applied) > 1 or applied[0] not in ENCODINGS:
-        raise UnreadableMediaType("Compress the body once, with gzip or deflate, or not at all.")
-    return ENCODINGS[applied[0]]
+        supported = ", ".join(ENCODINGS)
+        raise UnreadableMediaType(f"Compress the body at most once. The supported encodings are {supported}.")
+    return applied[0]
 
 
 @lru_cache(maxsize=CACHE_SIZE)

@@ -71,11 +71,12 @@ async def test_a_body_that_is_not_compressed_may_say_so(client: httpx.AsyncClien
     assert (await post(client, JSON, ("Content-Encoding", encoding))).json() == ANSWER
 
 
-@pytest.mark.parametrize("encoding", ["br", "compress", "zstd", "gzip, gzip", "utf-8"])
+@pytest.mark.parametrize("encoding", ["br", "compress", "gzip, gzip", "utf-8"])
 async def test_a_body_compressed_in_an_unknown_way_is_not_read(client: httpx.AsyncClient, encoding: str) -> None:
     reply = await post(client, JSON, ("Content-Encoding", encoding))
     assert reply.status_code == 415
     assert reply.json()["type"] == "/problems/unreadable-media-type"
+    assert reply.json()["detail"].endswith("The supported encodings are gzip, x-gzip, deflate, zstd.")
 
 
 @pytest.mark.parametrize(

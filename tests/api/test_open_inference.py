@@ -33,7 +33,7 @@ ASKED = {
     "gradient": ["logits_gradient", "weights_gradient", "temperature_gradient", "loss", "predictions"],
     "calibrate": ["temperature", "loss", "loss_before", "at_bound", "expected_calibration_error"],
 }
-ENCODINGS = ["gzip", "deflate"]
+ENCODINGS = ["gzip", "deflate", "zstd"]
 
 with_client = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 """Settings for tests whose examples share a client, which keeps no state."""

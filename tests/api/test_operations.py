@@ -37,7 +37,7 @@ PARAMETERS: list[tuple[str, str, Any]] = [
     ("loss", "ignore_index=0&z_loss=1e-4&denominator=3", {"ignore_index": 0, "z_loss": 1e-4, "denominator": 3}),
     ("gradient", "learning_rate=-0.5&outputs=updated_bias", {"learning_rate": -0.5, "outputs": ["updated_bias"]}),
 ]
-ENCODINGS = ["gzip", "deflate"]
+ENCODINGS = ["gzip", "deflate", "zstd"]
 
 
 def unpacked(reply: httpx.Response) -> dict[str, Array]:
@@ -314,7 +314,7 @@ async def test_a_body_that_is_too_large_once_unpacked_is_refused(operation: str,
     assert reply.json()["type"] == "/problems/body-too-large"
 
 
-@pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, gzip", "*"])
+@pytest.mark.parametrize("encoding", ["br", "compress", "gzip, gzip", "*"])
 @pytest.mark.parametrize("operation", ARRAYS)
 async def test_a_body_compressed_in_an_unknown_way_is_not_read(
     client: httpx.AsyncClient, operation: str, encoding: str

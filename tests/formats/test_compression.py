@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 import tracemalloc
 import zlib
 from typing import TYPE_CHECKING
@@ -12,15 +13,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import MalformedBody
-from service.formats.compression import inflate
+from service.formats import compression
+from service.formats.compression import inflate, inflated_size
 from tests.bodies import compress
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ENCODINGS = ("gzip", "x-gzip", "deflate", "raw deflate")
+ENCODINGS = (*compression.ENCODINGS, "raw deflate")
 BODY = bytes(range(256)) * 4
 LIMIT = 2**20
+SKIPPABLE = bytes.fromhex("50 2a 4d 18 03 00 00 00 61 62 63")
+"""A frame of zstd without content (RFC 8878, 3.1.2)."""
 
 
 class TooLong(Exception):
@@ -72,10 +81,10 @@ def test_bytes_behind_the_stream_are_refused(encoding: str, garbage: bytes) -> N
         decompress(compress(BODY, encoding) + garbage, encoding, limit(LIMIT))
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate"])
+@pytest.mark.parametrize("encoding", compression.ENCODINGS)
 def test_a_wrong_checksum_is_refused(encoding: str) -> None:
     stream = bytearray(compress(BODY, encoding))
-    checksum = -1 if encoding == "deflate" else -5
+    checksum = -5 if encoding.endswith("gzip") else -1
     stream[checksum] ^= 1
     with pytest.raises(MalformedBody, match=encoding.removeprefix("raw ")):
         decompress(bytes(stream), encoding, limit(LIMIT))
@@ -88,9 +97,19 @@ def test_a_wrong_checksum_is_refused(encoding: str) -> None:
         ("gzip", compress(BODY, "raw deflate")),
         ("gzip", BODY),
         ("deflate", gzip.compress(BODY)),
+        ("zstd", gzip.compress(BODY)),
+        ("gzip", zstd.compress(BODY)),
         ("deflate", BODY),
     ],
-    ids=["zlib as gzip", "raw as gzip", "plain as gzip", "gzip as zlib", "plain as zlib"],
+    ids=[
+        "zlib as gzip",
+        "raw as gzip",
+        "plain as gzip",
+        "gzip as zlib",
+        "gzip as zstd",
+        "zstd as gzip",
+        "plain as zlib",
+    ],
 )
 def test_a_stream_of_another_format_is_refused(encoding: str, stream: bytes) -> None:
     with pytest.raises(MalformedBody, match=encoding.removeprefix("raw ")):
@@ -115,24 +134,50 @@ def test_bomb_is_refused_with_little_memory_above_the_limit(encoding: str) -> No
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
 @given(bodies=st.lists(st.binary(max_size=300), min_size=1, max_size=5))
-def test_members_of_a_gzip_stream_are_joined(bodies: list[bytes]) -> None:
-    stream = b"".join(gzip.compress(body) for body in bodies)
-    assert inflate(stream, "gzip", limit(LIMIT)) == b"".join(bodies)
+def test_members_of_a_stream_are_joined(encoding: str, bodies: list[bytes]) -> None:
+    stream = b"".join(compress(body, encoding) for body in bodies)
+    assert inflate(stream, encoding, limit(LIMIT)) == b"".join(bodies)
 
 
-def test_a_member_that_ends_early_is_rejected() -> None:
-    stream = gzip.compress(BODY) * 2
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_a_member_that_ends_early_is_rejected(encoding: str) -> None:
+    stream = compress(BODY, encoding) * 2
     for length in range(len(stream) // 2 + 1, len(stream)):
-        with pytest.raises(MalformedBody, match="gzip"):
-            inflate(stream[:length], "gzip", limit(LIMIT))
+        with pytest.raises(MalformedBody, match=encoding):
+            inflate(stream[:length], encoding, limit(LIMIT))
 
 
-def test_members_without_end_are_rejected() -> None:
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_members_without_end_are_rejected(encoding: str) -> None:
     with pytest.raises(MalformedBody, match="members"):
-        inflate(gzip.compress(b"") * 2_000, "gzip", limit(LIMIT))
+        inflate(compress(b"", encoding) * 2_000, encoding, limit(LIMIT))
 
 
 def test_a_second_zlib_stream_is_rejected() -> None:
     with pytest.raises(MalformedBody, match="deflate"):
         inflate(zlib.compress(BODY) * 2, "deflate", limit(LIMIT))
+
+
+def test_skippable_frames_of_zstd_have_no_content() -> None:
+    stream = SKIPPABLE + compress(BODY, "zstd") + SKIPPABLE
+    assert inflate(stream, "zstd", limit(LIMIT)) == BODY
+
+
+def test_zstd_with_a_window_above_8_mib_is_rejected() -> None:
+    for window_log, accepted in ((23, True), (24, False)):
+        compressor = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: window_log})
+        # without a flush the compressor would know the size, and shrink the window to it
+        stream = compressor.compress(BODY, zstd.ZstdCompressor.FLUSH_BLOCK) + compressor.flush()
+        if accepted:
+            assert inflate(stream, "zstd", limit(LIMIT)) == BODY
+        else:
+            with pytest.raises(MalformedBody, match="window of at most 8388608 bytes"):
+                inflate(stream, "zstd", limit(LIMIT))
+
+
+@pytest.mark.parametrize("encoding", compression.ENCODINGS)
+@pytest.mark.parametrize("body", [b"", BODY, bytes(LIMIT)], ids=["empty", "short", "blank"])
+def test_size_after_decompression_is_at_most_the_estimate(encoding: str, body: bytes) -> None:
+    assert inflated_size(compress(body, encoding, 9), encoding) >= len(body)

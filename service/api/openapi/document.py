@@ -54,7 +54,7 @@ For logits `z` of `K` classes, temperature `T` and targets `t`:
 - **Outputs**: `outputs` selects the outputs of an operation. Each operation has defaults.
 - **NumPy files**: a `.npy` body is the logits, a `.npz` body has inputs by name. The parameters are in the query
   string: `?temperature=2&outputs=loss,entropy`. The response is a NumPy file too.
-- **Compressed** bodies: `Content-Encoding: gzip` or `deflate`.
+- **Compressed** bodies: `Content-Encoding: gzip`, `deflate` or `zstd`.
 - **Errors** are RFC 9457 problems; `detail` says what to change. A 405 lists the methods of the path in the header
   `Allow`.
 """
