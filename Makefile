@@ -98,10 +98,12 @@ tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json
 	@touch $@
 
 .PHONY: check-contract
-check-contract: .venv/dev .venv-clients/bin/openapi-python-client tests/clients/node_modules/.package-lock.json ## lint the OpenAPI document and test generated clients; needs Node
+check-contract: .venv/dev .venv-clients/bin/openapi-python-client tests/clients/node_modules/.package-lock.json ## lint the OpenAPI document and test generated clients; needs Node, Java and Go
+	@$(call need,java,default-jre-headless)
+	@$(call need,go,golang-go)
 	tests/clients/node_modules/.bin/spectral lint openapi/openapi.json openapi/typed.json --fail-severity hint
 	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true tests/clients/node_modules/.bin/redocly lint openapi/openapi.json openapi/typed.json
-	$(BIN)/python -m pytest tests/clients
+	$(BIN)/python -m pytest --numprocesses auto tests/clients
 
 # --- more tests: each needs a program beside Python -------------------------------------------------------------------
 

@@ -7,6 +7,8 @@ import sys
 
 import httpx
 from models import (
+    CalibrateReply,
+    CalibrateRequest,
     GradientReply,
     GradientRequest,
     LossReply,
@@ -29,9 +31,12 @@ layer = {"inputs": [[1, 2]], "weights": [[0, 1], [1, 1], [2, 1]], "bias": [0, 0,
 softmaxed = SoftmaxReply.model_validate_json(post("/softmax", SoftmaxRequest.model_validate({**batch, "top_k": 1})))
 lost = LossReply.model_validate_json(post("/loss", LossRequest.model_validate({**batch, "targets": [1]})))
 stepped = GradientReply.model_validate_json(post("/gradient", GradientRequest.model_validate(layer)))
+classified = {"logits": [[2, 3, 4], [3, 1, -3], [2, 3, 4]], "targets": [1, 0, 2]}
+calibrated = CalibrateReply.model_validate_json(post("/calibrate", CalibrateRequest.model_validate(classified)))
 refused = Problem.model_validate_json(post("/softmax", SoftmaxRequest.model_validate({**batch, "top_k": 4})))
 
 results = softmaxed.model_dump(include={"probabilities", "predictions", "top_k_classes"})
 results |= lost.model_dump(include={"loss"})
 results |= stepped.model_dump(include={"logits_gradient", "updated_weights"})
+results |= calibrated.model_dump(include={"temperature", "at_bound", "loss_before"})
 json.dump({**results, "refusal": refused.detail}, sys.stdout)

@@ -1,12 +1,13 @@
 import createClient from "openapi-fetch";
 
 import type { paths } from "../build/openapi-typescript/schema";
-import { batch, layer, print, url } from "./article";
+import { batch, classified, layer, print, url } from "./article";
 
 const client = createClient<paths>({ baseUrl: url });
 const softmax = await client.POST("/softmax", { body: { ...batch, top_k: 1 } });
 const loss = await client.POST("/loss", { body: { ...batch, targets: [1] } });
 const gradient = await client.POST("/gradient", { body: layer });
+const calibrate = await client.POST("/calibrate", { body: classified });
 const refusal = await client.POST("/softmax", { body: { ...batch, top_k: 4 } });
 
 // @ts-expect-error a parameter that is not a number
@@ -19,5 +20,8 @@ print({
   loss: loss.data?.loss,
   logits_gradient: gradient.data?.logits_gradient,
   updated_weights: gradient.data?.updated_weights,
+  temperature: calibrate.data?.temperature,
+  at_bound: calibrate.data?.at_bound,
+  loss_before: calibrate.data?.loss_before,
   refusal: refusal.error?.detail,
 });

@@ -1,12 +1,13 @@
 import axios from "axios";
 
-import { gradient, loss, softmax, type Problem } from "../build/orval/client";
-import { batch, layer, print, url } from "./article";
+import { calibrate, gradient, loss, softmax, type Problem } from "../build/orval/client";
+import { batch, classified, layer, print, url } from "./article";
 
 axios.defaults.baseURL = url;
 const softmaxed = await softmax({ ...batch, top_k: 1 });
 const lost = await loss({ ...batch, targets: [1] });
 const stepped = await gradient(layer);
+const calibrated = await calibrate(classified);
 const refusal = await softmax({ ...batch, top_k: 4 }).then(
   () => undefined,
   (error: unknown) => (axios.isAxiosError<Problem>(error) ? error.response?.data.detail : undefined),
@@ -19,5 +20,8 @@ print({
   loss: lost.data.loss,
   logits_gradient: stepped.data.logits_gradient,
   updated_weights: stepped.data.updated_weights,
+  temperature: calibrated.data.temperature,
+  at_bound: calibrated.data.at_bound,
+  loss_before: calibrated.data.loss_before,
   refusal,
 });
