@@ -164,11 +164,13 @@ class RaggedTensor(InvalidTensor):
 class NotANumber(InvalidTensor):
     """A tensor contains a value that is not a number."""
 
-    def __init__(self, name: str, *locations: tuple[Location, str]) -> None:
+    def __init__(self, name: str, *locations: tuple[Location, str], hint: str = "") -> None:
         logits = 'numbers only, or "-Infinity" for an excluded class'
         accepted = {"logits": logits, "teacher_logits": logits, "mask": "true, false, 1 or 0"}.get(name, "numbers only")
         place, kind = locations[0] if locations else ((name,), "is not numeric")
-        super().__init__(f"{written(place)} {kind}; {name} must hold {accepted}.", *(locations or [(place, kind)]))
+        super().__init__(
+            f"{written(place)} {kind}{hint}; {name} must hold {accepted}.", *(locations or [(place, kind)])
+        )
 
 
 class NumberOutOfRange(InvalidTensor):
@@ -213,7 +215,7 @@ class TooLarge(ServiceError):
 
     def name_limits(self, max_body_bytes: int, max_elements: int) -> None:
         """Add both limits of a request to the sentence."""
-        self.detail += f" A body has at most {max_body_bytes} bytes, and a tensor {max_elements} elements."
+        self.detail += f" A body has at most {max_body_bytes} bytes, and a tensor {max_elements} elements; docs/recipes.md shows how to send a batch in parts."
 
 
 class BodyTooLarge(TooLarge):

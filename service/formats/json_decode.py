@@ -37,5 +37,5 @@ def decode(
             fields[name] = document.tensor(name, value, domains[name])
         elif value is not None:
             # a long array of numbers is neither a parameter nor a list of outputs
-            fields[name] = {} if is_placeholder(value) else value
+            fields[name] = [] if is_placeholder(value) else value
     return merge(fields, parameters(operation, query)) if query else fields

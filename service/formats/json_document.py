@@ -31,6 +31,10 @@ NAME = re.compile(rb'"(\w{1,64})"\s*$')
 """The name of a member, before its colon."""
 
 
+BLANK_BYTES = 2**14
+"""Length of text in which blanks are looked for in one call."""
+
+
 class Document:
     """JSON text of a request.
 
@@ -45,6 +49,8 @@ class Document:
 
         Raises MalformedBody, DuplicateField, NotAnObject, and what is wrong with the numbers where that is the reason.
         """
+        if len(text) > MAX_SLOW_BYTES:
+            text = _without_trailing_blanks(text)
         self._text = text
         self._constants = constants
         self._max_elements = max_elements
@@ -107,10 +113,11 @@ class Document:
             if opening is not None or offset == -1:
                 break
         name = NAME.search(text[max(0, offset - LONG_BYTES) : offset]) if opening else None
-        if opening is None or name is None:
+        # the list of outputs holds words
+        if opening is None or name is None or name[1] == b"outputs":
             return
         span = Span(opening.start(1), text.rfind(b"]") + 1, opening[1].count(b"["))
-        if span.end <= span.start:
+        if span.end - span.start < LONG_BYTES:
             return
         try:
             self._long_array(name[1].decode(), Domain.LOGITS).read(span)
@@ -120,6 +127,17 @@ class Document:
 
 
 NOT_AN_OBJECT = "The body must be a JSON object with named fields."
+
+
+def _without_trailing_blanks(text: bytes | bytearray) -> bytes | bytearray:
+    """Return a text without the blanks at its end. They are legal, and must not count as text outside of arrays."""
+    end = len(text)
+    # in windows, since a search holds the interpreter lock
+    while end and not text[max(0, end - BLANK_BYTES) : end].translate(None, BLANKS):
+        end = max(0, end - BLANK_BYTES)
+    tail = text[max(0, end - BLANK_BYTES) : end]
+    end -= len(tail) - len(tail.rstrip(BLANKS))
+    return text if end == len(text) else text[:end]
 
 
 def is_placeholder(value: Any) -> bool:

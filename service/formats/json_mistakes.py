@@ -28,10 +28,12 @@ class Mend(StrEnum):
     EMPTY = "the body is empty; send a JSON object with named fields"
     NOT_UTF8 = "the bytes are not UTF-8; encode the text as UTF-8"
     UTF16 = "the text looks like UTF-16 or UTF-32; encode it as UTF-8"
+    COMPRESSED = "the bytes look like gzip; name the compression in Content-Encoding"
+    NUMPY = "the bytes look like a NumPy file; set Content-Type to application/x-npy or application/x-npz"
     SURROGATE = "half of a surrogate pair does not stand for a character"
     CONTROL = "escape control characters in strings"
     TOO_DEEP = "it is nested too deeply; a tensor needs one level of arrays for each axis"
-    TOO_LONG = "there is too much text outside of arrays of numbers; send tensors as arrays of numbers"
+    TOO_LONG = "there is too much text outside of arrays of numbers; send tensors as arrays of numbers, not as objects"
 
 
 class JsonMistake(Exception):
@@ -61,6 +63,13 @@ MAX_BLANKS = 2**10
 
 BLANKS = b" \t\r\n"
 
+OTHER_FORMATS = (
+    (re.compile(rb"\x1f\x8b"), Mend.COMPRESSED),
+    (re.compile(rb"\x93NUMPY|PK\x03\x04"), Mend.NUMPY),
+    (re.compile(rb"\xff\xfe|\xfe\xff|.{0,3}\0", re.DOTALL), Mend.UTF16),
+)
+"""The first bytes of bodies that are not JSON, and what to do about them."""
+
 SLIPS = (
     (re.compile(rb"[-+]?(NaN|Infinity|inf)\b", re.IGNORECASE), Mend.CONSTANT),
     (re.compile(rb"(true|false|null|none|nil|undefined)\b", re.IGNORECASE), Mend.CASE),
@@ -75,8 +84,9 @@ def _recognised(text: bytes | bytearray, offset: int, mend: Mend) -> tuple[int, 
     """Return the place and the mend of a mistake that the parser met at an offset."""
     if not text.strip(BLANKS):
         return 0, Mend.EMPTY
-    if text[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in text[:4]:
-        return 0, Mend.UTF16
+    for pattern, format_mend in OTHER_FORMATS:
+        if pattern.match(text):
+            return 0, format_mend
     comma = _trailing_comma(text, offset)
     if comma is not None:
         return comma, Mend.COMMA

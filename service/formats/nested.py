@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 NONFINITE = {"Infinity": inf, "-Infinity": -inf, "NaN": nan}
 """The strings that stand for non-finite numbers, as in ProtoJSON."""
 
+TYPED_ARRAY = " with numbered members, as JSON has a typed array of JavaScript (convert it with Array.from)"
+"""The remedy for an object such as {"0": 1.5, "1": 2}."""
+
 KIND_NAMES = {bool: "a boolean", str: "a string", dict: "an object", type(None): "null"}
 """The JSON values that are not numbers, as an error names them."""
 
@@ -95,8 +98,11 @@ def _not_numbers(name: str, level: list[Any], shape: list[int], origin: Shape, d
         return RaggedTensor(name, *_places(name, ((type(item) is list) != is_row for item in level), shape, origin))
     flags = (type(item) not in accepted and type(item) is not list for item in level)
     places = _places(name, flags, shape, origin)
+    is_typed_array = type(wrong[0]) is dict and "0" in wrong[0]
     return NotANumber(
-        name, *((place, f"is {KIND_NAMES[type(item)]}") for place, item in zip(places, wrong, strict=False))
+        name,
+        *((place, f"is {KIND_NAMES[type(item)]}") for place, item in zip(places, wrong, strict=False)),
+        hint=TYPED_ARRAY if is_typed_array else "",
     )
 
 

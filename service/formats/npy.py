@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 NPY = "application/x-npy"
 NPZ = "application/x-npz"
 
-LENGTH_BYTES = {b"\x93NUMPY\1\0": 2, b"\x93NUMPY\2\0": 4, b"\x93NUMPY\3\0": 4}
+NPY_MARK = b"\x93NUMPY"
+
+LENGTH_BYTES = {NPY_MARK + b"\1\0": 2, NPY_MARK + b"\2\0": 4, NPY_MARK + b"\3\0": 4}
 """Bytes of the header length by format version."""
 
 INVALID = "{} is not a valid .npy file of numbers."
@@ -107,6 +109,8 @@ def _check_directory(body: bytes | bytearray) -> None:
         _, size, place, comment = END.unpack_from(body, start)
         if place + size == start and start + END.size + comment == len(body) and size <= MAX_DIRECTORY_BYTES:
             return
+    if body.startswith(NPY_MARK):
+        raise MalformedBody(f"The body is not a .npz archive, but looks like a .npy file; set Content-Type to {NPY}.")
     raise MalformedBody("The body is not a valid .npz archive of the inputs, and nothing else.")
 
 
@@ -136,7 +140,9 @@ def _layout(name: str, header: str) -> tuple[np.dtype[Any], Shape, bool]:
     """Return what a header says: the dtype, the shape, and whether the first index varies fastest."""
     found = [pattern.search(header) for pattern in (DESCRIPTION, ORDER, SHAPE)]
     if "descr" in header and (found[0] is None or not NUMBER.fullmatch(found[0][1])):
-        raise NotANumber(name, ((name,), _described(found[0][1] if found[0] else "")))
+        dtype = found[0][1] if found[0] else ""
+        hint = ", as NumPy writes bfloat16 (send float32)" if dtype.endswith("V2") else ""
+        raise NotANumber(name, ((name,), _described(dtype)), hint=hint)
     texts = [match[1] for match in found if match]
     if len(texts) < len(found) or header.count(":") > len(found):
         raise MalformedBody(INVALID.format(name))
@@ -152,8 +158,6 @@ def _layout(name: str, header: str) -> tuple[np.dtype[Any], Shape, bool]:
 
 def _described(dtype: str) -> str:
     """Return what is wrong with a dtype that is not one of numbers."""
-    if dtype.endswith("V2"):
-        return "has the dtype V2, as NumPy writes bfloat16 (send float32)"
     return f"has the dtype {dtype}" if NAMED_DTYPE.fullmatch(dtype) else "has a dtype that is not numeric"
 
 
@@ -165,6 +169,8 @@ def _header(name: str, content: bytes | bytearray) -> tuple[str, int]:
         header = content[8 + width : start].decode("latin-1").strip() if start <= MAX_HEADER_BYTES else ""
         if start <= len(content) and header[:1] == "{" and header[-1:] == "}":
             return header, start
+    if content.startswith(b"PK"):
+        raise MalformedBody(f"{name} is not a .npy file, but looks like a .npz archive; set Content-Type to {NPZ}.")
     raise MalformedBody(INVALID.format(name))
 
 

@@ -11,7 +11,7 @@ SYNONYMS = {
     "input": ("logits",),
     "x": ("logits", "inputs"),
     "y_pred": ("logits",),
-    "output": ("logits",),
+    "output": ("outputs", "logits"),
     "scores": ("logits",),
     "predictions": ("logits",),
     "target": ("targets",),
@@ -42,6 +42,7 @@ SYNONYMS = {
 EXPLANATIONS = {
     "dim": "classes are always the last axis; move them there.",
     "axis": "classes are always the last axis; move them there.",
+    "arr_0": "np.savez names an array so that is saved without a name; save it as np.savez(file, logits=logits).",
     "from_logits": "the service always takes logits; send the logarithms of probabilities as logits.",
 }
 """Remedies for parameters of other libraries that have no counterpart here."""

@@ -100,7 +100,7 @@ def refusal(error: ValidationError, operation: Operation, sent: Mapping[str, Any
             _unknown_output(sent["outputs"], found[0]["loc"], operation),
             *((each["loc"], "is not an output") for each in found),
         )
-    advice = ADVICE.get((field, found[0]["type"]), "")
+    advice = BOXED if isinstance(sent.get(field), list) else ADVICE.get((field, found[0]["type"]), "")
     locations = [(each["loc"], each["msg"].replace("Input should be", "must be")) for each in found]
     return InvalidParameter(f"{field} {locations[0][1]}{advice}.", *locations)
 
@@ -116,6 +116,9 @@ def _unknown_output(sent: Any, location: Location, operation: Operation) -> str:
     hint = f'did you mean "{close[0]}"?' if close else advice
     return f"{written(location)} is not an output of {operation.name}; {hint}"
 
+
+BOXED = "; write it without brackets (in R, with auto_unbox = TRUE)"
+"""The remedy for a parameter that is a list of one value."""
 
 ADVICE = {("temperature", "greater_than"): "; the limit of temperature 0 is the output predictions"}
 """Remedies for a parameter outside its range, by field and type of error."""

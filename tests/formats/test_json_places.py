@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -36,6 +37,9 @@ def places(caught: ServiceError) -> list[Location]:
 MISTAKES = {
     "an empty body": (b" \n", 0, Mend.EMPTY),
     "UTF-16": ('{"logits":[1]}'.encode("utf-16"), 0, Mend.UTF16),
+    "gzip": (gzip.compress(b'{"logits":[1]}'), 0, Mend.COMPRESSED),
+    "a .npy file": (b"\x93NUMPY\1\0", 0, Mend.NUMPY),
+    "a .npz archive": (b"PK\3\4", 0, Mend.NUMPY),
     "bare NaN": (b'{"logits":[1,NaN]}', 13, Mend.CONSTANT),
     "bare -Infinity": (b'{"logits":[1,-Infinity]}', 13, Mend.CONSTANT),
     "nan of Python": (b'{"logits":[1,-inf]}', 13, Mend.CONSTANT),

@@ -125,5 +125,5 @@ def test_outputs_come_in_the_order_asked_for() -> None:
 def test_outputs_not_listing_distinct_known_names_are_refused(outputs: Any) -> None:
     error = refused(LOSS, {**request(LOSS), "outputs": outputs})
     assert type(error) is InvalidOutputs
-    assert error.detail.startswith("outputs must ")
+    assert error.detail.startswith("outputs")
     assert error.locations[0][0][0] == "outputs"

@@ -1,0 +1,141 @@
+"""Slips that people make: each is answered with the place and the mend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from tests.bodies import npy, npz
+from tests.connections import connect
+
+if TYPE_CHECKING:
+    import httpx
+
+LOGITS = [[2, 3, 4]]
+ARRAY = np.array(LOGITS)
+
+BODIES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "boxed number of R": (
+        "/softmax",
+        {"logits": LOGITS, "temperature": [2]},
+        "temperature must be a valid number; write it without brackets (in R, with auto_unbox = TRUE).",
+    ),
+    "boxed word of R": ("/softmax", {"logits": LOGITS, "dtype": ["float32"]}, "write it without brackets"),
+    "long list for a number": ("/softmax", {"logits": LOGITS, "temperature": [0.5] * 3000}, "without brackets"),
+    "typed array of JavaScript": (
+        "/softmax",
+        {"logits": [{"0": 2.5, "1": 3.5}]},
+        "logits[0] is an object with numbered members, as JSON has a typed array of JavaScript (convert it with Array",
+    ),
+    "long typed array": ("/softmax", {"logits": {str(n): 0.5 for n in range(2000)}}, "convert it with Array.from"),
+    "longest typed array": ("/softmax", {"logits": {str(n): 0.5 for n in range(50_000)}}, "not as objects"),
+    "label -100": (
+        "/loss",
+        {"logits": LOGITS, "targets": [-100]},
+        "targets[0] is -100, which is not a class index; use 0 to 2, or set ignore_index to -100.",
+    ),
+    "label 255": ("/calibrate", {"logits": LOGITS, "targets": [255]}, "or set ignore_index to 255."),
+    "temperature 0": (
+        "/softmax",
+        {"logits": LOGITS, "temperature": 0},
+        "temperature must be greater than 0; the limit of temperature 0 is the output predictions.",
+    ),
+    "weight of PyTorch": (
+        "/loss",
+        {"logits": LOGITS, "targets": [1], "weight": [1, 1, 1]},
+        'Unknown field "weight"; the name here is class_weights or weights.',
+    ),
+    "weight of a PyTorch layer": ("/softmax", {"inputs": LOGITS, "weight": [[1, 1, 1]]}, "the name here is weights."),
+    "input of PyTorch": ("/softmax", {"input": LOGITS}, 'Unknown field "input"; the name here is logits.'),
+    "labels": ("/loss", {"logits": LOGITS, "labels": [1]}, 'Unknown field "labels"; the name here is targets.'),
+    "target of PyTorch": ("/loss", {"logits": LOGITS, "target": [1]}, "the name here is targets."),
+    "y_true of Keras": ("/loss", {"logits": LOGITS, "y_true": [1]}, "the name here is targets."),
+    "dim of PyTorch": ("/softmax", {"logits": LOGITS, "dim": 1}, "classes are always the last axis"),
+    "axis of Keras and SciPy": ("/softmax", {"logits": LOGITS, "axis": 0}, "classes are always the last axis"),
+    "from_logits of Keras": ("/loss", {"logits": LOGITS, "from_logits": True}, "the service always takes logits"),
+    "eps": ("/loss", {"logits": LOGITS, "targets": [1], "eps": 0.1}, "the name here is label_smoothing."),
+    "output in the singular": ("/softmax", {"logits": LOGITS, "output": []}, "the name here is outputs or logits."),
+}
+"""The path, the body, and a part of the answer."""
+
+
+@pytest.mark.parametrize(("path", "body", "sentence"), BODIES.values(), ids=BODIES)
+async def test_a_slip_is_answered_with_its_mend(
+    client: httpx.AsyncClient, path: str, body: dict[str, Any], sentence: str
+) -> None:
+    answer = await client.post(path, json=body)
+    assert answer.status_code in (400, 422)
+    assert sentence in answer.json()["detail"]
+    assert answer.json()["errors"]
+    assert len(answer.content) < 4096
+
+
+FILES = {
+    "parameter in an archive": (
+        "npz",
+        npz(logits=ARRAY, temperature=np.array(2.0)),
+        "send parameters in the query string.",
+    ),
+    "array without a name": ("npz", npz(arr_0=ARRAY), "save it as np.savez(file, logits=logits)."),
+    "name of Keras": ("npz", npz(logits=ARRAY, y_pred=ARRAY), "the name here is logits."),
+    "bfloat16": ("npy", npy(np.ones(3, ml_dtypes.bfloat16)), "V2, as NumPy writes bfloat16 (send float32)"),
+    "archive as an array": ("npy", npz(logits=ARRAY), "set Content-Type to application/x-npz."),
+    "array as an archive": ("npz", npy(ARRAY), "set Content-Type to application/x-npy."),
+    "array as JSON": ("json", npy(ARRAY), "set Content-Type to application/x-npy or application/x-npz."),
+}
+"""The format in Content-Type, the body, and a part of the answer."""
+
+
+@pytest.mark.parametrize(("format_", "body", "sentence"), FILES.values(), ids=FILES)
+async def test_a_slip_in_a_file_is_answered_with_its_mend(
+    client: httpx.AsyncClient, format_: str, body: bytes, sentence: str
+) -> None:
+    media_type = "application/json" if format_ == "json" else f"application/x-{format_}"
+    answer = await client.post("/softmax", content=body, headers={"Content-Type": media_type})
+    assert answer.status_code in (400, 422)
+    assert sentence in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("query", ["temperature=1e+2", "temperature=%2B100", "temperature=+100"])
+async def test_a_plus_in_a_query_number_is_read(client: httpx.AsyncClient, query: str) -> None:
+    answer = await client.post(f"/softmax?{query}", json={"logits": LOGITS})
+    expected = await client.post("/softmax", json={"logits": LOGITS, "temperature": 100})
+    assert answer.status_code == 200
+    assert answer.content == expected.content
+
+
+async def test_outputs_may_be_repeated_in_the_query(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/softmax?outputs=entropy&outputs=predictions", json={"logits": LOGITS})
+    assert list(answer.json()) == ["entropy", "predictions"]
+
+
+@pytest.mark.parametrize("blanks", [b" " * 300_000, b"\r\n\t " * 2_000_000], ids=["300 kB", "8 MB"])
+@pytest.mark.parametrize("numbers", [b"2,3,4", b"0.5," * 100_000 + b"0.5"], ids=["short", "long"])
+async def test_blanks_behind_the_object_are_accepted(client: httpx.AsyncClient, numbers: bytes, blanks: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    body = b'{"logits":[%b],"outputs":["predictions"]}' % numbers
+    expected = await client.post("/softmax", content=body, headers=headers)
+    answer = await client.post("/softmax", content=body + blanks, headers=headers)
+    assert answer.status_code == 200
+    assert answer.content == expected.content
+    refused = await client.post("/softmax", content=body + blanks + b"x", headers=headers)
+    assert refused.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("rows", "hint"),
+    [(100, "about 45 % of its rows would fit."), (40, "send at most 10 of its 40 rows.")],
+    ids=["a body too long", "too many elements"],
+)
+async def test_a_413_names_both_limits_and_the_rows_that_fit(rows: int, hint: str) -> None:
+    async with connect(max_body_bytes=1000, max_elements=100) as client:
+        answer = await client.post("/softmax", json={"logits": [[1] * 10] * rows})
+    assert answer.status_code == 413
+    detail = answer.json()["detail"]
+    assert hint in detail
+    assert detail.endswith(
+        "A body has at most 1000 bytes, and a tensor 100 elements; docs/recipes.md shows how to send a batch in parts."
+    )
