@@ -19,7 +19,7 @@ from bench.load import HOST
 SECONDS = 300
 CLIENTS = 12
 LINES = 20
-STARTED = re.compile(r"Uvicorn running on http://[^:]+:(\d+)")
+STARTED = re.compile(r"Listening on http://[^:]+:(\d+)")
 START_SECONDS = 30
 PATIENCE_SECONDS = 30
 

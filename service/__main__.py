@@ -9,7 +9,9 @@ from importlib import import_module
 
 from service.command_line import read_settings, variable
 from service.formats import codecs
-from service.server.config import PROGRAM, check_address, check_certificate
+from service.schemas.service import NAME
+from service.server.files import read_secrets
+from service.server.listen import listening
 from service.server.server import serve
 from service.server.supervisor import Supervisor
 from service.settings import Settings
@@ -20,13 +22,16 @@ def main() -> None:
     settings = read_settings(sys.argv[1:])
     warn_of_unknown_variables()
     if settings.tracing:
-        os.environ.setdefault("OTEL_SERVICE_NAME", PROGRAM)
+        os.environ.setdefault("OTEL_SERVICE_NAME", NAME)
         check_tracing()
-    check_certificate(settings)
-    check_address(settings)
-    if settings.workers > 1:
-        sys.exit(Supervisor(settings).run())
-    serve(settings)
+    try:
+        read_secrets(settings)
+    except ValueError as error:
+        sys.exit(f"{NAME}: {error}")
+    with listening(settings) as listeners:
+        if settings.workers > 1:
+            sys.exit(Supervisor(settings, listeners).run())
+        serve(settings, listeners)
 
 
 def check_tracing() -> None:
@@ -34,10 +39,10 @@ def check_tracing() -> None:
     try:
         import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
     except ImportError:
-        sys.exit(f"{PROGRAM}: tracing: no trace exporter is installed; run: pip install '{PROGRAM}[tracing]'")
+        sys.exit(f"{NAME}: tracing: no trace exporter is installed; run: pip install '{NAME}[tracing]'")
     if not any(os.environ.get(f"OTEL_EXPORTER_OTLP_{name}ENDPOINT") for name in ("", "TRACES_")):
         sys.stderr.write(
-            f"{PROGRAM}: tracing: no traces are exported; set OTEL_EXPORTER_OTLP_ENDPOINT to the address of a collector\n"
+            f"{NAME}: tracing: no traces are exported; set OTEL_EXPORTER_OTLP_ENDPOINT to the address of a collector\n"
         )
 
 
@@ -48,7 +53,7 @@ def warn_of_unknown_variables() -> None:
         if name.startswith("SOFTMAX_"):
             near = get_close_matches(name, known, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            sys.stderr.write(f"{PROGRAM}: {name} is not a setting{hint}\n")
+            sys.stderr.write(f"{NAME}: {name} is not a setting{hint}\n")
 
 
 if __name__ == "__main__":

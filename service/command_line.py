@@ -29,11 +29,12 @@ KINDS = {
     "api_keys": "keys, separated by commas",
     "tls_certificate_file": "the path of an existing file",
     "tls_key_file": "the path of an existing file",
+    "tls_client_ca_file": "the path of an existing file",
     "api_keys_file": "the path of an existing file",
 }
 """Kinds of value that do not follow from the type of a setting."""
 
-VALUE_NAMES: dict[object, str] = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
+VALUE_NAMES: dict[object, str] = {int: "INTEGER", int | None: "INTEGER", float: "NUMBER", str: "TEXT"}
 """Names of single values in the help; any other is a file."""
 
 
@@ -106,7 +107,7 @@ def _kind(name: str) -> str:
         return f"one of {', '.join(get_args(field.annotation))}"
     if field.annotation is bool:
         return "true or false"
-    number = "an integer" if field.annotation is int else "a finite number"
+    number = "an integer" if VALUE_NAMES.get(field.annotation) == "INTEGER" else "a finite number"
     limits = {key: getattr(each, key) for each in field.metadata for key in ("ge", "gt", "le") if hasattr(each, key)}
     if "le" in limits:
         return f"{number} from {limits['ge']} to {limits['le']}"

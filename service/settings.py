@@ -36,6 +36,12 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """Port to listen on; 0 selects a free port."""
 
+    uds: Path | None = None
+    """Unix socket to listen on in place of a port. Its owner and its group may connect."""
+
+    metrics_port: Annotated[int | None, Field(ge=0, le=65535)] = None
+    """Port for /metrics, /livez and /readyz alone, without TLS and keys. The other port then has no /metrics."""
+
     workers: Annotated[int, Field(ge=1)] = 1
     """Number of worker processes. Each has all the limits to itself."""
 
@@ -54,6 +60,9 @@ class Settings(BaseSettings):
     tls_key_file: FilePath | None = None
     """PEM file with the private key, without a passphrase."""
 
+    tls_client_ca_file: FilePath | None = None
+    """PEM file with the authorities of client certificates. Every client must then have one (mTLS)."""
+
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
     """Addresses or networks of proxies, separated by commas. The log has the client that they name in X-Forwarded-For."""
 
@@ -64,7 +73,7 @@ class Settings(BaseSettings):
     """API keys, separated by commas. Operations then require one as `Authorization: Bearer KEY`."""
 
     api_keys_file: FilePath | None = None
-    """File with API keys, one a line, read at the start."""
+    """File with API keys, one a line."""
 
     max_body_bytes: Annotated[int, Field(ge=1)] = 32 * 2**20
     """Longest request body, in bytes, before and after decompression."""
@@ -119,21 +128,37 @@ class Settings(BaseSettings):
     def _fits_together(self) -> Self:
         if (self.tls_certificate_file is None) != (self.tls_key_file is None):
             raise ValueError("tls_certificate_file and tls_key_file need each other")
+        if self.tls_client_ca_file is not None and self.tls_certificate_file is None:
+            raise ValueError("tls_client_ca_file needs tls_certificate_file")
+        if self.uds is not None and "port" in self.model_fields_set:
+            raise ValueError("uds and port exclude each other; leave one of them out")
+        if self.uds is not None and "host" in self.model_fields_set and self.metrics_port is None:
+            raise ValueError(
+                "uds and host exclude each other; leave one of them out, or set metrics_port, which uses host"
+            )
+        if self.metrics_port and self.metrics_port == self.port and self.uds is None:
+            raise ValueError("metrics_port must not be the same as port")
         if self.max_bytes_in_flight < self.max_body_bytes:
             raise ValueError("max_bytes_in_flight must not be less than max_body_bytes")
         if self.drain_seconds >= self.graceful_shutdown_seconds:
             raise ValueError("drain_seconds must be less than graceful_shutdown_seconds")
-        try:
-            if self.api_keys_file is not None and not self.keys:
-                raise ValueError("api_keys_file has no key")
-        except (OSError, UnicodeDecodeError):
-            raise ValueError("api_keys_file cannot be read as text") from None
+        self.read_keys()
         return self
 
     @property
-    def keys(self) -> tuple[str, ...]:
-        """All API keys, from `api_keys` and `api_keys_file`."""
+    def needs_key(self) -> bool:
+        """Return whether operations require a key."""
+        return bool(self.api_keys) or self.api_keys_file is not None
+
+    def read_keys(self) -> tuple[str, ...]:
+        """Return all API keys, from `api_keys` and from `api_keys_file` as it is now. Raise ValueError if it has none."""
         listed = [key.get_secret_value() for key in self.api_keys]
         if self.api_keys_file is not None:
-            listed += Path(self.api_keys_file).read_text(encoding="utf-8").split()
+            try:
+                from_file = Path(self.api_keys_file).read_text(encoding="utf-8").split()
+            except (OSError, UnicodeDecodeError):
+                raise ValueError("api_keys_file: the file cannot be read as text") from None
+            if not from_file:
+                raise ValueError("api_keys_file: the file has no key")
+            listed += from_file
         return tuple(listed)

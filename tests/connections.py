@@ -15,6 +15,7 @@ from service.settings import Settings
 from tests.bodies import JSON
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Iterable, Mapping
 
     from fastapi import FastAPI
@@ -137,10 +138,13 @@ class Connection(NamedTuple):
 
 
 @asynccontextmanager
-async def connection(server: str | int) -> AsyncIterator[Connection]:
+async def connection(server: str | int, tls: ssl.SSLContext | None = None) -> AsyncIterator[Connection]:
     """Yield a connection to a server, given its address or its port on loopback."""
     url = urlsplit(server if isinstance(server, str) else f"http://127.0.0.1:{server}")
-    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    if url.scheme == "unix":
+        reader, writer = await asyncio.open_unix_connection(url.path)
+    else:
+        reader, writer = await asyncio.open_connection(url.hostname, url.port, ssl=tls)
     try:
         yield Connection(reader, writer)
     finally:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -16,7 +17,9 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-STARTED = re.compile(r"Uvicorn running on (https?://[^\s\"]+)")
+STARTED = re.compile(r"Listening on ([^\s\"]+)")
+READY = "Application startup complete"
+
 PATIENCE = 60
 """Seconds to wait for a process to start or to end."""
 
@@ -51,8 +54,9 @@ def listens(address: str) -> bool:
 
 
 def command(*flags: str) -> list[str]:
-    """Return the command that starts the service, on a free port unless the flags name one."""
-    return [sys.executable, "-m", "service", "--port", "0", *flags]
+    """Return the command that starts the service, on a free port unless the flags name a port or a Unix socket."""
+    port = () if "--uds" in flags else ("--port", "0")
+    return [sys.executable, "-m", "service", *port, *flags]
 
 
 def environment(variables: dict[str, str]) -> dict[str, str]:
@@ -64,9 +68,16 @@ def environment(variables: dict[str, str]) -> dict[str, str]:
 @contextmanager
 def running(*flags: str, **variables: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Yield the address and the process of a server, which ends with the block."""
+    with NamedTemporaryFile() as log, logging_to(Path(log.name), *flags, **variables) as started:
+        yield started
+
+
+@contextmanager
+def logging_to(log_file: Path, *flags: str, **variables: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Yield the address and the process of a server whose stderr is a file. It ends with the block."""
     # an unread pipe fills up and blocks the server; a file does not
     with (
-        NamedTemporaryFile("r+") as log,
+        log_file.open("w+") as log,
         subprocess.Popen(
             command(*flags), stdout=subprocess.DEVNULL, stderr=log, text=True, env=environment(NO_WAIT | variables)
         ) as process,
@@ -82,11 +93,12 @@ def running(*flags: str, **variables: str) -> Iterator[tuple[str, subprocess.Pop
 
 
 def _address(process: subprocess.Popen[str], log: IO[str]) -> str:
-    """Return the address that a starting server logs. A supervisor logs it before its workers listen."""
+    """Return the address that a starting server logs. A supervisor logs it before its workers have started."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         log.seek(0)
-        if (found := STARTED.search(log.read())) and listens(found.group(1)):
+        lines = log.read()
+        if READY in lines and (found := STARTED.search(lines)):
             return found.group(1)
         time.sleep(0.02)
     log.seek(0)

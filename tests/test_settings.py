@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 RIGHT: list[dict[str, Any]] = [
     {"port": 0},
     {"port": 65535},
+    {"metrics_port": 9000},
     {"root_path": ""},
     {"root_path": "/api/v1"},
     {"trusted_hosts": "example.org, *.example.net"},
@@ -31,6 +32,8 @@ RIGHT: list[dict[str, Any]] = [
 WRONG: list[dict[str, Any]] = [
     {"port": -1},
     {"port": 65536},
+    {"metrics_port": -1},
+    {"metrics_port": 65536},
     {"workers": 0},
     {"root_path": "api"},
     {"root_path": "/api/"},
@@ -44,6 +47,7 @@ WRONG: list[dict[str, Any]] = [
     {"cors_origins": "page.example"},
     {"cors_origins": "https://page.example https://other.example"},
     {"tls_certificate_file": "/nowhere"},
+    {"tls_client_ca_file": "/nowhere"},
     {"api_keys_file": "/nowhere"},
     {"max_body_bytes": 0},
     {"max_elements": 0},
@@ -65,6 +69,10 @@ WRONG: list[dict[str, Any]] = [
 CLASHING: list[tuple[dict[str, Any], str]] = [
     ({"max_body_bytes": 10, "max_bytes_in_flight": 9}, "max_bytes_in_flight must not be less than max_body_bytes"),
     ({"drain_seconds": 1, "graceful_shutdown_seconds": 1}, "drain_seconds must be less than graceful_shutdown_seconds"),
+    ({"uds": "socket", "port": 8000}, "uds and port exclude each other"),
+    ({"uds": "socket", "host": "127.0.0.1"}, "uds and host exclude each other"),
+    ({"metrics_port": 8000}, "metrics_port must not be the same as port"),
+    ({"tls_client_ca_file": __file__}, "tls_client_ca_file needs tls_certificate_file"),
     ({"tls_key_file": __file__}, "tls_certificate_file and tls_key_file need each other"),
     ({"tls_certificate_file": __file__}, "tls_certificate_file and tls_key_file need each other"),
 ]
@@ -95,7 +103,12 @@ def test_values_that_do_not_fit_together_are_refused_by_name(settings: dict[str,
 def test_every_setting_says_what_it_means_and_ends_in_its_unit() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name
-        if field.annotation in (int, float) and name not in {"port", "workers", "max_elements"}:
+        if field.annotation in (int, int | None, float) and name not in {
+            "port",
+            "metrics_port",
+            "workers",
+            "max_elements",
+        }:
             assert name.rpartition("_")[2] in {"bytes", "seconds", "flight"}, name
 
 
@@ -109,7 +122,7 @@ def test_variable_with_commas_becomes_a_tuple(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("SOFTMAX_API_KEYS", " first, second ,,")
     monkeypatch.setenv("SOFTMAX_TRACING", "true")
     settings = Settings()
-    assert settings.keys == ("first", "second")
+    assert settings.read_keys() == ("first", "second")
     assert settings.tracing
 
 
@@ -123,7 +136,7 @@ def test_a_variable_without_a_key_leaves_nothing_open(monkeypatch: pytest.Monkey
 def test_keys_of_the_variable_and_of_the_file_are_put_together(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text("second\nthird\n", encoding="utf-8")
-    assert Settings(api_keys="first", api_keys_file=file).keys == ("first", "second", "third")
+    assert Settings(api_keys="first", api_keys_file=file).read_keys() == ("first", "second", "third")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +145,7 @@ def test_keys_of_the_variable_and_of_the_file_are_put_together(tmp_path: Path) -
 def test_a_file_without_a_key_leaves_nothing_open(tmp_path: Path, content: bytes, said: str) -> None:
     file = tmp_path / "keys"
     file.write_bytes(content)
-    with pytest.raises(ValidationError, match=f"api_keys_file {said}"):
+    with pytest.raises(ValidationError, match=f"api_keys_file: the file {said}"):
         Settings(api_keys_file=file)
 
 

@@ -13,7 +13,7 @@ from service.api import problems
 from service.api.context import REJECTION, RequestContext
 from service.api.middleware import RequestIdMiddleware, answer_asterisk
 from service.api.openapi.document import document
-from service.api.routes.health import health_router
+from service.api.routes.health import METRICS, PROBES, about_router, probe_router
 from service.api.routes.metrics import metrics_router
 from service.api.routes.open_inference import router as open_inference_router
 from service.api.routes.operations import operation_routes
@@ -24,8 +24,9 @@ from service.errors import ServiceError
 from service.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Sequence
 
+    from starlette.routing import Route
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 EXPOSED = ("X-Request-ID", "Server-Timing", "Retry-After", "Inference-Header-Content-Length")
@@ -33,12 +34,12 @@ EXPOSED = ("X-Request-ID", "Server-Timing", "Retry-After", "Inference-Header-Con
 
 
 class Service(FastAPI):
-    """FastAPI, except that a request for an operation skips its middleware and its router.
+    """FastAPI with the probes, except that a request for an operation skips its middleware and its router.
 
     They would double the time of a row of ten classes. With tracing no request skips them: FastAPI makes the spans.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, operations: Sequence[Route] = ()) -> None:
         settings = runtime.settings
         super().__init__(
             docs_url=None,
@@ -54,13 +55,17 @@ class Service(FastAPI):
         )
         self.runtime = runtime
         self.root = settings.root_path
-        routes = operation_routes(runtime)
-        self.router.routes.extend(routes)
+        self.router.routes.extend(operations)
         framework = super().__call__
         self.operations = {
-            route.path: self._with_cors(framework if settings.tracing else route.app) for route in routes
+            route.path: self._with_cors(framework if settings.tracing else route.app) for route in operations
         }
         self.others = RequestIdMiddleware(answer_asterisk(self._with_cors(framework)), runtime)
+        self.state.runtime = runtime
+        self.include_router(probe_router())
+        self.add_exception_handler(HTTPException, problems.handle_http_exception)  # type: ignore[arg-type]
+        self.add_exception_handler(ServiceError, problems.handle_error)
+        self.add_exception_handler(Exception, problems.handle_error)
 
     def _with_cors(self, app: ASGIApp) -> ASGIApp:
         """Return the application, open to the pages of `cors_origins`."""
@@ -96,15 +101,24 @@ class Service(FastAPI):
 def create_app(settings: Settings | None = None) -> Service:
     """Return the application. Settings come from the environment unless they are given."""
     runtime = Runtime(settings or Settings())
-    app = Service(runtime)
-    app.state.runtime = runtime
+    app = Service(runtime, operation_routes(runtime))
     app.openapi = partial(document, app, runtime.settings)  # type: ignore[method-assign]
-    app.include_router(health_router(runtime.settings))
-    app.include_router(metrics_router(runtime))
+    app.include_router(about_router(runtime.settings))
+    if runtime.settings.metrics_port is None:
+        app.include_router(metrics_router(runtime))
     app.include_router(open_inference_router)
     app.include_router(problems_router)
     add_pages(app, runtime.settings)
-    app.add_exception_handler(HTTPException, problems.handle_http_exception)  # type: ignore[arg-type]
-    app.add_exception_handler(ServiceError, problems.handle_error)
-    app.add_exception_handler(Exception, problems.handle_error)
+    return app
+
+
+def create_metrics_app(runtime: Runtime) -> Service:
+    """Return the application of `metrics_port`: /metrics and the probes."""
+    app = Service(runtime)
+    app.include_router(metrics_router(runtime))
+
+    @app.get("/")
+    async def links() -> dict[str, str]:
+        return METRICS | PROBES
+
     return app

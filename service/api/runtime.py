@@ -37,7 +37,7 @@ class Runtime:
         self.metrics = Metrics()
         self.admission = Admission(settings, self.metrics.bytes_in_flight)
         self.hosts = Hosts(settings.trusted_hosts)
-        self.keys = Keys(settings.keys)
+        self.keys = Keys(settings.read_keys())
         self.proxies = Proxies(settings.trusted_proxies)
         self.lifecycle = Lifecycle()
         self.threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="softmax")

@@ -62,9 +62,9 @@ class Proxies:
     def client(self, peer: str | None, forwarded_for: str | None) -> str | None:
         """Return the address of the client: the last one in the list that is not a trusted proxy.
 
-        peer: the address that connected; None for a Unix socket.
+        peer: the address that connected; None for a Unix socket, whose clients are trusted.
         """
-        if peer is None or forwarded_for is None or not self._trusts(peer):
+        if forwarded_for is None or not (peer is None or self._trusts(peer)):
             return peer
         client = peer
         for item in reversed(forwarded_for.rsplit(",", MAX_PROXIES)[-MAX_PROXIES:]):

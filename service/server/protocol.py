@@ -45,7 +45,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._app = config.loaded_app
         self._server = server_state
         self._loop = _loop or asyncio.get_running_loop()
-        self._scope = {
+        self._scope: dict[str, Any] = {
             "type": "http",
             "asgi": {"version": config.asgi_version, "spec_version": "2.3"},
             "root_path": config.root_path,
@@ -78,8 +78,10 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._server.connections.add(self)  # type: ignore[arg-type]  # uvicorn only calls `shutdown`
         self._has_tls = transport.get_extra_info("sslcontext") is not None
         self._scope["scheme"] = "https" if self._has_tls else "http"
-        self._scope["server"] = transport.get_extra_info("sockname")[:2]
-        self._scope["client"] = transport.get_extra_info("peername")[:2]
+        server, client = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+        # a Unix socket has a path, and its clients have no address
+        self._scope["server"] = (server, None) if isinstance(server, str) else server[:2]
+        self._scope["client"] = None if isinstance(server, str) else client[:2]
         self._client_turn_since = self._loop.time()
         self._timer = self._loop.call_later(self._client_timeout, self._check_timeout)
 

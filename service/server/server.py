@@ -6,28 +6,43 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 import time
 from contextlib import contextmanager
+from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
-from service.api.app import create_app
+from service.api.app import create_app, create_metrics_app
+from service.api.observability import logs
 from service.formats.codecs import active_codecs
-from service.server.config import CLOSE_SECONDS, configuration
+from service.schemas.service import NAME
+from service.server.files import WatchedFiles, read_again, read_secrets
+from service.server.flow import FlowControl
+from service.server.listen import BACKLOG
 from service.server.memory import give_back_freed_memory, keep_freed_memory
+from service.server.protocol import HttpProtocol
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
     from multiprocessing.connection import Connection
     from socket import socket
     from types import FrameType
 
-    from service.api.runtime import Runtime
+    from starlette.types import ASGIApp
+
+    from service.api.app import Service
+    from service.server.listen import Listeners
     from service.settings import Settings
 
 log = logging.getLogger("service")
+
+CLOSE_SECONDS = 1
+"""Seconds that open connections have to close; part of `graceful_shutdown_seconds`."""
 
 LINGER_SECONDS = 0.5
 """Seconds after the last response in which requests are still answered: some are on their way."""
@@ -41,6 +56,9 @@ SUPERVISOR_SECONDS = 0.5
 ALL_LEAVE = b"leave"
 """Message from the supervisor to a worker: all workers are leaving."""
 
+READ_AGAIN = b"read"
+"""Message from the supervisor to a worker: read the files of certificates and keys again."""
+
 HEARTBEAT = b"alive"
 """Message from a worker to its supervisor, once a second."""
 
@@ -48,38 +66,103 @@ TICKS_PER_SECOND = 10
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which drains before it shuts down.
+    """uvicorn's server, which drains before it shuts down, and reads certificates and keys again.
 
+    tls: the context of connections, None without TLS.
     supervisor: the pipe to the supervisor, if this process is one of several workers.
     """
 
-    def __init__(self, config: uvicorn.Config, runtime: Runtime, supervisor: Connection | None = None) -> None:
+    def __init__(
+        self, app: Service, listeners: Listeners, tls: ssl.SSLContext | None, supervisor: Connection | None = None
+    ) -> None:
+        self._runtime = app.runtime
+        self._lifecycle = app.runtime.lifecycle
+        self._settings = app.runtime.settings
+        config = uvicorn.Config(
+            app,
+            http=HttpProtocol,  # type: ignore[arg-type]  # `_accept` makes the protocols
+            ws="none",
+            log_config=logs.configuration(self._settings),
+            timeout_keep_alive=self._settings.keep_alive_seconds,
+            timeout_graceful_shutdown=CLOSE_SECONDS,
+        )
         super().__init__(config)
-        self._lifecycle = runtime.lifecycle
-        self._settings = runtime.settings
+        self._app = app
+        self._flow = FlowControl()
+        self._listeners = listeners
+        self._tls = tls
         self._supervisor = supervisor
         self._others_stay = supervisor is not None
+        self._files = WatchedFiles(self._settings)
+        self._reads_again = False
+        self._has_terminal = has_terminal()
         self._refuse_at = self._busy_at = self._close_at = float("inf")
         self._was_cut_off = False
 
     def run(self, sockets: list[socket] | None = None) -> None:
         """Serve until the process is to leave."""
-        super().run(sockets)
+        super().run(sockets or self._listeners.all)
         if self._was_cut_off:
             # the interpreter would wait for threads that are still at work
             logging.shutdown()
             os._exit(0)
 
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Accept connections on all sockets."""
+        del sockets
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            sys.exit(STARTUP_FAILURE)
+        self.servers = [
+            *await self._accept(self._listeners.service, self._app, self._tls),
+            *await self._accept(self._listeners.metrics, create_metrics_app(self._runtime)),
+        ]
+        self.started = True
+        if self._supervisor is None:
+            self._listeners.log(self._settings)
+
+    async def _accept(
+        self, sockets: list[socket], app: ASGIApp, tls: ssl.SSLContext | None = None
+    ) -> list[asyncio.Server]:
+        """Accept connections for an application on sockets, which stay open when the returned servers close."""
+        config = copy(self.config)
+        config.loaded_app = app
+        protocol = partial(HttpProtocol, config, self.server_state, self.lifespan.state, flow=self._flow)
+        loop = asyncio.get_running_loop()
+        return [await loop.create_server(protocol, sock=each.dup(), ssl=tls, backlog=BACKLOG) for each in sockets]
+
+    async def _read_again(self) -> None:
+        """Use the keys for new requests, and the certificates for new connections. Keep the old ones if a file is bad."""
+        secrets = read_again(self._settings)
+        if secrets is None:
+            return
+        self._runtime.keys = secrets.keys
+        if secrets.tls is not None and not self._lifecycle.leaving:
+            old = self.servers[: len(self._listeners.service)]
+            # the new servers listen before the old ones close, so that no connection is refused
+            new = await self._accept(self._listeners.service, self._app, secrets.tls)
+            self.servers = new + self.servers[len(new) :]
+            for server in old:
+                server.close()
+        log.info("Certificates and keys were read again")
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave at SIGTERM, SIGINT and SIGHUP. A worker leaves the signals of the terminal to its supervisor."""
+        """Leave at SIGTERM and SIGINT, read files again at SIGHUP. A worker leaves the last two to its supervisor."""
         with super().capture_signals():
             if self._supervisor is not None:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
                 signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            elif signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup
-                signal.signal(signal.SIGHUP, self.handle_exit)
+            else:
+                signal.signal(signal.SIGHUP, self._handle_hangup)
             yield
+
+    def _handle_hangup(self, sig: int, frame: FrameType | None) -> None:
+        """Read the files again, or leave if the terminal has closed."""
+        if self._has_terminal and not has_terminal():
+            self.handle_exit(sig, frame)
+        else:
+            self._reads_again = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to leave; at a second signal end at once."""
@@ -101,6 +184,11 @@ class Server(uvicorn.Server):
         await super().on_tick(counter)
         if self._supervisor is not None:
             self._talk_to_supervisor(self._supervisor, counter)
+        elif counter % TICKS_PER_SECOND == 0 and self._files.have_changed():
+            self._reads_again = True
+        if self._reads_again:
+            self._reads_again = False
+            await self._read_again()
         now = time.monotonic()
         if now < self._refuse_at:
             return False
@@ -121,9 +209,13 @@ class Server(uvicorn.Server):
         try:
             if counter % TICKS_PER_SECOND == 0:
                 supervisor.send_bytes(HEARTBEAT)
-            if supervisor.poll() and supervisor.recv_bytes() == ALL_LEAVE:
-                self._others_stay = False
-                self._leave_once()
+            while supervisor.poll():
+                message = supervisor.recv_bytes()
+                if message == READ_AGAIN:
+                    self._reads_again = True
+                elif message == ALL_LEAVE:
+                    self._others_stay = False
+                    self._leave_once()
         except (OSError, EOFError):
             self._leave_once()
 
@@ -140,14 +232,25 @@ class Server(uvicorn.Server):
             await asyncio.wait(self.server_state.tasks, timeout=EXIT_SECONDS / 2)
 
 
-def serve(settings: Settings, socket: socket | None = None, supervisor: Connection | None = None) -> None:
-    """Serve until the process is to leave; with `socket` and `supervisor` as one of several workers."""
+def has_terminal() -> bool:
+    """Return whether the standard input is an open terminal."""
+    return os.isatty(0)
+
+
+def serve(settings: Settings, listeners: Listeners, supervisor: Connection | None = None) -> None:
+    """Serve until the process is to leave; with `supervisor` as one of several workers."""
     keep_freed_memory()
+    try:
+        tls = read_secrets(settings).tls
+    except ValueError as error:
+        # it turned bad after the check of the supervisor
+        sys.stderr.write(f"{NAME}: {error}\n")
+        raise SystemExit(STARTUP_FAILURE) from None
     app = create_app(settings)
     app.runtime.admission.on_idle = give_back_freed_memory
-    server = Server(configuration(settings, app), app.runtime, supervisor)
+    server = Server(app, listeners, tls, supervisor)
     codecs = active_codecs()
     log.info("JSON is read by %s and written by %s", codecs["reader"], codecs["writer"])
-    server.run(None if socket is None else [socket])
+    server.run()
     if not server.started:
         raise SystemExit(STARTUP_FAILURE)

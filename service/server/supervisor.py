@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import logging.config
 import multiprocessing
 import os
 import signal
@@ -15,18 +16,22 @@ from typing import TYPE_CHECKING
 from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.config import STARTUP_FAILURE
 
+from service.api.observability import logs
 from service.api.observability.metrics import SHARED
-from service.server.config import PROGRAM, configuration
-from service.server.server import ALL_LEAVE, EXIT_SECONDS, serve
+from service.schemas.service import NAME
+from service.server.files import WatchedFiles, read_again
+from service.server.server import ALL_LEAVE, EXIT_SECONDS, READ_AGAIN, has_terminal, serve
 
 if TYPE_CHECKING:
-    from socket import socket
-
+    from service.server.listen import Listeners
     from service.settings import Settings
 
 log = logging.getLogger("service")
 
 TICK_SECONDS = 0.1
+
+WATCH_SECONDS = 1
+"""Seconds between two looks at the files of certificates and keys."""
 
 HUNG_SECONDS = 15
 """Seconds without a sign of life after which a worker is replaced."""
@@ -40,9 +45,9 @@ class Worker:
     is_ready: it accepts connections. leave_by: when it is killed, unless it has left.
     """
 
-    def __init__(self, settings: Settings, socket: socket) -> None:
+    def __init__(self, settings: Settings, listeners: Listeners) -> None:
         self._pipe, theirs = _spawn.Pipe()
-        self.process = _spawn.Process(target=serve, args=(settings, socket, theirs))
+        self.process = _spawn.Process(target=serve, args=(settings, listeners, theirs))
         self.process.start()
         theirs.close()
         self._heard_at = time.monotonic()
@@ -59,118 +64,97 @@ class Worker:
         if time.monotonic() > min(self.leave_by, self._heard_at + HUNG_SECONDS):
             self.process.kill()
 
-    def leave(self, seconds: float, *, all_leave: bool) -> None:
-        """Tell it to leave within that time. all_leave: no other worker stays."""
-        self.leave_by = min(self.leave_by, time.monotonic() + seconds)
-        if all_leave:
-            with suppress(OSError):
-                self._pipe.send_bytes(ALL_LEAVE)
-        else:
-            self.process.terminate()
+    def leave(self, seconds: float) -> None:
+        """Tell it to leave within that time, as all others do."""
+        self.leave_by = time.monotonic() + seconds
+        self.send(ALL_LEAVE)
+
+    def send(self, message: bytes) -> None:
+        """Send it a message, unless it has ended."""
+        with suppress(OSError):
+            self._pipe.send_bytes(message)
 
 
 class Supervisor:
-    """Starts workers, and replaces them: SIGHUP replaces all, one after the other; SIGTERM and SIGINT end them."""
+    """Starts workers, and replaces those that die or hang. Passes on SIGHUP, SIGTERM and SIGINT."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, listeners: Listeners) -> None:
         self._settings = settings
-        self._socket: socket
+        self._listeners = listeners
         self._workers: list[Worker] = []
-        self._retired: list[Worker] = []
-        self._to_replace: list[Worker] = []
-        self._outgoing: Worker | None = None
         self._signals: list[int] = []
         self._is_leaving = False
         self._leave_seconds = settings.graceful_shutdown_seconds - EXIT_SECONDS / 2
         self._exit_code = 0
+        self._files = WatchedFiles(settings)
+        self._watch_at = 0.0
+        self._has_terminal = has_terminal()
 
     def run(self) -> int:
         """Return the exit code when all workers have left."""
         try:
             folder = tempfile.TemporaryDirectory(prefix="softmax-metrics-")
         except OSError:
-            sys.exit(
-                f"{PROGRAM}: workers: metrics need a folder for temporary files; set TMPDIR to one that is writable"
-            )
-        self._socket = configuration(self._settings).bind_socket()
+            sys.exit(f"{NAME}: workers: metrics need a folder for temporary files; set TMPDIR to one that is writable")
+        logging.config.dictConfig(logs.configuration(self._settings))
+        self._listeners.log(self._settings)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, lambda number, _: self._signals.append(number))
+            signal.signal(number, lambda number, _: self._signals.append(number))
         with folder as os.environ[SHARED]:
             self._workers = [self._start() for _ in range(self._settings.workers)]
-            while self._all():
+            while self._workers:
                 self._tick()
                 time.sleep(TICK_SECONDS)
         return self._exit_code
 
-    def _all(self) -> list[Worker]:
-        return [*self._workers, *self._retired, *([] if self._outgoing is None else [self._outgoing])]
-
     def _start(self) -> Worker:
-        return Worker(self._settings, self._socket)
+        return Worker(self._settings, self._listeners)
 
     def _tick(self) -> None:
         while self._signals:
             self._obey(self._signals.pop(0))
-        for worker in self._all():
+        if time.monotonic() >= self._watch_at:
+            self._watch_at = time.monotonic() + WATCH_SECONDS
+            if self._files.have_changed():
+                self._read_again()
+        for worker in list(self._workers):
             worker.listen()
             if not worker.process.is_alive():
                 self._bury(worker)
-        if all(worker.is_ready for worker in self._workers) and not self._is_leaving:
-            self._go_on_replacing()
 
     def _obey(self, number: int) -> None:
-        """Do what a signal asks for."""
-        if number == signal.SIGHUP:
-            self._to_replace = list(self._workers)
+        """Do what a signal asks for. SIGHUP asks to leave once the terminal has closed."""
+        if number == signal.SIGHUP and not (self._has_terminal and not has_terminal()):
+            self._read_again()
         elif self._is_leaving:
-            for worker in self._all():
+            for worker in self._workers:
                 worker.process.kill()
         else:
             self._leave()
 
+    def _read_again(self) -> None:
+        """Let all workers read the files of certificates and keys again, unless one of them is bad."""
+        if read_again(self._settings) is not None:
+            for worker in self._workers:
+                worker.send(READ_AGAIN)
+
     def _leave(self) -> None:
         self._is_leaving = True
-        self._socket.close()
-        for worker in self._all():
-            worker.leave(self._leave_seconds, all_leave=True)
-
-    def _go_on_replacing(self) -> None:
-        """Let the worker leave whose replacement is ready, and start the next replacement."""
-        if self._outgoing is not None:
-            self._outgoing.leave(self._leave_seconds, all_leave=False)
-            self._retired.append(self._outgoing)
-            self._outgoing = None
-        while self._to_replace and self._outgoing is None:
-            worker = self._to_replace.pop()
-            if worker in self._workers:
-                self._workers.remove(worker)
-                self._outgoing = worker
-                self._workers.append(self._start())
+        for each in self._listeners.all:
+            each.close()
+        for worker in self._workers:
+            worker.leave(self._leave_seconds)
 
     def _bury(self, worker: Worker) -> None:
-        """Forget a worker that has ended, and replace it unless it was to leave."""
-        if worker.process.pid is not None:
-            mark_process_dead(worker.process.pid)
-        if worker in self._retired:
-            self._retired.remove(worker)
-        elif worker is self._outgoing:
-            self._outgoing = None
-        else:
-            self._workers.remove(worker)
-            if not self._is_leaving:
-                self._make_up_for(worker)
-
-    def _make_up_for(self, worker: Worker) -> None:
-        """Start a worker in place of one that ended; leave if none has ever started."""
-        code = worker.process.exitcode
-        log.error("Worker %d ended with code %s", worker.process.pid, code)
-        if self._outgoing is not None and not worker.is_ready:
-            # its replacement failed to start
-            self._workers.append(self._outgoing)
-            self._outgoing = None
-            self._to_replace.clear()
-        elif code == STARTUP_FAILURE and not any(other.is_ready for other in self._workers):
+        """Forget a worker that has ended, and start another in its place. Leave if none has ever started."""
+        code, pid = worker.process.exitcode, worker.process.pid
+        if pid is not None:
+            mark_process_dead(pid)
+        self._workers.remove(worker)
+        if self._is_leaving:
+            return
+        log.error("Worker %d ended with code %s", pid, code)
+        if code == STARTUP_FAILURE and not any(other.is_ready for other in self._workers):
             self._exit_code = code
             self._leave()
         else:

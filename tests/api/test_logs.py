@@ -14,6 +14,7 @@ import pytest
 
 from service.api.observability import logs
 from service.api.observability.logs import JSONLines, TextLines
+from service.api.security import Proxies
 from service.compute.softmax import Softmax
 from service.settings import Settings
 from tests.bodies import BODY, JSON
@@ -150,6 +151,11 @@ async def test_client_is_the_one_that_trusted_proxies_name(
         await asking.post(path, content=BODY, headers={**JSON, "X-Forwarded-For": forwarded})
     (line,) = lines()
     assert line["client"] == client
+
+
+def test_client_of_a_unix_socket_is_trusted_to_name_its_client() -> None:
+    assert Proxies(()).client(None, "198.51.100.7, 192.0.2.1") == "192.0.2.1"
+    assert Proxies(()).client(None, None) is None
 
 
 async def test_a_key_is_logged_by_its_public_id(lines: Callable[[], list[Line]]) -> None:

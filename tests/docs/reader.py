@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.docs.pages import ROOT, Block, Command, blocks, commands
-from tests.processes import running
+from tests.processes import free_port, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,10 +94,18 @@ class Reader:
             place = flags.index("--port")
             port = flags.pop(place + 1)
             del flags[place]
+        if "--metrics-port" in flags:
+            place = flags.index("--metrics-port") + 1
+            shown, flags[place] = flags[place], str(free_port())
+            self.addresses[f"localhost:{shown}"] = f"localhost:{flags[place]}"
+        if "--uds" in flags:
+            place = flags.index("--uds") + 1
+            flags[place] = str(self.folder / flags[place])
         variables = {name: self._path(value) for name, value in variables.items()}
         port = variables.pop("SOFTMAX_PORT", port)
         address, _ = self.servers.enter_context(running(*map(self._path, flags), **variables))
-        self.addresses[f"localhost:{port}"] = _local(address)
+        if "--uds" not in flags:
+            self.addresses[f"localhost:{port}"] = _local(address)
 
     def _path(self, value: str) -> str:
         """Return a value, as an absolute path if it names a file of the folder."""

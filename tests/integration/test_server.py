@@ -14,12 +14,14 @@ from urllib.parse import urlsplit
 import httpx
 import numpy as np
 import pytest
+from uvicorn.config import STARTUP_FAILURE
 
 from service import __version__
 from service.__main__ import main, warn_of_unknown_variables
 from service.api.observability import logs
 from service.command_line import read_settings
 from service.formats.codecs import active_codecs
+from service.server.listen import Listeners
 from service.server.server import Server, serve
 from service.settings import Settings
 from tests.processes import refused, running
@@ -31,11 +33,13 @@ if TYPE_CHECKING:
 WRONG = [
     ("port", "many"),
     ("port", "65536"),
+    ("metrics-port", "tcp://10.0.0.1:80"),
     ("workers", "0"),
     ("root-path", "api/"),
     ("trusted-hosts", "https://example.org"),
     ("tls-certificate-file", "/nowhere.crt"),
     ("tls-key-file", "/nowhere.key"),
+    ("tls-client-ca-file", "/nowhere.crt"),
     ("api-keys-file", "/nowhere.keys"),
     ("max-body-bytes", "0"),
     ("max-elements", "-1"),
@@ -54,7 +58,7 @@ WRONG = [
     ("trusted-proxies", "proxy.example.org"),
 ]
 
-ANY_TEXT = {"host", "cors_origins", "api_keys"}
+ANY_TEXT = {"host", "uds", "cors_origins", "api_keys"}
 """Settings that accept any text."""
 
 
@@ -124,6 +128,7 @@ def test_wrong_variable_ends_the_start_with_one_line(monkeypatch: pytest.MonkeyP
     ("setting", "value", "kind"),
     [
         ("port", "many", "an integer from 0 to 65535"),
+        ("metrics-port", "65536", "an integer from 0 to 65535"),
         ("workers", "0", "an integer of at least 1"),
         ("max-wait-seconds", "0", "a finite number above 0"),
         ("drain-seconds", "-1", "a finite number of at least 0"),
@@ -171,12 +176,23 @@ def test_wrong_host_ends_the_start_with_one_line(monkeypatch: pytest.MonkeyPatch
 
 
 def test_start_logs_the_json_codecs(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(Server, "run", lambda self, _: setattr(self, "started", True))
+    monkeypatch.setattr(Server, "run", lambda self: setattr(self, "started", True))
     monkeypatch.setattr(logs, "configuration", lambda _: None)
     with caplog.at_level("INFO", "service"):
-        serve(Settings())
+        serve(Settings(), Listeners([], []))
     codecs = active_codecs()
     assert caplog.messages == [f"JSON is read by {codecs['reader']} and written by {codecs['writer']}"]
+
+
+def test_file_that_turned_bad_ends_a_worker_with_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "keys"
+    file.write_text("swordfish", encoding="ascii")
+    settings = Settings(api_keys_file=file)
+    file.write_text("", encoding="ascii")
+    with pytest.raises(SystemExit) as ended:
+        serve(settings, Listeners([], []))
+    assert ended.value.code == STARTUP_FAILURE
+    assert capsys.readouterr().err == "softmax-service: api_keys_file: the file has no key\n"
 
 
 def test_version_flag_prints_the_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -135,13 +135,3 @@ async def test_requests_at_work_are_answered_503_at_the_limit(workers: str) -> N
     shed = [reply for reply in replies if reply.status == 503]
     assert shed
     assert all(b"/problems/draining" in reply.body and int(reply.headers["retry-after"]) > 0 for reply in shed)
-
-
-async def test_sighup_lets_a_single_process_leave_in_good_order() -> None:
-    with running("--drain-seconds", "1") as (address, it):
-        assert await readiness(address) == 200
-        it.send_signal(signal.SIGHUP)
-        assert await eventually(lambda: readiness(address), 503, 5)
-        async with connection(address) as peer:
-            assert (await peer.ask(SMALL)).status == 200
-        assert await left(it, 10) == 0

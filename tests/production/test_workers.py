@@ -157,35 +157,6 @@ async def test_a_leaving_worker_refuses_nothing_beside_a_healthy_one(service: tu
     assert outcomes.keys() == {"200"}
 
 
-async def test_sighup_replaces_all_workers_one_after_the_other(service: tuple[str, int]) -> None:
-    address, supervisor = service
-    before = workers(supervisor)
-    outcomes, stop = Counter[str](), asyncio.Event()
-
-    async def old() -> int:
-        return len(workers(supervisor) & before)
-
-    async with asyncio.TaskGroup() as clients:
-        for _ in range(CLIENTS):
-            clients.create_task(ask_until_closed(stop, address, outcomes))
-        os.kill(supervisor, signal.SIGHUP)
-        assert await eventually(old, 0, 3 * FULL_SERVICE_SECONDS)
-        assert await eventually(lambda: count(supervisor), 2, FULL_SERVICE_SECONDS)
-        stop.set()
-    assert outcomes.keys() == {"200"}
-
-
-async def ask_until_closed(stop: asyncio.Event, address: str, outcomes: Counter[str]) -> None:
-    """Ask again and again, and connect anew when the server says so."""
-    while not stop.is_set():
-        async with connection(address) as peer:
-            closing = False
-            while not (closing or stop.is_set()):
-                reply = await peer.ask(SMALL)
-                outcomes[str(reply.status)] += 1
-                closing = reply.headers.get("connection") == "close"
-
-
 async def test_stopped_worker_keeps_no_other_from_leaving() -> None:
     with running("--workers", "2", "--graceful-shutdown-seconds", "3") as (_, supervisor):
         assert await eventually(lambda: count(supervisor.pid), 2, FULL_SERVICE_SECONDS)

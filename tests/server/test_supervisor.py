@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import pytest
 
+from service.server.listen import Listeners
 from service.server.supervisor import Supervisor
 from service.settings import Settings
 
@@ -17,4 +18,4 @@ def test_without_a_writable_folder_the_start_ends_with_one_line(monkeypatch: pyt
 
     monkeypatch.setattr(tempfile, "TemporaryDirectory", fail)
     with pytest.raises(SystemExit, match=r"^softmax-service: workers: .*set TMPDIR"):
-        Supervisor(Settings(workers=2, port=0)).run()
+        Supervisor(Settings(workers=2, port=0), Listeners([], [])).run()

@@ -93,7 +93,7 @@ def _build(app: FastAPI, settings: Settings) -> dict[str, Any]:
     _add_formats(schemas)
     for operation in OPERATIONS:
         _allow_null(schemas[f"{operation.name.title()}Request"])
-    security: list[dict[str, list[str]]] = [{BEARER: []}] if settings.keys else [{}, {BEARER: []}]
+    security: list[dict[str, list[str]]] = [{BEARER: []}] if settings.needs_key else [{}, {BEARER: []}]
     paths = {f"/{operation.name}": {"post": _operation(operation, settings)} for operation in OPERATIONS}
     paths |= openapi["paths"]
     for path, name in (("", "v2_infer"), ("/versions/{version}", "v2_version_infer")):

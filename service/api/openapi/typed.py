@@ -132,9 +132,9 @@ def typed_document(settings: Settings) -> dict[str, Any]:
         "tags": [{"name": "operations", "description": "Softmax, its cross-entropy, and the gradient of it."}],
         "servers": [{"url": settings.root_path or "/"}],
         "paths": {f"/{operation.name}": {"post": _path(operation)} for operation in OPERATIONS},
-        "components": {"schemas": schemas} | ({"securitySchemes": SECURITY_SCHEMES} if settings.keys else {}),
+        "components": {"schemas": schemas} | ({"securitySchemes": SECURITY_SCHEMES} if settings.needs_key else {}),
         # generators ask for a key wherever one is possible
-        "security": [{BEARER: []}] if settings.keys else [],
+        "security": [{BEARER: []}] if settings.needs_key else [],
     }
 
 

@@ -23,13 +23,14 @@ LINKS = {
     "openapi_typed": "GET /openapi/typed.json",
     "problems": "GET /problems",
     "info": "GET /info",
-    "metrics": "GET /metrics",
-    "liveness": "GET /livez",
-    "readiness": "GET /readyz",
 }
-"""Links of GET / beside the operations."""
+"""Links of GET / beside the operations, the pages, metrics and probes."""
 
 PAGES = {"docs": "GET /docs", "playground": "GET /playground"}
+
+METRICS = {"metrics": "GET /metrics"}
+
+PROBES = {"liveness": "GET /livez", "readiness": "GET /readyz"}
 
 
 def readiness(request: Request, response: Response) -> Ready:
@@ -43,10 +44,9 @@ def readiness(request: Request, response: Response) -> Ready:
 Readiness = Annotated[Ready, Depends(readiness)]
 
 
-def health_router(settings: Settings) -> APIRouter:
-    """Return the routes /, /livez, /readyz and /info."""
+def probe_router() -> APIRouter:
+    """Return the routes /livez and /readyz."""
     router = APIRouter(tags=["service"])
-    about = Info.of(OPERATIONS, settings, active_codecs())
 
     @router.get("/livez", operation_id="livez", summary="Liveness")
     async def livez() -> Live:
@@ -56,6 +56,19 @@ def health_router(settings: Settings) -> APIRouter:
     async def readyz(ready: Readiness) -> Ready:
         return ready
 
+    return router
+
+
+def about_router(settings: Settings) -> APIRouter:
+    """Return the routes / and /info."""
+    router = APIRouter(tags=["service"])
+    about = Info.of(OPERATIONS, settings, active_codecs())
+    links = {operation.name: f"POST /{operation.name}" for operation in OPERATIONS} | LINKS | PROBES
+    if settings.metrics_port is None:
+        links |= METRICS
+    if settings.pages:
+        links |= PAGES
+
     @router.get("/info", operation_id="info", summary="Version, operations, limits and JSON codecs")
     async def info() -> Info:
         return about
@@ -64,8 +77,6 @@ def health_router(settings: Settings) -> APIRouter:
     async def root(request: Request) -> Response:
         if settings.pages and "text/html" in request.headers.get("accept", ""):
             return RedirectResponse("docs")
-        links = {operation.name: f"POST /{operation.name}" for operation in OPERATIONS}
-        pages = PAGES if settings.pages else {}
-        return JSONResponse({**links, **LINKS, **pages})
+        return JSONResponse(links)
 
     return router
