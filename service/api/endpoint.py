@@ -102,6 +102,7 @@ class OperationEndpoint:
         encoding = content_encoding(context.headers.get(b"content-encoding"))
         await context.read(reservation, self.body_seconds, self.wire_format.memory_factor(context))
         if encoding is None and context.bytes_in <= self.inline_bytes:
+            await self.runtime.wait_for_turn()
             job = self._decode(context, reservation, None)
             if not job.memory:
                 return self._answer(context, job)

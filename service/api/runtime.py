@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+TURN_SECONDS = 0.005
+"""Time that requests may take in one turn of the event loop before further ones wait for the next turn."""
+
 
 class Runtime:
     """The limits, counters and threads of a process.
@@ -41,6 +44,7 @@ class Runtime:
         self.proxies = Proxies(settings.trusted_proxies)
         self.lifecycle = Lifecycle()
         self.threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="softmax")
+        self._turn_started: float | None = None
 
     def publish(self) -> None:
         """Bring the metrics of this process up to date."""
@@ -71,6 +75,21 @@ class Runtime:
     def note_trace(self, context: RequestContext) -> None:
         """Note the trace of the current span, if there is one, for the log."""
         context.trace_id = tracing.current_trace_id() or context.trace_id
+
+    async def wait_for_turn(self) -> None:
+        """Wait for a turn of the event loop with time left: new clients and probes are served between two turns."""
+        while not self._turn_has_time():  # noqa: ASYNC110  the next turn is the event
+            await asyncio.sleep(0)
+
+    def _turn_has_time(self) -> bool:
+        now = perf_counter()
+        if self._turn_started is None:
+            self._turn_started = now
+            asyncio.get_running_loop().call_soon(self._end_turn)
+        return now - self._turn_started < TURN_SECONDS
+
+    def _end_turn(self) -> None:
+        self._turn_started = None
 
     async def in_thread(self, context: RequestContext, work: Callable[[], T]) -> T:
         """Return the result of work in a thread. Work that still waits is dropped when the client leaves.

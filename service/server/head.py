@@ -13,6 +13,9 @@ from service.errors import MalformedHeader
 MAX_HEADER_BYTES = 2**16
 """Largest request head, in bytes."""
 
+MAX_HEADERS = 2**8
+"""Most header fields of a request. A head of 7,000 short ones took 11 ms of the event loop."""
+
 HEAD_END = b"\r\n\r\n"
 
 _START = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: |\Z)")
@@ -20,7 +23,9 @@ _START = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: |\Z)")
 
 _ABSOLUTE_FORM = re.compile(rb"https?://([^/?]+)", re.IGNORECASE)
 
-NOT_HTTP = f"Send HTTP/1.1, with a first line and headers of at most {MAX_HEADER_BYTES} bytes."
+NOT_HTTP = (
+    f"Send HTTP/1.1, with a first line and at most {MAX_HEADERS} headers, of at most {MAX_HEADER_BYTES} bytes in all."
+)
 
 
 class RequestHead(NamedTuple):
@@ -99,14 +104,20 @@ class _HeadParser:
 
 def check_start(data: bytes) -> None:
     """Raise MalformedHeader if `data`, the beginning of a head, cannot become a valid one."""
-    if len(data) > MAX_HEADER_BYTES or not _START.match(data) or data.count(b"\n") != data.count(b"\r\n"):
+    _check_size(data)
+    if not _START.match(data) or data.count(b"\n") != data.count(b"\r\n"):
+        raise MalformedHeader(NOT_HTTP)
+
+
+def _check_size(data: bytes) -> None:
+    # the first line and the empty one have a line end too
+    if len(data) > MAX_HEADER_BYTES or data.count(b"\n") > MAX_HEADERS + 2:
         raise MalformedHeader(NOT_HTTP)
 
 
 def parse_head(data: bytes) -> RequestHead:
     """Parse a whole request head, its empty line included. Raise MalformedHeader if it is invalid."""
-    if len(data) > MAX_HEADER_BYTES:
-        raise MalformedHeader(NOT_HTTP)
+    _check_size(data)
     parser = _HeadParser()
     parser.feed(data)
     return _checked(parser)

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import os
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from service import operations
 from service.api import endpoint
+from service.api.runtime import TURN_SECONDS
 from tests.bodies import BODY, JSON, body_of
 from tests.connections import LEFT, application, connect, converse, piece
 
@@ -178,3 +180,23 @@ async def test_a_refusal_in_a_thread_is_an_answer_like_any_other() -> None:
     start, body = await converse(application(), "/softmax", [piece(b'{"logits": []}'.ljust(100_000))])
     assert start["status"] == 422
     assert b"/problems/empty-axis" in body["body"]
+
+
+async def test_probes_are_answered_between_requests_that_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[int] = []
+    probed: list[int] = []
+
+    def execute(*args: Any) -> Any:
+        time.sleep(2 * TURN_SECONDS)
+        computed.append(len(probed))
+        return operations.execute(*args)
+
+    monkeypatch.setattr(endpoint, "execute", execute)
+    async with connect() as client:
+        asked = asyncio.gather(*(client.post("/softmax", content=BODY, headers=JSON) for _ in range(20)))
+        while not asked.done():
+            await asyncio.sleep(0)
+            assert (await client.get("/livez")).status_code == 200
+            probed.append(len(computed))
+        assert {reply.status_code for reply in asked.result()} == {200}
+    assert len(set(computed)) > 5

@@ -16,7 +16,7 @@ import pytest
 
 from service.server import flow
 from service.server.body import MAX_CHUNK_LINE_BYTES
-from service.server.head import MAX_HEADER_BYTES
+from service.server.head import MAX_HEADER_BYTES, MAX_HEADERS
 from service.server.protocol import HttpProtocol
 from tests.bodies import BODY
 from tests.connections import answer, application, connection, statuses
@@ -61,6 +61,13 @@ async def test_the_limit_of_a_head_does_not_depend_on_cuts(port: int, size: int,
     start, end = b"GET /livez HTTP/1.1\r\nHost: test\r\nConnection: close\r\nX-Long: ", b"\r\n\r\n"
     head = start + b"a" * (MAX_HEADER_BYTES - len(start + end) + excess) + end
     assert statuses(await answer(port, *pieces(head, size))) == [status]
+
+
+@pytest.mark.parametrize(("count", "status"), [(MAX_HEADERS, 200), (MAX_HEADERS + 1, 400)])
+async def test_headers_are_limited_in_number(port: int, count: int, status: int) -> None:
+    head = LAST.removesuffix(b"\r\n") + b"X: a\r\n" * (count - 2) + b"\r\n"
+    assert statuses(await answer(port, head)) == [status]
+    assert statuses(await answer(port, head[:-1], head[-1:])) == [status]
 
 
 async def test_a_head_without_an_end_is_refused_early(port: int) -> None:
