@@ -92,13 +92,18 @@ released: .venv/dev ## keep the OpenAPI document as that of the last release
 	$(call pip,.venv-clients) -r requirements/clients.txt
 	@touch $@
 
+.venv-kserve/done: requirements/kserve.txt
+	@$(call venv,.venv-kserve)
+	$(call pip,.venv-kserve) -r requirements/kserve.txt
+	@touch $@
+
 tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json
 	@$(call need,npm,npm)
 	npm ci --silent --prefix tests/clients
 	@touch $@
 
 .PHONY: check-contract
-check-contract: .venv/dev .venv-clients/bin/openapi-python-client tests/clients/node_modules/.package-lock.json ## lint the OpenAPI document and test generated clients; needs Node, Java and Go
+check-contract: .venv/dev .venv-clients/bin/openapi-python-client .venv-kserve/done tests/clients/node_modules/.package-lock.json ## lint the OpenAPI document and test generated clients; needs Node, Java and Go
 	@$(call need,java,default-jre-headless)
 	@$(call need,go,golang-go)
 	tests/clients/node_modules/.bin/spectral lint openapi/openapi.json openapi/typed.json --fail-severity hint
@@ -111,7 +116,7 @@ check-contract: .venv/dev .venv-clients/bin/openapi-python-client tests/clients/
 check-more: check-contract test-thorough test-browser test-production test-kubernetes test-nginx test-image test-ray ## run every check of CI that needs more than Python
 
 .PHONY: environments
-environments: .venv-clients/bin/openapi-python-client tests/clients/node_modules/.package-lock.json tests/browser/node_modules .venv-deploy/done .venv-ray/ray ## install the packages of check-more
+environments: .venv-clients/bin/openapi-python-client .venv-kserve/done tests/clients/node_modules/.package-lock.json tests/browser/node_modules .venv-deploy/done .venv-ray/ray ## install the packages of check-more
 
 .venv/browser: requirements/browser.txt | .venv/dev
 	@$(call need,chromium,chromium)
@@ -227,5 +232,6 @@ lock: .venv/run ## pin the dependencies anew, with hashes
 	$(BIN)/uv pip compile --group browser -c requirements/dev.txt $(LOCK) -o requirements/browser.txt
 	$(BIN)/uv pip compile pyproject.toml --extra ray --group ray-tests -c requirements/run.txt $(LOCK) -o requirements/ray.txt
 	$(BIN)/uv pip compile requirements/clients.in $(LOCK) -o requirements/clients.txt
+	$(BIN)/uv pip compile requirements/kserve.in $(LOCK) -o requirements/kserve.txt
 	$(BIN)/uv pip compile --group docs $(LOCK) -o requirements/docs.txt
 	$(BIN)/uv pip compile --group checks -c requirements/dev.txt $(LOCK) -o requirements/checks.txt

@@ -1,4 +1,4 @@
-"""JSON that breaks each production of RFC 8259 in turn, at every endpoint that takes JSON: a problem, never a crash."""
+"""Test JSON that breaks each production of RFC 8259, at every endpoint that accepts JSON: a problem, never a crash."""
 
 from __future__ import annotations
 
