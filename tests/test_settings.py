@@ -1,4 +1,4 @@
-"""Settings: which values are right, which are not, and that none of them is to be changed."""
+"""Test the settings: valid values, invalid values, and that they cannot be changed."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ SCREENSHOTS = Path(".screenshots")
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Chromium as Debian packages it."""
+    """Yield the Chromium of Debian."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         yield browser
@@ -39,7 +39,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page that reaches only loopback. A request elsewhere or an error in its console fails the test."""
+    """Yield a page that reaches only loopback. Another request, or an error in its console, fails the test."""
     with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
         page = context.new_page()
         page.set_default_timeout(20_000)
@@ -59,13 +59,13 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def data(page: Page, server: str) -> Page:
-    """A page that shows the data view of the playground."""
+    """Return a page with the data view of the playground."""
     open_page(page, server, "#data")
     return page
 
 
 @pytest.fixture(scope="session")
 def screenshots() -> Path:
-    """Folder for pictures of the pages, to be looked at."""
+    """Return the folder for screenshots of the pages."""
     SCREENSHOTS.mkdir(exist_ok=True)
     return SCREENSHOTS

@@ -65,7 +65,7 @@ def drop(page: Page, selector: str, files: dict[str, bytes]) -> None:
 
 
 def show(page: Page) -> None:
-    """Show the data that was given, and wait for the result."""
+    """Show the given data, and wait for the result."""
     page.get_by_role("button", name="Show", exact=True).click()
     page.locator("#results:not([hidden])").wait_for()
 
@@ -73,7 +73,7 @@ def show(page: Page) -> None:
 def evaluate(
     http: httpx.Client, logits: npt.NDArray[Any], labels: npt.NDArray[Any], **parameters: Any
 ) -> dict[str, Any]:
-    """Return what the service answers about rows with labels."""
+    """Return the answer of the service for rows with labels."""
     outputs = ["loss", "row_losses", "accuracy", "probabilities", "predictions"]
     request = {"logits": logits.tolist(), "targets": labels.tolist(), "outputs": outputs, **parameters}
     answer: dict[str, Any] = http.post("/loss", json=request).raise_for_status().json()

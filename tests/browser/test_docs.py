@@ -27,7 +27,7 @@ WINDOWS = [(1280, "light"), (1280, "dark"), (390, "light")]
 
 @pytest.fixture(scope="module")
 def below() -> Iterator[str]:
-    """Address of a server below a root path."""
+    """Yield the address of a server below a root path."""
     with running("--root-path", "/api") as (address, _):
         yield f"{address}/api"
 

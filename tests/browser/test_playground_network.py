@@ -1,4 +1,4 @@
-"""The network view: it sends what the controls say, and shows what the service answers."""
+"""Test the network view: it sends the values of the controls, and shows the answer of the service."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ TITLES += ["Mask and smoothing"]
 
 @pytest.fixture
 def tour(page: Page, server: str) -> Locator:
-    """The first step of the tour."""
+    """Return a page with the first step of the tour."""
     open_page(page, server)
     page.get_by_role("button", name="Take the tour").press("Enter")
     return page.get_by_role("region", name="Guided tour")

@@ -1,4 +1,4 @@
-"""Clients that generators make of typed.json with their default commands: they compile, and get exact numbers."""
+"""Test clients generated from typed.json with default commands: they compile, and get exact numbers."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ GENERATORS: dict[str, tuple[str | Path, ...]] = {
         *("--output", BUILD / "datamodel-code-generator" / "models.py"),
     ),
 }
-"""The default command of each generator."""
+"""Default command of each generator."""
 
 TYPESCRIPT = {
     "openapi-typescript": "openapi-fetch.ts",
@@ -57,14 +57,14 @@ TYPESCRIPT = {
     "orval": "orval.ts",
     "typescript-fetch": "typescript-fetch.ts",
 }
-"""The program of each generator of TypeScript."""
+"""Program for each generator of TypeScript."""
 
 PYTHON_PROGRAMS = {
     "python": "openapi_generator.py",
     "openapi-python-client": "openapi_python_client.py",
     "datamodel-code-generator": "datamodel.py",
 }
-"""The program of each generator of Python."""
+"""Program for each generator of Python."""
 
 SOURCES = {
     "java": (
@@ -98,7 +98,7 @@ replace github.com/GIT_USER_ID/GIT_REPO_ID => {client}
 def run(*command: str | Path, cwd: Path = HERE, **variables: str) -> str:
     """Return what a command prints. It must succeed."""
     quiet = {"DO_NOT_TRACK": "1", "OPENAPI_GENERATOR_TELEMETRY": "off"}
-    # openapi-python-client formats with the ruff that it finds
+    # openapi-python-client formats with the ruff on the path
     path = f"{PYTHON}{os.pathsep}{os.environ['PATH']}"
     ended = subprocess.run(
         command,
@@ -164,7 +164,7 @@ def test_client_compiles_strictly_and_gets_exact_numbers(
         own.write_text(json.dumps(config))
         run(NODE / "tsc", "--project", own)
         bundle = tmp_path / "program.mjs"
-        # axios is a package of CommonJS, which needs `require`
+        # axios is a CommonJS package and needs `require`
         banner = "--banner:js=import{createRequire}from'node:module';const require=createRequire(import.meta.url);"
         run(NODE / "esbuild", program, "--bundle", "--platform=node", "--format=esm", banner, f"--outfile={bundle}")
         assert json.loads(run("node", bundle, server)) == expected(http)
@@ -175,7 +175,7 @@ def test_client_compiles_strictly_and_gets_exact_numbers(
 
 
 def check_sources(generator: str) -> None:
-    """Assert that the sources of a client have types of 64 bits."""
+    """Assert that the sources of a client have 64-bit types."""
     pattern, types = SOURCES[generator]
     files = [
         path for path in (BUILD / generator).rglob("*") if re.search(pattern, path.name) and "test" not in path.parts

@@ -1,4 +1,4 @@
-"""Rows are computed in blocks that stay in the cache."""
+"""Test the computation in blocks of rows."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_blocks_cover_every_row_once_and_fit(count: int, classes: int) -> None:
         return Softmax(part)
 
     results = evaluate(block, logits.shape, QUANTITIES)
-    # of many blocks, the first row tells what the others will be like
+    # with many blocks, the outputs of the first row decide the arrays of all
     assert sorted(covered) == sorted([*range(count), *[0] * (logits.size > BLOCK_ELEMENTS)])
     whole = Softmax(logits)
     for name, quantity in QUANTITIES.items():

@@ -1,4 +1,4 @@
-"""The small sums and products on which the digits depend."""
+"""Test the small sums and products that decide the last digits."""
 
 from __future__ import annotations
 

@@ -20,12 +20,12 @@ IMAGE = os.environ.get("IMAGE", "localhost/softmax-service:latest")
 PATIENCE = 30
 """Seconds that a container has to start or to end."""
 
-# below what any machine allows, so that no privilege is needed to set them
+# low limits need no privilege
 LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=512:512"]
 
 LOCKED_DOWN = [
     *LIMITS,
-    *("--network", "host"),  # the tests reach it without a bridge; it listens on loopback only
+    *("--network", "host"),  # the service listens on loopback only
     "--read-only",
     *("--cap-drop", "all"),
     *("--security-opt", "no-new-privileges"),

@@ -1,4 +1,4 @@
-"""A running container: locked down as far as it goes, it answers, stays within its memory, and ends when it is told to."""
+"""Test a locked-down container: it answers, stays within its memory, and ends on SIGTERM."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SMALL = 256 * 2**20
-"""Bytes of memory that default settings get along with, under everyday load."""
+"""Memory in bytes that is enough for default settings under everyday load."""
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_nothing_can_be_written(container: Container) -> None:
 
 
 def test_one_process_keeps_to_one_core(container: Container) -> None:
-    # BLAS starts its threads when it is loaded
+    # BLAS starts its threads on import
     threads = container.execute("python", "-c", "import numpy, os; print(len(os.listdir('/proc/self/task')))")
     assert threads.stdout.strip() == "1"
 
@@ -106,7 +106,7 @@ def test_the_most_work_fits_into_the_documented_memory() -> None:
     rows = 1000
     clients = 2 * -(-in_flight // len(body(rows)))
     with running(limit) as container:
-        # what is too much is refused, and nothing else
+        # only requests above the limit are refused
         assert {200} <= load(container, clients=clients, requests=2, rows=rows) <= {200, 503}
         assert survived(container)
         assert int(container.status("VmHWM").split()[0]) * 1024 < limit
@@ -119,14 +119,14 @@ def body(rows: int) -> bytes:
 
 
 def load(container: Container, clients: int, requests: int, rows: int) -> set[int]:
-    """Sends gradients to compute from several clients at once; the statuses that came back."""
+    """Send gradient requests of several clients at once, and return the statuses."""
     content = body(rows)
 
     def send(client: httpx.Client) -> int:
         try:
             return client.post("/gradient", content=content).status_code
         except httpx.TransportError:
-            # refused before it had sent all of it, and too busy sending to hear why
+            # refused while it was still sending
             return 503
 
     def send_all(_: int) -> set[int]:
@@ -139,7 +139,7 @@ def load(container: Container, clients: int, requests: int, rows: int) -> set[in
 
 
 def survived(container: Container) -> bool:
-    """Return whether it still runs, and was never out of memory."""
+    """Return whether a container still runs and was never out of memory."""
     state = container.inspect()["State"]
     return bool(state["Running"]) and not state["OOMKilled"] and httpx.get(f"{container.address}/livez").is_success
 

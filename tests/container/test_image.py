@@ -17,7 +17,7 @@ MOST_MEGABYTES = 85
 
 
 def said(*command: str) -> str:
-    """Return the output of a command in a container of its own."""
+    """Return the output of a command in a new container."""
     return run("run", "--rm", "--network", "none", *LIMITS, IMAGE, *command).stdout
 
 

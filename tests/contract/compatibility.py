@@ -1,7 +1,7 @@
-"""What a client of one OpenAPI document loses with the next one.
+"""Find breaking changes between two OpenAPI documents.
 
-Requests may be widened: whatever the old document lets a client send must still be taken. Replies may be narrowed, and
-get new fields: whatever a client finds in them must be what the old document promised.
+The new document may accept more requests: it must accept every request of the old document. Responses may be narrower
+and have new fields: every field that the old document knows must keep its type.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ UPPER = {"maximum", "exclusiveMaximum", "maxItems", "maxLength"}
 
 
 def losses(old: Document, new: Document) -> list[str]:
-    """What is lost from one document to the next, each with its place."""
+    """Return every breaking change with its place."""
     found: list[str] = []
     for path, methods in old["paths"].items():
         for method, before in methods.items():
@@ -32,7 +32,7 @@ def losses(old: Document, new: Document) -> list[str]:
 
 
 def may_lose(old: str, new: str) -> bool:
-    """Does a version say that clients of an older one may break? Below 1.0 the second number says it."""
+    """Return whether a version may break clients of an older one. Below 1.0 the second number decides."""
     before, after = ([int(number) for number in version.split(".")] for version in (old, new))
     return after[: 1 if before[0] else 2] > before[: 1 if before[0] else 2]
 
@@ -73,7 +73,7 @@ def _of_parameters(old: Document, new: Document, before: Any, after: Any, where:
 
 
 def _parameters(document: Document, operation: Any) -> dict[str, Any]:
-    """The parameters of an operation by name."""
+    """Return the parameters of an operation by name."""
     resolved = [_resolve(document, each) for each in operation.get("parameters", [])]
     return {each["name"]: each for each in resolved}
 
@@ -91,7 +91,7 @@ def _of_bodies(old: Document, new: Document, before: Any, after: Any, where: str
 
 
 def _resolve(document: Document, value: Any) -> Any:
-    """A value, or what it refers to."""
+    """Return a value with its reference resolved."""
     while "$ref" in value:
         node: Any = document
         for step in value["$ref"].removeprefix("#/").split("/"):
@@ -101,7 +101,7 @@ def _resolve(document: Document, value: Any) -> Any:
 
 
 def _choices(document: Document, schema: Schema) -> list[Schema]:
-    """The alternatives that a schema is made of, itself if there are none."""
+    """Return the alternatives of a schema, or the schema itself."""
     schema = _resolve(document, schema)
     if "anyOf" not in schema:
         return [schema]
@@ -111,13 +111,13 @@ def _choices(document: Document, schema: Schema) -> list[Schema]:
 def _excess(
     inner: Document, outer: Document, narrow: Schema, wide: Schema, where: str, *, reply: bool = False
 ) -> list[str]:
-    """What a schema of the document inner allows and one of the document outer does not.
+    """Return the values that a schema of the document `inner` allows and a schema of `outer` does not.
 
-    reply: fields that are new are no excess, for clients look only at those that they know.
+    reply: new fields are not an excess, since clients read only fields that they know.
     """
     found: list[str] = []
     for choice in _choices(inner, narrow):
-        # of equally near alternatives, one of the same type tells best what is wrong
+        # of equally near alternatives, one of the same type gives the best message
         others = sorted(_choices(outer, wide), key=lambda other: other.get("type") != choice.get("type"))
         attempts = [list(_beyond(inner, outer, choice, other, where, reply=reply)) for other in others]
         nearest: list[str] = min(attempts, key=len)
@@ -128,16 +128,16 @@ def _excess(
 def _beyond(
     inner: Document, outer: Document, narrow: Schema, wide: Schema, where: str, *, reply: bool
 ) -> Iterator[str]:
-    """As `_excess`, of schemas that are resolved and have no alternatives."""
+    """Return `_excess` for resolved schemas without alternatives."""
     kind = wide.get("type")
     if kind not in (None, narrow.get("type")) and (narrow.get("type"), kind) != ("integer", "number"):
-        yield f"{where}: {narrow.get('type', 'anything')} is no {kind}"
+        yield f"{where}: {narrow.get('type', 'anything')} is not {kind}"
         return
     words = _words(wide)
     if words is not None:
         for word in _words(narrow) or ["any other value"]:
             if word not in words:
-                yield f"{where}: {word} is none of the values"
+                yield f"{where}: {word} is not one of the values"
     for bounds, beyond in ((LOWER, float.__gt__), (UPPER, float.__lt__)):
         for bound in bounds & set(wide):
             if bound not in narrow or beyond(float(wide[bound]), float(narrow[bound])):
@@ -162,7 +162,7 @@ def _beyond_fields(
 
 
 def _lost_fields(old: Document, new: Document, before: Schema, after: Schema, where: str) -> Iterator[str]:
-    """The fields of a reply that are gone; what is there may be left out, but the document has to know it."""
+    """Return the fields of a response that the next document does not have."""
     known = _resolve(old, before).get("properties", {})
     there = _resolve(new, after).get("properties", {})
     for name in known:
@@ -171,5 +171,5 @@ def _lost_fields(old: Document, new: Document, before: Schema, after: Schema, wh
 
 
 def _words(schema: Schema) -> list[Any] | None:
-    """The values that a schema lists, None if it lists none."""
+    """Return the values that a schema lists, or None."""
     return [schema["const"]] if "const" in schema else schema.get("enum")

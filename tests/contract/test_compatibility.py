@@ -1,4 +1,4 @@
-"""A document that takes something from the clients of the released one is found out, unless its version says so."""
+"""Test that breaking changes of the released document are found, unless the version allows them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OLD: dict[str, Any] = json.loads(RELEASED.read_text(encoding="utf-8"))
 
 
 def schema(document: Any, name: str, *fields: str) -> Any:
-    """A schema of the document, or that of a field of it."""
+    """Return a schema of the document, or the schema of a field."""
     found = document["components"]["schemas"][name]
     for field in fields:
         found = found["properties"][field]
@@ -29,7 +29,7 @@ def schema(document: Any, name: str, *fields: str) -> Any:
 
 
 def post(document: Any, path: str) -> Any:
-    """The description of POST on a path."""
+    """Return the description of POST on a path."""
     return document["paths"][path]["post"]
 
 

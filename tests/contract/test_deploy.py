@@ -1,4 +1,4 @@
-"""The dashboard and the alert rules ask only for metrics and labels that the service exports."""
+"""Test that the dashboard and the alert rules use only metrics and labels of the service."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ ALERTS: dict[str, Any] = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yaml").
 EVERY_RULE: list[dict[str, Any]] = [rule for group in ALERTS["groups"] for rule in group["rules"]]
 RULES = [rule for rule in EVERY_RULE if "alert" in rule]
 RECORDED = {rule["record"] for rule in EVERY_RULE if "record" in rule}
-"""Names that the recording rules give to their results."""
+"""Names of the results of recording rules."""
 
 SCRAPED = {"job", "instance"}
-"""Labels that Prometheus itself adds to what it scrapes."""
+"""Labels that Prometheus adds to scraped metrics."""
 
 OWN = {"up"}
-"""Metrics that Prometheus itself makes."""
+"""Metrics that Prometheus makes."""
 
 
 def expressions() -> list[str]:
@@ -37,7 +37,7 @@ def expressions() -> list[str]:
 
 
 def metrics(expression: str) -> set[str]:
-    """The names of the metrics in a query: what is followed by a selection, a range or a comparison, and is no function."""
+    """Return the names of the metrics in a query: every name that is not a label, a function or an operator."""
     bare = re.sub(r'"[^"]*"', '""', expression)
     without_groups = re.sub(r"\bby \([^)]*\)", "", bare)
     without_labels = re.sub(r"\{[^}]*\}|\[[^\]]*\]", "", without_groups)
@@ -45,7 +45,7 @@ def metrics(expression: str) -> set[str]:
 
 
 def labels(expression: str) -> set[str]:
-    """The labels that a query selects and groups by."""
+    """Return the labels that a query selects and groups by."""
     bare = re.sub(r'"[^"]*"', '""', expression)
     selected = re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"\"", bare)
     grouped = [name.strip() for names in re.findall(r"\bby \(([^)]*)\)", bare) for name in names.split(",")]
@@ -54,7 +54,7 @@ def labels(expression: str) -> set[str]:
 
 @pytest.fixture
 async def exported() -> dict[str, set[str]]:
-    """The labels of every metric that the service exports once each has been used."""
+    """Return the labels of every metric that the service exports, after each was used."""
     app = application(max_bytes_in_flight=100, max_body_bytes=100)
     async with connect(app) as client:
         await client.post("/softmax", content=BODY, headers=JSON)
@@ -107,7 +107,7 @@ def test_what_an_alert_says_is_whole() -> None:
         assert re.fullmatch(r"SoftmaxService[A-Z]\w+", rule["alert"])
         assert rule["labels"]["severity"] in {"warning", "critical"}
         assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
-        # Prometheus fills in only labels that the query leaves
+        # Prometheus fills in only labels that the query keeps
         for label in re.findall(r"\$labels\.(\w+)", str(rule["annotations"])):
             assert label in SCRAPED | labels(rule["expr"])
     assert len({rule["alert"] for rule in RULES}) == len(RULES)

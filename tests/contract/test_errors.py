@@ -1,4 +1,4 @@
-"""Every refusal has a kind of problem, a line in the tree, and a request that causes it."""
+"""Test that every error has a problem type, a line in the tree, and a request that causes it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from service.api.app import Service
 
 GROUPS = {errors.InvalidTensor, errors.TooLarge, errors.Unavailable}
-"""What other refusals are kinds of; never raised themselves."""
+"""Abstract errors, which are never raised."""
 
 
 def subclasses(parent: type[ServiceError]) -> Iterator[type[ServiceError]]:
-    """Every class below a parent, in the order of their definition."""
+    """Return every subclass of a class, at any depth, in the order of definition."""
     for child in parent.__subclasses__():
         yield child
         yield from subclasses(child)
@@ -40,7 +40,7 @@ REFUSALS = list(subclasses(ServiceError))
 
 
 def post(path: str, body: bytes = b"{}", **headers: str) -> httpx.Request:
-    """A body for a path, JSON unless the headers say otherwise."""
+    """Return a request with a body, JSON unless the headers say otherwise."""
     written = {name.replace("_", "-"): value for name, value in headers.items()}
     return httpx.Request(
         "POST", f"http://test{path}", content=body, headers={"Content-Type": "application/json", **written}
@@ -48,23 +48,23 @@ def post(path: str, body: bytes = b"{}", **headers: str) -> httpx.Request:
 
 
 def ask(path: str, **fields: Any) -> httpx.Request:
-    """A request with those fields."""
+    """Return a request with these fields."""
     return httpx.Request("POST", f"http://test/{path}", json=fields)
 
 
 class Case(NamedTuple):
-    """A request, and the application that refuses it: its settings, and what has happened to it before."""
+    """A request and the application that refuses it: its settings and its preparation."""
 
     request: httpx.Request
-    settings: dict[str, Any] = {}  # noqa: RUF012  never written to
+    settings: dict[str, Any] = {}  # noqa: RUF012 - never written to
     before: Callable[[Service], object] = bool
 
 
 class Never(httpx.AsyncByteStream):
-    """A body that does not come."""
+    """A body that never arrives."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Waits for ever."""
+        """Wait forever."""
         await asyncio.Event().wait()
         yield b""
 
@@ -100,7 +100,7 @@ REQUESTS: dict[type[ServiceError], httpx.Request] = {
     errors.UnreadableMediaType: post("/softmax", Content_Type="text/plain"),
     errors.UnwritableMediaType: post("/softmax", Accept="text/html"),
 }
-"""What every application refuses."""
+"""Cases that every application refuses."""
 
 CASES = {
     **{refusal: Case(request) for refusal, request in REQUESTS.items()},
@@ -119,10 +119,10 @@ CASES = {
     errors.UnknownModel: Case(httpx.Request("GET", "http://test/v2/models/swordfish")),
     errors.UntrustedHost: Case(httpx.Request("GET", "http://test/info"), {"trusted_hosts": ("example.org",)}),
 }
-"""All that is refused by an application."""
+"""Cases that an application refuses."""
 
 NO_HTTP = b"HELO service\r\n\r\n"
-"""What is refused before any application is asked."""
+"""Errors that the server refuses before it calls an application."""
 
 
 def test_every_refusal_has_a_kind_of_problem() -> None:
@@ -141,7 +141,7 @@ def test_every_refusal_has_a_request_that_causes_it() -> None:
 
 
 def assert_problem(reply: httpx.Response, refusal: type[ServiceError]) -> None:
-    """The reply is the problem of that refusal."""
+    """Assert that the response is the problem of an error."""
     problem = reply.json()
     kind = PROBLEM_TYPES[refusal]
     assert reply.headers["Content-Type"] == MEDIA_TYPE

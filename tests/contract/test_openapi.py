@@ -27,12 +27,12 @@ EXAMPLES = [(operation.name, example.name) for operation in OPERATIONS for examp
 
 
 def shown_request(path: str, example: str) -> Any:
-    """The body of a request that the document shows."""
+    """Return the body of a request example."""
     return DOCUMENT["paths"][path]["post"]["requestBody"]["content"]["application/json"]["examples"][example]["value"]
 
 
 def shown_reply(path: str, status: str, example: str, media_type: str = "application/json") -> Any:
-    """The body of a reply that the document shows."""
+    """Return the body of a response example."""
     response = DOCUMENT["paths"][path]["post"]["responses"][status]
     return response["content"][media_type]["examples"][example]["value"]
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("service", "deploy", "bench", "examples")
 MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
-TESTS = [path for path in sorted((ROOT / "tests").rglob("test_*.py")) if "node_modules" not in path.parts]
+GENERATED = {"build", "node_modules"}
+TESTS = [path for path in sorted((ROOT / "tests").rglob("*.py")) if not GENERATED & set(path.parts)]
 
 OPENINGS = re.compile(r"(What|Where|Which|Whose|Who|Whoever|How|Why|When|Whether|It|They|That|Those|Is|Are|Does)\b")
 """Openings of questions, relative clauses and bare pronouns."""
@@ -41,7 +42,7 @@ def summaries(path: Path) -> Iterator[tuple[int, str]]:
                     yield statement.lineno, text.strip().partition("\n")[0]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=relative)
+@pytest.mark.parametrize("path", [*MODULES, *TESTS], ids=relative)
 def test_summaries_are_sentences_or_noun_phrases(path: Path) -> None:
     wrong = [(line, text) for line, text in summaries(path) if OPENINGS.match(text) or "?" in text]
     assert wrong == []

@@ -1,4 +1,4 @@
-"""The OpenAPI document for code generators: the same operations, with one type for each field."""
+"""Test the OpenAPI document for code generators: the same operations, with one type for each field."""
 
 from __future__ import annotations
 

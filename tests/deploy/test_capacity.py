@@ -1,4 +1,4 @@
-"""The capacity model: the points it was made of, and the laws of any such model."""
+"""Test the capacity model against measured points, and against laws of such models."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 
 FACTOR = 2
-"""How far from a measured point the model may be."""
+"""Largest ratio of the model and a measured point."""
 
 FORMATS: dict[str, Format] = {
     "service": "json",

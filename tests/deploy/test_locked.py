@@ -1,4 +1,4 @@
-"""The packages of the image, out of a lock that holds for every Python and system."""
+"""Test the list of packages of the image, taken from a lock for every Python and system."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *so
 FENCE = re.compile(
     r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
-"""A fenced block, with the comment on the line before it that says why it is not run."""
+"""Pattern of a fenced block, with the comment before it that gives the reason not to run it."""
 
 
 @dataclass(frozen=True, slots=True)

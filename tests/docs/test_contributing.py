@@ -1,4 +1,4 @@
-"""The output that CONTRIBUTING adds works, and the pages for contributors name every part of the service."""
+"""Test that the example of CONTRIBUTING works, and that its pages name every part of the service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page on migration is true of SciPy, of scikit-learn, of three lines of NumPy, and of the service beside them."""
+"""Test the page on migration against SciPy, scikit-learn, three lines of NumPy and the service."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LOGITS = [[2.0, 3.0, 4.0], [3.0, 1.0, -3.0], [0.5, 0.25, -0.5]]
 LABELS = [1, 0, 2]
 WEIGHTS = [1.0, 0.5, 2.0]
 
-# the three lines are meant to go wrong
+# the three lines overflow on purpose
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 
@@ -39,7 +39,7 @@ def softmax(logits: Any) -> Any:
 
 
 def close(expected: Any) -> Any:
-    """Return what equals a value except for its last digits."""
+    """Return a comparison that ignores the last digits."""
     return pytest.approx(np.asarray(expected), rel=1e-13)
 
 

@@ -1,4 +1,4 @@
-"""The documentation is true: its commands, its code, its answers, its tables and the names in it."""
+"""Test the commands, code, answers, tables and names of the documentation."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def with_outputs(text: str, server: str) -> str:
-    """Return the text of a page with every output as the service gives it now."""
+    """Return the text of a page with the current output of every command."""
     with TemporaryDirectory() as folder:
         reader = Reader(Path(folder), server)
         with reader.servers:

@@ -21,7 +21,7 @@ CODECS = {
         else {"fast": FAST}
     ),
 }
-"""The codecs that are installed here."""
+"""Codecs that are installed."""
 
 
 @pytest.fixture(scope="module", params=CODECS)

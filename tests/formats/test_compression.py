@@ -1,4 +1,4 @@
-"""Compressed bodies: whole streams come back, broken ones are refused, bombs stay small."""
+"""Test compressed bodies: whole streams are inflated, broken ones rejected, bombs stopped early."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TooLong(Exception):
 
 
 def limit(bytes_: int) -> Callable[[int], None]:
-    """A reservation to that many bytes and no more."""
+    """Return a reservation of at most some bytes."""
     claimed = 0
 
     def reservation(size: int) -> None:

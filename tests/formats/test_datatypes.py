@@ -1,4 +1,4 @@
-"""Tensors as raw bytes: every bit pattern that comes in, and the rounding of what goes out."""
+"""Test raw tensors: every bit pattern is read, and outputs are rounded correctly."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ BF16_PATTERNS = np.arange(2**16, dtype="<u2")
 
 
 def bfloat16(values: Array) -> Array:
-    """The nearest bfloat16 of each value, as float32."""
+    """Return the nearest bfloat16 of each value, as float32."""
     with np.errstate(over="ignore", invalid="ignore"):
         return values.astype(ml_dtypes.bfloat16).astype(np.float32)
 
 
 def content_of(values: Array, datatype: str) -> bytes:
-    """The bytes of a tensor."""
+    """Return the bytes of a tensor."""
     return bytes(memory(stored(values, datatype)))
 
 
 def buffer(content: bytes, misaligned_by: int) -> Array:
-    """The content as bytes in memory, that far from where every datatype would be aligned."""
+    """Return the content in memory, at an offset from an address that is aligned for every datatype."""
     room = np.zeros(len(content) + 32, np.uint8)
     start = -room.ctypes.data % 16 + misaligned_by
     room[start : start + len(content)] = np.frombuffer(content, np.uint8)

@@ -1,4 +1,4 @@
-"""What JSON says and what the arrays hold are the same, to the last bit."""
+"""Test that JSON text and arrays agree to the last bit, in both directions."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def encode(outputs: dict[str, Array]) -> bytes:
 
 
 def body(**fields: Any) -> bytes:
-    """The fields as JSON, written by Python."""
+    """Return fields as JSON text of the standard library."""
     return json.dumps(fields).encode()
 
 
 def significant(digits: str) -> str:
-    """The digits of a number, without sign, point, exponent and zeros at either end."""
+    """Return the digits of a number, without sign, point, exponent and outer zeros."""
     return digits.lower().partition("e")[0].replace("-", "").replace(".", "").strip("0")
 
 
@@ -154,7 +154,7 @@ def test_long_array_written_in_pieces_makes_the_same_text(values: Array, size: i
         patch.setattr(json_encode, "PIECE_ELEMENTS", size)
         assert encode(outputs) == whole
         pieces = json_encode.encode(outputs)
-    # a number has at most 24 characters, and brackets and a comma beside it
+    # a number has at most 24 characters, besides brackets and a comma
     assert max(map(len, pieces)) <= size * 34 + 2
 
 

@@ -1,4 +1,4 @@
-"""Valid bodies with a few bytes changed: refused if and only if Python's strict reader or a rule of the format refuses."""
+"""Test valid bodies with changed bytes: rejected exactly if a strict parser or a rule of the format rejects them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ WILD = [
 
 @st.composite
 def mutants(draw: st.DrawFn) -> bytes:
-    """A valid body after up to three changes, each a piece put in place of some bytes, or of none."""
+    """Draw a valid body after up to three replacements or insertions."""
     body = draw(st.sampled_from(VALID))
     for _ in range(draw(st.integers(0, 3))):
         start = draw(st.integers(0, len(body)))
@@ -59,14 +59,14 @@ def mutants(draw: st.DrawFn) -> bytes:
 
 
 class Members(list[tuple[str, Any]]):
-    """A JSON object, with every name as often as it is there."""
+    """A JSON object that keeps repeated names."""
 
 
 def permitted(body: bytes) -> bool:
-    """Is it an object of tensors, each field known and given once?"""
+    """Return whether a body is an object of tensors with known and unique fields."""
     try:
         document = json.loads(body.decode(), parse_constant=refuse, object_pairs_hook=Members)
-        json.dumps(document, ensure_ascii=False).encode()  # a lone surrogate has no UTF-8
+        json.dumps(document, ensure_ascii=False).encode()  # a lone surrogate has no UTF-8 form form
         if not isinstance(document, Members):
             return False
         for _, value in document:
@@ -83,7 +83,7 @@ def refuse(_: str) -> NoReturn:
 
 
 def shape(value: Any) -> tuple[int, ...]:
-    """The shape of a nested array of numbers. Raises ValueError if it is none."""
+    """Return the shape of a nested array of numbers. Raise ValueError for any other value."""
     if isinstance(value, list) and not isinstance(value, Members):
         shapes = {shape(item) for item in value}
         if len(shapes) > 1:
@@ -97,12 +97,12 @@ def shape(value: Any) -> tuple[int, ...]:
 
 
 def has_words(value: Any) -> bool:
-    """Does a word stand for a number in it?"""
+    """Return whether the string "-Infinity" occurs in an array."""
     return any(map(has_words, value)) if isinstance(value, list) else isinstance(value, str)
 
 
 def read(body: bytes) -> dict[str, Any]:
-    """The tensors of a body, as the service reads them."""
+    """Return the tensors of a body as the service reads them."""
     return Tensors.model_validate(decode(body, LOSS)).model_dump(exclude_unset=True)
 
 

@@ -1,4 +1,4 @@
-"""Every mistake in a JSON text is named by its place: field and indices, or line, column and byte, and the mend."""
+"""Test the places in JSON errors: field and indices, or line, column and byte, with the mend."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_bad_value_of_a_long_tensor_is_named(row: bytes, kind: Any, place: Loc
     caught = error(b'{"targets":1,"logits":[%b],"dtype":"float64"}' % rows)
     assert type(caught) is kind, caught.detail
     found = places(caught)[0]
-    # the row is named where a piece ends in front of it
+    # a piece ends before the row, and the error still names it
     assert found in (place, place[:2])
     assert len(found) == len(place) or kind is RaggedTensor
 

@@ -1,4 +1,4 @@
-"""What is refused, in a body of one row and in one of 4 MB."""
+"""Test rejected JSON bodies, with one row and with 4 MB."""
 
 from __future__ import annotations
 
@@ -186,12 +186,12 @@ REFUSALS = [
 
 @pytest.fixture(scope="module", params=[1, 4_000_000 // len(ROW)], ids=["small", "large"])
 def rows(request: pytest.FixtureRequest) -> bytes:
-    """A row, or as many as 4 MB hold."""
+    """Return one row, or the rows of 4 MB."""
     return b",".join([ROW] * request.param)
 
 
 def read(body: bytes) -> None:
-    """Reads a request as far as its bytes and its fields tell."""
+    """Decode and validate a body."""
     MESSAGE.read(decode(body, GRADIENT))
 
 

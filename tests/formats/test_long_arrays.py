@@ -1,4 +1,4 @@
-"""Long arrays are read a piece at a time, and say the same as if they were read whole."""
+"""Test long arrays: reading in pieces gives the arrays of the whole text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GRADIENT = OPERATIONS[2]
 
 ROW = b"[1.2345678901234567,-2.3456789012345678e-3,3]"
 MANY = b",".join([ROW] * 100_000)
-"""Rows for several MB."""
+"""Number of rows for several MB."""
 
 WORDS = st.sampled_from(["-Infinity", "Infinity", "NaN", "]", "[", "1"])
 numerals = st.integers(-(10**20), 10**20) | st.floats(allow_nan=False, allow_infinity=False)
@@ -36,7 +36,7 @@ separators = st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", "\t:  ")])
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every array is long, and every piece one item."""
+    """Make every array long, and every piece one item."""
     monkeypatch.setattr(long_arrays, "LONG_BYTES", 1)
     monkeypatch.setattr(long_arrays, "PIECE_BYTES", 1)
 
@@ -56,7 +56,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def outcome(body: bytes, *, long: int, piece: int) -> Any:
-    """The fields of a body, with their arrays as bytes; or None if it is refused."""
+    """Return the fields of a body with their arrays as bytes, or None if it is rejected."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(long_arrays, "LONG_BYTES", long)
         patch.setattr(long_arrays, "PIECE_BYTES", piece)
@@ -72,7 +72,7 @@ def outcome(body: bytes, *, long: int, piece: int) -> Any:
 
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
-    """Fields of any name with anything in them, with blanks or without."""
+    """Draw fields of any name and value, with or without blanks."""
     fields = draw(st.dictionaries(names, nested, max_size=4))
     return json.dumps(fields, separators=draw(separators)).encode()
 
@@ -119,7 +119,7 @@ def test_each_long_array_is_a_tensor_of_its_own() -> None:
 @pytest.mark.parametrize("shape", [(400_000,), (2, 200_000), (4, 2, 50_000), (100_000, 2, 2), (1,) * 30 + (400_000, 1)])
 def test_no_reader_sees_more_than_a_piece(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     lengths = []
-    read_piece = long_arrays.LongArray._read_piece  # noqa: SLF001  the bound on memory
+    read_piece = long_arrays.LongArray._read_piece  # noqa: SLF001 - its calls bound the memory
 
     def counted(self: Any, text: bytes) -> Any:
         lengths.append(len(text))

@@ -1,4 +1,4 @@
-"""Nested lists become arrays, or an error that names the places."""
+"""Test nested lists: they become arrays, or an error that names the places."""
 
 from __future__ import annotations
 

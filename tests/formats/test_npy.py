@@ -1,4 +1,4 @@
-"""NumPy's files: every array of numbers is read right, and nothing else is read at all."""
+"""Test NumPy files: every array of numbers is read exactly, and everything else is rejected."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LOGITS = np.array([2.0, 3.0, 4.0])
 LIMIT = 2**20
 DIRECTORY = b"PK\x01\x02"
 FLAGS, METHOD, CHECKSUM, SIZE, OFFSET = 8, 10, 16, 24, 42
-"""Where a member's entry in the directory of an archive says so."""
+"""Offsets in the directory entry of an archive member."""
 
 numbers = st.sampled_from(DTYPES).flatmap(
     lambda dtype: arrays(dtype, array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
@@ -48,18 +48,18 @@ numbers = st.sampled_from(DTYPES).flatmap(
 
 
 def headed(header: str, data: bytes = LOGITS.tobytes(), version: int = 1) -> bytes:
-    """A .npy file with a header of one's own."""
+    """Return a .npy file with any header."""
     length = struct.pack("<H" if version == 1 else "<I", len(header))
     return b"\x93NUMPY" + bytes([version, 0]) + length + header.encode("latin-1") + data
 
 
 def described(shape: object = (3,), *, descr: object = "<f8", fortran_order: object = False) -> str:
-    """A header as NumPy writes it."""
+    """Return a header as NumPy writes it."""
     return f"{{'descr': {descr!r}, 'fortran_order': {fortran_order!r}, 'shape': {shape!r}, }}"
 
 
 def npz(*members: tuple[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
-    """An archive of those members; some tests name one twice, of which zipfile warns."""
+    """Return an archive of members. zipfile warns of repeated names, which some tests need."""
     stream = io.BytesIO()
     with warnings.catch_warnings(), zipfile.ZipFile(stream, "w", method) as archive:
         warnings.simplefilter("ignore")
@@ -69,14 +69,14 @@ def npz(*members: tuple[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
 
 
 def forged(archive: bytes, where: int, layout: str, value: int) -> bytes:
-    """An archive whose directory says something else of its first member."""
+    """Return an archive with another value in the directory entry of its first member."""
     content = bytearray(archive)
     struct.pack_into(layout, content, archive.index(DIRECTORY) + where, value)
     return bytes(content)
 
 
 def unpack(archive: bytes) -> dict[str, Any]:
-    """The fields of an archive for the gradient, whose inputs are all there are."""
+    """Return the fields of an archive for the gradient, which has all inputs."""
     return decode_npz(archive, GRADIENT, "", max_bytes=LIMIT)
 
 
@@ -165,7 +165,7 @@ def test_what_is_no_real_number_of_64_bits_is_refused(values: Array) -> None:
 
 
 class Trap:
-    """An object that tells when somebody reads its pickle."""
+    """An object whose unpickling is recorded."""
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         return pytest.fail, ("a pickle was read",)
@@ -370,7 +370,7 @@ def test_members_too_large_together_are_refused_before_unpacking() -> None:
 
 
 def peak(read: Callable[[], object]) -> int:
-    """Bytes of memory that it takes to refuse what is read."""
+    """Return the peak memory of a read that must fail, in bytes."""
     tracemalloc.start()
     try:
         with pytest.raises(ServiceError):

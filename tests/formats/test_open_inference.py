@@ -1,4 +1,4 @@
-"""Infer requests taken apart, whether their tensors are JSON or raw bytes; nothing is read that was not sent."""
+"""Test decoding and encoding of Open Inference messages, with JSON and raw tensors."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ anything: Any = st.recursive(
     lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=5), children, max_size=3),
     max_leaves=5,
 )
-"""Any JSON value, and what Python writes in place of those that are none."""
+"""Any JSON value, and the NaN and Infinity tokens of Python."""
 
 
 def split(reply: tuple[list[bytes | memoryview], int | None]) -> tuple[dict[str, Any], bytes]:
-    """The JSON of an answer, and the bytes behind it."""
+    """Return the JSON of an answer and the bytes behind it."""
     content, length = b"".join(reply[0]), reply[1]
     return json.loads(content[:length]), b"" if length is None else content[length:]
 
 
 @st.composite
 def tensors(draw: st.DrawFn, datatypes: dict[str, Any]) -> tuple[str, Array]:
-    """A datatype, and an array of it with any bits in it."""
+    """Draw a datatype, and an array of it with any bits."""
     datatype = draw(st.sampled_from(sorted(datatypes)))
     shape = draw(array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3))
     size = prod(shape) * np.dtype(datatypes[datatype]).itemsize
@@ -66,7 +66,7 @@ def tensors(draw: st.DrawFn, datatypes: dict[str, Any]) -> tuple[str, Array]:
 
 
 def numbers(values: Array) -> Array:
-    """The values as NumPy knows them, bfloat16 as float32."""
+    """Return values in a NumPy type, bfloat16 as float32."""
     with np.errstate(invalid="ignore"):
         return values.astype(np.float32) if values.dtype == ml_dtypes.bfloat16 else values
 
@@ -253,7 +253,7 @@ def test_anything_anywhere_in_a_request_is_read_or_refused(place: tuple[str | in
 
 
 def without(tensor: dict[str, Any], *names: str) -> dict[str, Any]:
-    """A tensor that lacks some of its members."""
+    """Return a tensor without some of its members."""
     return {name: value for name, value in tensor.items() if name not in names}
 
 

@@ -1,4 +1,4 @@
-"""The manifests as a cluster gets them, and what a cluster would say to them."""
+"""Render the manifests, and validate them as a cluster does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parents[2] / "deploy/kubernetes"
 SCHEMAS = Path(__file__).parent / "schemas"
 
 VERSIONS = ("1.34", "1.37")
-"""Of Kubernetes: the oldest that is maintained, and the newest."""
+"""Versions of Kubernetes: the oldest maintained one, and the newest."""
 
 OF_POD = {
     "containers",
@@ -27,7 +27,7 @@ OF_POD = {
     "terminationGracePeriodSeconds",
     "securityContext",
 }
-"""What a predictor of KServe has from the pods it is made into."""
+"""Fields of a predictor of KServe that become fields of its pods."""
 
 Manifest = dict[str, Any]
 
@@ -71,9 +71,9 @@ def overlay(name: str) -> dict[str, Manifest]:
 
 
 def validate(manifest: Manifest) -> None:
-    """Raises unless a manifest has nothing but fields of its kind, of their types.
+    """Raise an error for fields that the kind of a manifest does not have, or of another type.
 
-    Kubernetes has strict schemas of its own kinds; for those of others, schemas/ holds what is used of them here.
+    Kubernetes has strict schemas of its own kinds. For other kinds, schemas/ holds the fields used here.
     """
     schema = SCHEMAS / f"{manifest['kind']}.json"
     if schema.exists():

@@ -1,4 +1,4 @@
-"""The manifests are valid, and agree with the service they run."""
+"""Test that the manifests are valid, and agree with the service."""
 
 from __future__ import annotations
 

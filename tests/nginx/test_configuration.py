@@ -1,4 +1,4 @@
-"""What nginx lets through, adds and refuses."""
+"""Test the requests that nginx passes on, changes and refuses."""
 
 from __future__ import annotations
 

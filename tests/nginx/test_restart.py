@@ -1,4 +1,4 @@
-"""Replicas come and go under load, and no client hears of it."""
+"""Test that no client loses a request when replicas stop and start under load."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SHAPES = [(1, 10), (32, 10), (64, 500)]
-"""Of the requests: some are answered on the event loop, some in a thread."""
+"""Shapes of the requests: the service answers some on the event loop, others in a thread."""
 BODIES = [(json.dumps({"logits": np.zeros(shape).tolist()}), np.full(shape, 1 / shape[1])) for shape in SHAPES]
-"""Requests, and the probabilities in the answers."""
+"""Requests, and the probabilities of their answers."""
 
 
 class Traffic:
-    """Requests of several clients, and those that were not answered as they should be."""
+    """Requests of several clients, and the ones with a wrong response."""
 
     def __init__(self) -> None:
         self.answered = 0
@@ -33,7 +33,7 @@ class Traffic:
         self.over = threading.Event()
 
     def send(self, address: str) -> None:
-        """Sends one request after the other until it is over."""
+        """Send requests one after another until stopped."""
         headers = {"Content-Type": "application/json"}
         with httpx.Client(base_url=address, headers=headers, timeout=60) as client:
             for body, probabilities in itertools.cycle(BODIES):
@@ -67,7 +67,7 @@ def traffic(address: str, clients: int = 4) -> Iterator[Traffic]:
 
 
 def let_some_through(sent: Traffic, requests: int = 50) -> None:
-    """Waits until more requests are answered."""
+    """Wait until more requests are answered."""
     enough = sent.answered + requests
     deadline = time.monotonic() + 30
     while sent.answered < enough:

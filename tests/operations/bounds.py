@@ -1,4 +1,4 @@
-"""The table of bounds on the error of every output, as in docs/accuracy.md, and how much of them an answer uses."""
+"""The bounds on the error of every output, as in docs/accuracy.md, and the share of them that an answer uses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SMALLEST = 2.0**-1074
 LARGEST = float(np.finfo(np.float64).max)
 
 FARTHEST = 750.0
-"""Distance in nats from which on exp(-distance) is 0."""
+"""Smallest distance in nats for which exp(-distance) is 0."""
 
 
 class Case(NamedTuple):
@@ -30,7 +30,7 @@ class Case(NamedTuple):
 
     @property
     def own(self) -> Floats:
-        """(N, K) B of a class and of the class it is compared with: the top one, for that one the next."""
+        """(N, K) B of a class plus B of the top class, or of the second class for the top one."""
         order = np.argsort(self.bounds, axis=1, kind="stable")
         compared = np.take_along_axis(self.bounds, order[:, :1], axis=1).repeat(self.bounds.shape[1], axis=1)
         if self.bounds.shape[1] > 1:
@@ -79,7 +79,7 @@ def terms_of_gradient(each: Case) -> Array:
 
 
 def of_loss_terms(each: Case) -> Any:
-    """Sum over the rows of s a |log p| with the B of its class, and of the z-loss."""
+    """Return the sum over rows of s a |log p| with the B of its class, and of the z-loss."""
     exact = each.exact
     share, z_share = exact.shares
     terms = np.abs(exact.s[:, None]) * times(exact.a, -exact.log_probabilities) * (each.own + 16) * share
@@ -99,7 +99,7 @@ def size(values: Array) -> Array:
 
 
 def of_temperature_gradient(each: Case) -> Any:
-    """Sum of the sizes of the terms g v / T with their B."""
+    """Return the sum of the sizes of the terms g v / T with their B."""
     exact = each.exact
     v = np.where(exact.probabilities == 0, 0, exact.u)
     depth = 16 + np.log2(max(len(v), 1))
@@ -143,4 +143,4 @@ BOUNDS: dict[str, Callable[[Case], Any]] = {
     "jacobian": of_curvature,
     "denominator": lambda each: 16 * size(each.exact.denominator),
 }
-"""What each output may be off, in units of 2**-53."""
+"""Bound on the error of each output, in units of 2**-53."""

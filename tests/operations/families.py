@@ -1,4 +1,4 @@
-"""Rows of logits on which implementations part."""
+"""Rows of logits on which implementations differ."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Family = Callable[[np.random.Generator, int, int], Floats]
-"""Makes (N, K) logits of a generator, N and K."""
+"""Function of a generator, N and K that returns (N, K) logits."""
 
 
 def normal(generator: np.random.Generator, count: int, classes: int) -> Floats:
-    """N(0, 1)."""
+    """Return N(0, 1) logits."""
     return generator.normal(size=(count, classes))
 
 
 def offset(by: float) -> Family:
-    """N(0, 1) and a constant."""
+    """Return a family of N(0, 1) logits plus a constant."""
     return lambda generator, count, classes: normal(generator, count, classes) + by
 
 
 def confident(gap: float) -> Family:
-    """N(0, 1) with one class of each row that far above the others."""
+    """Return a family of N(0, 1) logits with one class of each row above the others by a gap."""
 
     def rows(generator: np.random.Generator, count: int, classes: int) -> Floats:
         logits = normal(generator, count, classes)
@@ -35,7 +35,7 @@ def confident(gap: float) -> Family:
 
 
 def ends(limit: float) -> Family:
-    """The ends of a range, and what lies between."""
+    """Return a family of the ends of a range and numbers between them."""
     return lambda generator, count, classes: generator.choice([limit, 0.9, 0.0, -limit], size=(count, classes))
 
 

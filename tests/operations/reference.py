@@ -1,4 +1,4 @@
-"""The formulas in many digits, as a textbook has them: no shift, no log1p, no other form where one cancels."""
+"""The textbook formulas in many digits: without shift, log1p, or other forms that avoid cancellation."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-"""Of mpmath numbers, so dtype object."""
+"""Array of mpmath numbers, dtype object."""
 
 DIGITS = 400
-"""1 - p of a confident row may lose 308 digits before a double loses p; 50 are left after that, and some to spare."""
+"""Decimal digits: 1 - p of a confident row may lose 308 of them, and 50 must be left."""
 
 
 class Reference:
-    """Every output of a request, by name; attributes that are no output are named as in the formulas.
+    """Every output of a request by name. Other attributes are named as in the formulas.
 
-    Takes the fields of a request, batch axes made one: logits (N, K) or inputs (N, D), targets (N,) or (N, K).
+    The fields of the request have one batch axis: logits (N, K) or inputs (N, D), targets (N,) or (N, K).
     digits: decimal digits of the arithmetic.
     """
 
@@ -65,7 +65,7 @@ class Reference:
 
     @cached_property
     def tanh(self) -> Array:
-        """(N, K) tanh(z / softcap)."""
+        """(N, K) Hyperbolic tangent of z / softcap."""
         return np.frompyfunc(self.mp.tanh, 1, 1)(self.logits / self.mp.mpf(self.softcap))
 
     @cached_property
@@ -120,7 +120,7 @@ class Reference:
 
     @cached_property
     def labelled(self) -> bool:
-        """Are the targets class indices?"""
+        """True if the targets are class indices."""
         return self.targets.ndim == 1
 
     @cached_property
@@ -149,14 +149,14 @@ class Reference:
 
     @cached_property
     def denominator(self) -> Any:
-        """() What the cross-entropy is divided by for the mean."""
+        """() Denominator of the mean cross-entropy."""
         if self.divisor is not None:
             return self.divisor
         return (self.s * self.w[self.labels]).sum() if self.labelled else self.s.sum()
 
     @cached_property
     def shares(self) -> tuple[Any, Any]:
-        """1 over what divides the cross-entropy, and over what divides the z-loss."""
+        """Reciprocals of the denominators of the cross-entropy and of the z-loss."""
         if self.reduction != "mean":
             return 1, 1
         z_denominator = self.s.sum() if self.divisor is None else self.divisor
@@ -313,5 +313,5 @@ class Reference:
 
 
 def times(weights: Array, values: Array) -> Array:
-    """weights * values with 0 * inf = 0."""
+    """Return weights * values with 0 * inf = 0."""
     return np.where(weights == 0, weights, np.where(weights == 0, 0, values) * weights)

@@ -1,4 +1,4 @@
-"""Requests that Hypothesis makes up."""
+"""Strategies of Hypothesis for requests."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ ROW_TENSORS = ("logits", "targets", "sample_weights", "probabilities_gradient")
 
 NUMBERS = st.floats(-100.0, 100.0)
 ROUNDING = 1e-9
-"""What rounding may leave of terms as large as these requests make them: a hundred thousand, a thousand roundings."""
+"""Absolute error after a thousand roundings of terms up to 1e5, which these requests do not exceed."""
 
 WEIGHTS = st.just(0.0) | st.floats(2.0**-10, 10.0)
 
 
 def floats(shape: tuple[int, ...], elements: st.SearchStrategy[float] = NUMBERS) -> st.SearchStrategy[Floats]:
-    """Arrays of a shape."""
+    """Return arrays of a shape."""
     return arrays(np.float64, shape, elements=elements)
 
 
@@ -37,7 +37,7 @@ def logits(draw: st.DrawFn, shape: tuple[int, int]) -> Floats:
 
 @st.composite
 def scaled(draw: st.DrawFn) -> Request:
-    """Logits, at times with a temperature and a softcap."""
+    """Draw logits, with or without temperature and softcap."""
     shape = draw(st.integers(1, 4)), draw(st.integers(1, 6))
     scaling = {"temperature": st.floats(0.1, 10.0), "softcap": st.floats(1.0, 50.0)}
     return {"logits": draw(logits(shape))} | draw(st.fixed_dictionaries({}, optional=scaling))
@@ -45,7 +45,7 @@ def scaled(draw: st.DrawFn) -> Request:
 
 @st.composite
 def labelled(draw: st.DrawFn) -> Request:
-    """Logits with labels, some of them ignored, and what may weigh the loss."""
+    """Draw logits with labels, some of them ignored, with or without weights."""
     request = draw(scaled())
     count, classes = request["logits"].shape
     targets = draw(arrays(np.int64, count, elements=st.integers(-1, classes - 1)))
@@ -54,7 +54,7 @@ def labelled(draw: st.DrawFn) -> Request:
 
 @st.composite
 def soft(draw: st.DrawFn) -> Request:
-    """Logits with target probabilities, and what may weigh the loss."""
+    """Draw logits with target probabilities, with or without weights."""
     request = draw(scaled())
     count, classes = request["logits"].shape
     return request | {"targets": draw(floats((count, classes), WEIGHTS))} | draw(weighting(count, classes))
@@ -62,13 +62,13 @@ def soft(draw: st.DrawFn) -> Request:
 
 @st.composite
 def with_vector(draw: st.DrawFn) -> Request:
-    """Logits with the gradient of somebody's loss by the probabilities."""
+    """Draw logits with the gradient of another loss with respect to the probabilities."""
     request = draw(scaled())
     return request | {"probabilities_gradient": draw(floats(request["logits"].shape))}
 
 
 def weighting(count: int, classes: int) -> st.SearchStrategy[Request]:
-    """What may weigh a loss, each at times."""
+    """Draw any of the fields that weight a loss."""
     optional = {
         "class_weights": floats((classes,), WEIGHTS),
         "sample_weights": floats((count,), WEIGHTS),
@@ -79,10 +79,10 @@ def weighting(count: int, classes: int) -> st.SearchStrategy[Request]:
 
 
 def without(request: Request, *names: str) -> Request:
-    """The request less some of its fields."""
+    """Return the request without some of its fields."""
     return {name: value for name, value in request.items() if name not in names}
 
 
 def by_rows(request: Request, rows: Any) -> Request:
-    """The request with each tensor that has rows indexed by rows."""
+    """Return the request with every tensor that has rows indexed by `rows`."""
     return {name: np.asarray(value[rows]) if name in ROW_TENSORS else value for name, value in request.items()}

@@ -1,4 +1,4 @@
-"""From named tensors to named tensors, without a codec in between."""
+"""Compute the outputs of requests, without a codec."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MODELS = {name: request_model(operation) for name, operation in NAMED.items()}
 
 
 def answer(operation: str, **request: Any) -> Answer:
-    """The outputs of a request: those that it names, or those that it gets by default."""
+    """Return the outputs of a request: the named ones, or the default ones."""
     message = MODELS[operation].read(with_arrays(NAMED[operation], with_infinities(request)))
     return execute(NAMED[operation], message.arguments, message.output_names)
 
@@ -42,24 +42,24 @@ def _array(value: Any) -> Any:
 
 
 def full_answer(operation: str, **request: Any) -> Answer:
-    """Every output that the request can have."""
+    """Return every output that the request can have."""
     return answer(operation, **request, outputs=available(operation, **request))
 
 
 def available(operation: str, **request: Any) -> list[str]:
-    """The names of the outputs that the request can have."""
+    """Return the names of the outputs that the request can have."""
     message = MODELS[operation].read(with_arrays(NAMED[operation], with_infinities(request)))
     return [each.name for each in NAMED[operation].outputs if unavailable_reason(each, dict(message.signature)) is None]
 
 
 def assert_same(actual: Answer, expected: Answer) -> None:
-    """Bit for bit, but for the sign of a zero."""
+    """Assert that answers are equal in every bit, except for the sign of zeros."""
     assert actual.keys() == expected.keys()
     for name, values in expected.items():
         np.testing.assert_array_equal(actual[name], values, name, strict=True)
 
 
 def assert_no_nan(answered: Answer) -> None:
-    """Is every output a number, infinite perhaps, but a number?"""
+    """Assert that no output has a NaN."""
     for name, values in answered.items():
         assert not np.isnan(values).any(), name

@@ -1,4 +1,4 @@
-"""How far an answer may be from the mathematics: a few units in the last place, whatever the row."""
+"""Test the accuracy of float64: a few units in the last place for every kind of row."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SMALLEST = 2.0**-1074
 SMALLEST_NORMAL = 2.0**-1022
 
 ROWS = {2: 6, 10: 3, 1000: 1}
-"""How many rows of K classes are checked."""
+"""Number of rows to check, by K."""
 
 TEMPERATURES = [1e-3, 0.5, 1.0, 3.0, 1e3]
 
@@ -34,7 +34,7 @@ every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: "{} K={} T=
 
 
 class Solution(NamedTuple):
-    """Rows, what was answered for them, and what is true."""
+    """Rows, their answer, and the exact outputs."""
 
     logits: Floats
     temperature: float
@@ -43,19 +43,19 @@ class Solution(NamedTuple):
 
     @property
     def allowances(self) -> Floats:
-        """(N, K) The relative error allowed to what is made of exponentials."""
+        """(N, K) Relative error allowed for outputs made of exponentials."""
         return allowances(self.logits, self.temperature)
 
     @property
     def logarithmic_allowances(self) -> Floats:
-        """(N, K) The same for logarithms: but for the top class the distance is a term there, and no exponent."""
+        """(N, K) Relative error allowed for logarithms, in which the distance to the top class is a term."""
         tops = np.arange(self.logits.shape[1]) == self.logits.argmax(axis=1)[:, None]
         return np.where(tops, self.allowances, 16.0 * UNIT)
 
 
 @cache
 def solution(family: str, classes: int, temperature: float) -> Solution:
-    """Rows of a family, labelled in turn with their most probable class, the next one and the least."""
+    """Return the solution for rows labelled in turn with the most, the second and the least probable class."""
     count = ROWS[classes]
     logits = ALL_FAMILIES[family](np.random.default_rng(classes), count, classes)
     order = np.argsort(-logits, axis=1, kind="stable")
@@ -64,13 +64,13 @@ def solution(family: str, classes: int, temperature: float) -> Solution:
 
 
 def solve(logits: Floats, temperature: float, **request: Any) -> Solution:
-    """What the service answers, and the reference."""
+    """Return the answer of the service and the reference."""
     answered = answer("gradient", logits=logits, temperature=temperature, **request, outputs=OUTPUTS)
     return Solution(logits, temperature, answered, Reference(logits, temperature=temperature, **request))
 
 
 def allowances(logits: Floats, temperature: float) -> Floats:
-    """(N, K) Relative error of a class and of the class it is compared with: the top one, for that one the next.
+    """(N, K) Relative error of a class plus that of the top class, or of the second class for the top one.
 
     The rounded distance g to the top class is off by g units, and by as many again where dividing by the temperature
     rounds; from 750 on, exp(-g) is 0.
@@ -86,7 +86,7 @@ def allowances(logits: Floats, temperature: float) -> Floats:
 
 
 def excess(actual: Floats, exact: Array, allowance: Floats, scale: Array | None = None, steps: float = 4.0) -> float:
-    """The largest error over what is allowed: allowance times scale, which is the size of the value unless given.
+    """Return the largest ratio of error and allowance times scale. The default scale is the size of the value.
 
     A value beyond double range must be infinite; one near 0 may be off by some steps of the smallest double.
     """
@@ -97,7 +97,7 @@ def excess(actual: Floats, exact: Array, allowance: Floats, scale: Array | None 
 
 
 def gradient_excess(solved: Solution) -> float:
-    """excess of the gradient, a component of which is the difference of the terms A' p and a q, over T."""
+    """Return the excess of the gradient, whose components are differences of the terms A' p and a q, over T."""
     exact = solved.exact
     p, a, total = exact.probabilities, exact.a, exact.A
     scale = (p * (total - a) + a * (1 - p)) * exact.s[:, None] * exact.shares[0] / exact.T

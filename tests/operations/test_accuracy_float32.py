@@ -1,4 +1,4 @@
-"""How far a float32 answer may be from the mathematics: 4 units in its last place, 6 where it is computed in float32."""
+"""Test the accuracy of float32: 4 units in the last place, 6 where the service computes in float32."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.operations.support import Answer, answer, assert_same, full_answer
 
 
 def float32(*values: Any) -> npt.NDArray[np.float32]:
-    """The values, or rows of them, rounded."""
+    """Return values rounded to float32."""
     return np.array(values, np.float32)
 
 
@@ -39,7 +39,7 @@ ROWS: dict[str, Family] = {
 
 
 def units_off(values: npt.NDArray[np.float32], exact: Any) -> float:
-    """The largest error in units of the last place; beyond the range of float32 a value must be infinite."""
+    """Return the largest error in units of the last place. Beyond the range of float32 a value must be infinite."""
     values, exact = np.atleast_1d(values), np.atleast_1d(exact)
     with np.errstate(over="ignore"):
         rounded = exact.astype(np.float64).astype(np.float32)
@@ -124,5 +124,5 @@ def test_float32_number_does_not_depend_on_the_count_of_rows(classes: int) -> No
 
 
 def stacked(answers: list[Answer]) -> Answer:
-    """Answers of one row each as the answer of all."""
+    """Return answers of one row each as one answer."""
     return {name: np.stack([each[name] for each in answers]) for name in answers[0]}

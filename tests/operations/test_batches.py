@@ -1,4 +1,4 @@
-"""How requests are cut, ordered and shaped does not matter."""
+"""Test that cuts, order and batch axes of requests do not change answers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OF_ROWS = [
     "row_losses",
     "logits_gradient",
 ]
-"""Outputs with rows, without those that are larger than the logits."""
+"""Outputs with rows, except those larger than the logits."""
 
 SCALINGS: dict[str, Request] = {
     "plain": {},
@@ -39,7 +39,7 @@ SCALINGS: dict[str, Request] = {
 
 
 def batch(count: int, classes: int) -> Request:
-    """A labelled batch of N(0, 9) with weights."""
+    """Return a labelled batch of N(0, 9) logits with weights."""
     generator = np.random.default_rng(classes)
     return {
         "logits": generator.normal(scale=3.0, size=(count, classes)),
@@ -52,7 +52,7 @@ def batch(count: int, classes: int) -> Request:
 
 
 def pieces(request: Request, cuts: list[int]) -> Answer:
-    """What the service answers to the rows between the cuts, put together again."""
+    """Return the joined answers to the rows between the cuts."""
     bounds = [0, *cuts, len(request["logits"])]
     answers = [
         answer("gradient", **by_rows(request, slice(start, stop)), outputs=OF_ROWS) for start, stop in pairwise(bounds)
@@ -61,17 +61,17 @@ def pieces(request: Request, cuts: list[int]) -> Answer:
 
 
 def unreduced(request: Request) -> Request:
-    """The request with a loss for each row, if it has one."""
+    """Return the request with reduction "none", if it has a loss."""
     return request | {"reduction": "none"} if "targets" in request else request
 
 
 def row_outputs(request: Request) -> list[str]:
-    """The names of the outputs that have a row for each row of the logits."""
+    """Return the names of the outputs with a row for each row of the logits."""
     return [name for name in available("gradient", **request) if NAMED["gradient"].named_outputs[name].has_rows]
 
 
 def by_classes(request: Request, order: list[int]) -> Request:
-    """The request with the classes in another order."""
+    """Return the request with the classes in another order."""
     permuted = dict(request)
     for name in ("logits", "class_weights", "probabilities_gradient"):
         if name in request:
@@ -85,7 +85,7 @@ def by_classes(request: Request, order: list[int]) -> Request:
 
 
 def with_axes(request: Request, axes: tuple[int, ...]) -> Request:
-    """The request with axes in place of the one that counts the rows."""
+    """Return the request with several batch axes in place of one."""
     return {
         name: value.reshape(*axes, *value.shape[1:]) if name in ROW_TENSORS else value
         for name, value in request.items()
@@ -168,7 +168,7 @@ def test_parts_with_a_common_denominator_add_up_to_the_whole(request: Request, c
 
 
 def misaligned(values: Floats) -> Floats:
-    """The same numbers in memory that starts at an odd address."""
+    """Return a copy in memory that starts at an odd address."""
     moved = np.frombuffer(b"\0" * 9 + values.tobytes(), np.uint8)[9:].view(values.dtype).reshape(values.shape)
     assert not moved.flags.aligned
     return moved

@@ -1,4 +1,4 @@
-"""Every output stays within the table of bounds, against the formulas in many digits."""
+"""Test every output against the formulas in many digits, within the table of bounds."""
 
 from __future__ import annotations
 

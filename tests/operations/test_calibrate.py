@@ -1,4 +1,4 @@
-"""The fitted temperature, against other searches for a minimum, and where there is none."""
+"""Test the fitted temperature against other minimisers, and for losses without a minimum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users of other implementations complain about."""
+"""Test the faults that users of other implementations report."""
 
 from __future__ import annotations
 

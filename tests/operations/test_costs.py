@@ -1,4 +1,4 @@
-"""What a request costs beside time, which is not the same on any two machines: memory, and calls."""
+"""Test the memory of a request, which does not depend on the machine."""
 
 from __future__ import annotations
 
@@ -27,34 +27,34 @@ LABELS = GENERATOR.integers(1_000, size=512)
 
 
 TEXT_END = b"}}]}"
-"""Where the JSON ends that tensors stand behind."""
+"""Header with the length of the JSON before raw tensors."""
 
 
 def compute(name: str, fields: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
-    """The outputs of an operation."""
+    """Return the outputs of an operation."""
     message = MESSAGES[name].read(fields)
     return execute(NAMED[name], message.arguments, message.output_names)
 
 
 def by_json(name: str, body: bytes) -> object:
-    """JSON to JSON."""
+    """Answer a JSON body in JSON."""
     return json_encode.encode(compute(name, json_decode.decode(body, NAMED[name])))
 
 
 def by_npy(name: str, body: bytes) -> object:
-    """A .npy file to a .npy file."""
+    """Answer a .npy file with a .npy file."""
     (values,) = compute(name, npy.decode_npy(body, NAMED[name], "outputs=probabilities")).values()
     return npy.encode_npy(values)
 
 
 def by_open_inference(name: str, body: bytes) -> object:
-    """Tensors behind JSON to tensors behind JSON."""
+    """Answer raw tensors with raw tensors."""
     inference = open_inference.decode(body, body.index(TEXT_END) + len(TEXT_END), NAMED[name])
     return open_inference_reply.encode(inference, compute(name, inference.fields), NAMED[name])[0]
 
 
 def open_inference_body(logits: npt.NDArray[Any]) -> bytes:
-    """Logits behind JSON, for which binary probabilities are wanted."""
+    """Return a request of raw logits for raw probabilities."""
     size = b'{"name":"logits","shape":[%d,%d],"datatype":"FP64","parameters":{"binary_data_size":%d}}' % (
         *logits.shape,
         logits.nbytes,
@@ -64,7 +64,7 @@ def open_inference_body(logits: npt.NDArray[Any]) -> bytes:
 
 
 def peak(function: Callable[[], Any]) -> int:
-    """The most bytes that are allocated at once in a call."""
+    """Return the peak memory of a call, in bytes."""
     function()
     tracemalloc.start()
     function()
@@ -74,7 +74,7 @@ def peak(function: Callable[[], Any]) -> int:
 
 
 def in_json(**fields: npt.NDArray[Any]) -> bytes:
-    """Tensors as a JSON object."""
+    """Return tensors as a JSON object."""
     return json_encode.dumps({name: values.tolist() for name, values in fields.items()})
 
 
@@ -86,12 +86,12 @@ LARGE = {
     "softmax in .npy": (by_npy, "softmax", b"".join(npy.encode_npy(LOGITS)), 1.3),
     "softmax behind JSON": (by_open_inference, "softmax", open_inference_body(LOGITS), 1.45),
 }
-"""What is done, with which body, and the most memory that it may take beside the body, in lengths of the body."""
+"""Function, body, and largest memory besides the body, in lengths of the body."""
 
 
 @pytest.mark.parametrize("case", LARGE)
 def test_large_request_takes_at_most_so_many_times_its_body(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # each further core works on a block of its own
+    # each further core has another block
     monkeypatch.setattr(blocks, "_cores", lambda: 1)
     door, name, body, times = LARGE[case]
     assert peak(lambda: door(name, body)) < times * len(body)

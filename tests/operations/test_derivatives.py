@@ -1,4 +1,4 @@
-"""Every gradient is the derivative of the loss: by differences where those have digits, in many digits where not."""
+"""Test every gradient against differences of the loss, or against formulas in many digits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 Request = dict[str, Any]
 
 STEP = 2.0**-17
-"""Its square, the error of a central difference, and 2**-52 over it, that of the loss, are both about 1e-10."""
+"""Step of central differences: their error (its square) and that of the loss (2**-52 over it) are about 1e-10."""
 
 GENERATOR = np.random.default_rng(7)
 
@@ -45,7 +45,7 @@ OPTIONS = [
 
 
 def spelled(options: Request) -> str:
-    """The options as the name of a test."""
+    """Return options as the name of a test."""
     values = (f"{name}={value}" for name, value in options.items() if not isinstance(value, np.ndarray))
     weights = [name for name, value in options.items() if isinstance(value, np.ndarray)]
     return " ".join([*weights, *values]) or "plain"
@@ -56,7 +56,7 @@ with_both_targets = pytest.mark.parametrize("targets", [LABELS, SOFT], ids=["lab
 
 
 def differences(function: Callable[[Floats], Any], at: Any) -> Floats:
-    """Central differences of a function of an array, by each of its elements; the axes of the element come first."""
+    """Return central differences with respect to each element of an array. The axes of the element come first."""
     at = np.asarray(at, np.float64)
     slopes = []
     for index in np.ndindex(at.shape):
@@ -67,12 +67,12 @@ def differences(function: Callable[[Floats], Any], at: Any) -> Floats:
 
 
 def total_loss(request: Request) -> float:
-    """The loss, added up where it is not reduced."""
+    """Return the loss, summed if it is not reduced."""
     return float(answer("loss", **request)["loss"].sum())
 
 
 def assert_derivative(request: Request, name: str) -> None:
-    """Is the output name_gradient the derivative of the loss by the field of that name?"""
+    """Assert that the output NAME_gradient is the derivative of the loss with respect to the field."""
     gradient = answer("gradient", **request, outputs=[f"{name}_gradient"])[f"{name}_gradient"]
     expected = differences(lambda value: total_loss(request | {name: value}), request[name])
     np.testing.assert_allclose(gradient, expected, rtol=1e-7, atol=1e-8)
@@ -122,21 +122,21 @@ def test_the_hessian_is_the_derivative_of_the_logits_gradient(options: Request, 
     request = LOGITS | targets | options
     hessian = answer("gradient", **request, outputs=["hessian"])["hessian"]
     slopes = differences(lambda z: answer("gradient", **request | {"logits": z})["logits_gradient"], request["logits"])
-    # slopes[n, i, m, j] is the derivative of component j of row m by logit i of row n
+    # slopes[n, i, m, j] is the derivative of component j of row m with respect to logit i of row n
     for row, matrix in enumerate(hessian):
         np.testing.assert_allclose(matrix, slopes[row, :, row], rtol=1e-7, atol=1e-8)
 
 
-# A loss of one's own
+# A loss computed by the client
 
 
 def gini(probabilities: Floats) -> float:
-    """A loss that this service does not know: 1 - sum p**2 of each row, weighted."""
+    """Return a loss that this service does not have: 1 - sum p**2 of each row, weighted."""
     return float((np.arange(1, 5) * (1.0 - (probabilities**2).sum(axis=-1))).sum())
 
 
 def gini_request(request: Request) -> Request:
-    """The request with the gradient of the Gini loss by its probabilities."""
+    """Return the request with the gradient of the Gini loss with respect to its probabilities."""
     probabilities = answer("softmax", **request)["probabilities"]
     return request | {"probabilities_gradient": -2.0 * np.arange(1, 5)[:, None] * probabilities}
 
@@ -171,7 +171,7 @@ def test_cross_entropy_as_own_loss_has_the_same_gradient() -> None:
     np.testing.assert_allclose(own, known, rtol=1e-13)
 
 
-# A step down
+# A step of gradient descent
 
 
 @with_both_targets

@@ -1,4 +1,4 @@
-"""Where other implementations answer NaN, wrap around or fall over: what is answered here, and what is refused."""
+"""Test edge cases: excluded classes, NaN, wrong labels, empty batches, and values out of range."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ WITH_A_LOSS: dict[str, tuple[str, Request]] = {
 
 
 def refusal(error: type[ServiceError], operation: str, **request: Any) -> ServiceError:
-    """The error with which a request is refused."""
+    """Return the error of a request."""
     with pytest.raises(ServiceError) as caught:
         answer(operation, **request)
     assert type(caught.value) is error
@@ -46,7 +46,7 @@ def refusal(error: type[ServiceError], operation: str, **request: Any) -> Servic
 
 
 def places(error: ServiceError) -> list[Location]:
-    """The places that a refusal speaks of."""
+    """Return the places that an error names."""
     return [location for location, _ in error.locations]
 
 
@@ -126,7 +126,7 @@ def test_target_probability_0_on_excluded_class_adds_nothing() -> None:
     assert_no_nan(masked)
 
 
-# Logits that are no numbers
+# Logits that are not numbers
 
 
 @pytest.mark.parametrize("wrong", [inf, nan])

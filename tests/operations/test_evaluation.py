@@ -1,4 +1,4 @@
-"""Measures of the quality of predictions, against other libraries and on their edges."""
+"""Test measures of predictions against other libraries, and at their edges."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BINS = ["bin_counts", "bin_confidences", "bin_accuracies"]
 
 
 def batch(seed: int, count: int = 200, classes: int = 6) -> Request:
-    """Return logits and labels, of which every class has some."""
+    """Return logits and labels that include every class."""
     generator = np.random.default_rng(seed)
     labels = np.concatenate([np.arange(classes), generator.integers(classes, size=count - classes)])
     return {"logits": generator.normal(scale=2.0, size=(count, classes)), "targets": labels}

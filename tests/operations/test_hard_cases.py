@@ -1,4 +1,4 @@
-"""Every output of rows where differences have no digits left, against the formulas in many digits."""
+"""Test every output of rows with cancellation, against the formulas in many digits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Request = dict[str, Any]
 GENERATOR = np.random.default_rng(8)
 
 SATURATED = np.array([[30.0, 31.0, 100.0], [45.0, 60.0, 75.0], [99.0, 100.0, 98.0], [50.0, 50.0, 50.0]])
-"""Logits that a softcap of 5 bends to 5, or to within 1e-4 of it."""
+"""Logits that a softcap of 5 moves to 5, or to within 1e-4 of it."""
 
 ROWS = {
     "gap 38": confident(38.0)(GENERATOR, 4, 3),
@@ -53,11 +53,11 @@ SCALINGS: dict[str, Request] = {
 
 
 BINNED = ("expected_calibration_error", "bin_confidences", "bin_accuracies")
-"""Outputs that jump where a confidence is at the end of a bin."""
+"""Outputs that jump when a confidence crosses the border of a bin."""
 
 
 def assert_exact(answered: Answer, reference: Reference) -> None:
-    """Does every output have 12 digits, down to the end of double range?"""
+    """Assert that every output has 12 digits, down to the end of double range."""
     for name, values in answered.items():
         if values.dtype == np.float64 and name not in BINNED:
             expected = np.asarray(getattr(reference, name)).astype(np.float64)

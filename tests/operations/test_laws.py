@@ -1,4 +1,4 @@
-"""What holds for every row of logits, whatever its numbers."""
+"""Test laws of all outputs for arbitrary logits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.operations.support import answer, assert_no_nan, assert_same, full_an
 EPSILON = 2.0**-52
 
 TINY = 1e-300
-"""Below this, numbers have fewer digits."""
+"""Smallest normal number. Smaller ones have fewer digits."""
 
 
 # Shifts and scales
@@ -76,7 +76,7 @@ def test_logits_taken_as_is_differ_at_most_by_distance_rounding(values: Floats, 
     warm = answer("softmax", logits=values, temperature=2.0**power, outputs=outputs)
     plain = answer("softmax", logits=divided, outputs=outputs)
     np.testing.assert_array_equal(warm["predictions"], plain["predictions"])
-    # from 750 on, exp(-gap) is 0
+    # exp(-gap) is 0 from a gap of 750
     gaps = np.minimum(divided.max(axis=1, keepdims=True) - divided, 750.0).max(axis=1, keepdims=True)
     allowed = np.broadcast_to((16.0 + gaps) * EPSILON, values.shape)
     for name in outputs[:2]:
@@ -168,7 +168,7 @@ def test_the_mean_of_the_z_loss_is_over_the_sample_weights(request: Request, z_l
     np.testing.assert_allclose(penalized["loss"] - plain["loss"], expected, rtol=1e-9, atol=ROUNDING)
 
 
-# One meaning, several spellings
+# Equivalent requests
 
 
 @pytest.mark.parametrize("scaling", [{}, {"temperature": 0.7, "softcap": 3.0, "z_loss": 0.01}], ids=["plain", "scaled"])

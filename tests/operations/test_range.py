@@ -1,4 +1,4 @@
-"""Requests from the whole range of doubles, and laws of the scale of their weights."""
+"""Test requests from the whole range of doubles, and laws of the scale of weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which shapes fit together, and what is said of those that do not."""
+"""Test which shapes fit together, and the errors for other shapes."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ lengths = st.fixed_dictionaries(
 
 
 def fitted(**shapes: Shape) -> Mapping[str, Shape]:
-    """The lengths that are found in tensors of those shapes."""
+    """Return the lengths of axes in tensors of these shapes."""
     return fit(GRADIENT.inputs, shapes)
 
 
 def shape(axes: Axes, known: Mapping[str, Shape]) -> Shape:
-    """The shape that axes have for those lengths."""
+    """Return the shape of axes with these lengths."""
     return tuple(length for axis in axes for length in known[axis])
 
 
@@ -49,7 +49,7 @@ def test_every_shape_of_the_description_fits(known: dict[str, Shape], data: st.D
 @given(lengths, st.data())
 def test_a_length_that_differs_is_refused_with_both_shapes(known: dict[str, Shape], data: st.DataObject) -> None:
     shapes = {each.name: shape(each.axes[-1], known) for each in GRADIENT.inputs}
-    # logits and inputs come first and set the lengths, so that it is the other tensor which is refused
+    # logits and inputs set the lengths, so the error names the other tensor
     name = data.draw(st.sampled_from([name for name in list(shapes)[2:] if shapes[name]]))
     wrong = list(shapes[name])
     wrong[data.draw(st.integers(0, len(wrong) - 1))] += data.draw(st.integers(1, 3))

@@ -1,7 +1,7 @@
-"""`python -m tests.production.live ADDRESS`: asks /livez again and again until its input ends, then prints the seconds taken.
+"""Request /livez until the end of the input, then print the seconds of each: `python -m tests.production.live ADDRESS`.
 
-It prints an empty line when it begins. A process of its own, so that it waits for the server alone, and not for clients
-that share an interpreter with it.
+An empty line is printed at the start. The program runs in its own process, so that it measures the server and not the
+other clients of the test.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PAUSE_SECONDS = 0.01
 
 
 def main() -> None:
-    """Takes the address from the command line."""
+    """Measure until the input ends."""
     url = urlsplit(sys.argv[1])
     client = http.client.HTTPConnection(url.hostname or "", url.port, timeout=30)
     stop = threading.Event()

@@ -1,4 +1,4 @@
-"""What can be seen of a server from outside: its metrics, its processes, their memory."""
+"""Observe a server from outside: its metrics, its processes, their memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MIB = 2**20
 
 
 async def metric(address: str, name: str, **labels: str) -> float:
-    """The sum of the samples of that name with those labels."""
+    """Return the sum of the samples of a name with these labels."""
     async with connection(address) as peer:
         reply = await peer.ask(get("/metrics"))
     families = text_string_to_metric_families(reply.body.decode())
@@ -31,13 +31,13 @@ async def metric(address: str, name: str, **labels: str) -> float:
 
 
 def workers(supervisor: int) -> set[int]:
-    """The ids of the workers of a supervisor that are ready: each has mapped a file of its own for its gauges."""
+    """Return the process ids of the ready workers of a supervisor: those that have mapped a file for gauges."""
     children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text(encoding="ascii").split()
     return {int(pid) for pid in children if f"gauge_livesum_{pid}.db" in maps(pid)}
 
 
 def maps(pid: str) -> str:
-    """The files that a process has mapped; nothing if it has just left."""
+    """Return the files that a process has mapped, "" if it has ended."""
     try:
         return Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):
@@ -45,25 +45,25 @@ def maps(pid: str) -> str:
 
 
 def memory(pid: int, name: str) -> float:
-    """VmRSS (now) or VmHWM (the most so far) of a process, in MiB."""
+    """Return VmRSS (current) or VmHWM (peak) of a process, in MiB."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
     (kilobytes,) = (line.split()[1] for line in lines if line.startswith(f"{name}:"))
     return int(kilobytes) / 1024
 
 
 async def eventually(look: Callable[[], Awaitable[object]], wanted: object, seconds: float) -> bool:
-    """Is that seen within that time?"""
+    """Return whether `look` returns a value within some seconds."""
     deadline = time.monotonic() + seconds
-    while (seen := await look()) != wanted and time.monotonic() < deadline:  # noqa: ASYNC110  it is another process
+    while (seen := await look()) != wanted and time.monotonic() < deadline:  # noqa: ASYNC110 - another process changes it
         await asyncio.sleep(0.05)
     return seen == wanted
 
 
 async def in_flight(address: str) -> tuple[float, float]:
-    """The requests and the bytes that a server is working on."""
+    """Return the requests and the bytes in flight."""
     return await metric(address, "http_requests_in_flight"), await metric(address, "softmax_bytes_in_flight")
 
 
 async def idle(address: str, seconds: float = 10) -> bool:
-    """Is nothing in flight any more, within that time?"""
+    """Return whether nothing is in flight within some seconds."""
     return await eventually(lambda: in_flight(address), (0, 0), seconds)

@@ -1,4 +1,4 @@
-"""SIGTERM: no request that was accepted is lost, and the process leaves in time whatever its clients do."""
+"""Test SIGTERM: no accepted request is lost, and the process ends in time."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ CLIENTS = 40
 SMALL = post("/softmax", b'{"logits": [[2, 3, 4]]}')
 LARGE = post("/gradient", b'{"logits": [%b[2, 3]], "targets": [%b1]}' % (b"[2, 3]," * 20_000, b"0," * 20_000))
 SLACK_SECONDS = 3
-"""What a busy machine, and a supervisor that looks at its signals twice in a second, may add to a time."""
+"""Seconds that a busy machine, and a supervisor that polls signals twice a second, may add."""
 
 LOST = "lost"
 NOT_ACCEPTED = "not accepted"
 
 
 async def hammer(address: str, sent: bytes, outcomes: Counter[str]) -> None:
-    """Asks again and again, on one connection for as long as the server keeps it, until it is told to stop."""
+    """Send requests until one is refused, on one connection as long as the server keeps it open."""
     while True:
         try:
             async with connection(address) as peer:
@@ -48,12 +48,12 @@ async def hammer(address: str, sent: bytes, outcomes: Counter[str]) -> None:
 
 
 async def left(process: subprocess.Popen[str], seconds: float) -> int:
-    """The exit code of a process that is leaving."""
+    """Wait for the end of a process, and return its exit code."""
     return await asyncio.to_thread(process.wait, seconds)
 
 
 async def readiness(address: str) -> int:
-    """The status of /readyz, to somebody who has not asked before."""
+    """Return the status of /readyz on a new connection."""
     async with connection(address) as peer:
         return (await peer.ask(get("/readyz"))).status
 
@@ -104,12 +104,12 @@ async def test_a_second_signal_ends_the_process_at_once(workers: str) -> None:
 
 
 async def asked(address: str) -> int:
-    """How many operations a server is being asked for."""
+    """Return the number of requests in flight."""
     return int(await metric(address, "http_requests_in_flight"))
 
 
 def slow_request() -> bytes:
-    """A short request with a short answer that takes a thread long: 30 MB of text, compressed."""
+    """Return a short request that keeps a thread busy: 30 MB of text, compressed, with a short answer."""
     row = b"[%b]" % b",".join([b"0.12345678901234567"] * 1000)
     text = b'{"logits":[%b],"outputs":["predictions"]}' % b",".join([row] * 1500)
     return post("/softmax", gzip.compress(text, 1), {**JSON, "Content-Encoding": "gzip"})

@@ -1,4 +1,4 @@
-"""Bodies that are not what they say, and bytes that are no HTTP: a short problem, soon, and never a crash."""
+"""Test bodies that contradict their headers, and bytes that are not HTTP: a short problem, soon, and no crash."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FOUR_MB = 4_000_000
 LONGEST_REPLY = 4096
 KEEP_ALIVE_SECONDS = 2
 MOST_SECONDS = 5
-"""What a refusal may take on a machine that is busy with something else; their median says more."""
+"""Longest time of a refusal on a busy machine. The median has a tighter bound."""
 
 PATHS = ["/softmax", "/loss", "/gradient", "/v2/models/softmax/infer", "/v2/models/gradient/infer"]
 BODY = b'{"logits": [[2, 3, 4]]}'
@@ -39,13 +39,13 @@ BOMB = b"[" + b"0," * (64 * MIB) + b"0]"
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """The address of a server that soon closes a connection on which nothing comes."""
+    """Yield the address of a server that closes idle connections early."""
     with running("--keep-alive-seconds", str(KEEP_ALIVE_SECONDS), "--body-timeout-seconds", "3") as (address, _):
         yield address
 
 
 def assert_problem(reply: Reply, *statuses: int) -> Problem:
-    """The reply is a short problem of one of these statuses."""
+    """Assert that the response is a short problem with one of these statuses."""
     problem = Problem.model_validate_json(reply.body, strict=True, extra="forbid")
     assert reply.status == problem.status
     assert reply.status in statuses
@@ -56,7 +56,7 @@ def assert_problem(reply: Reply, *statuses: int) -> Problem:
 async def test_a_body_longer_than_it_says_is_cut_where_it_said(address: str) -> None:
     async with connection(address) as peer:
         assert_problem(await peer.ask(head("/softmax", len(BODY) - 1) + BODY), 400)
-        # what is left is not HTTP
+        # the rest is not HTTP
         assert b" 200 OK" not in await asyncio.wait_for(peer.ended(), 5)
 
 
@@ -121,7 +121,7 @@ async def test_deep_nesting_is_refused(address: str, path: str, opened: bytes) -
 
 
 def many(piece: bytes) -> bytes:
-    """A list of 4 MB."""
+    """Return a list of 4 MB."""
     return b"[%b%b]" % (piece * (FOUR_MB // len(piece)), piece.rstrip(b","))
 
 
@@ -139,7 +139,7 @@ VALID = b'{"logits":%b}' % many(b"[0.123456789,1],")
 
 
 async def seconds(address: str, sent: bytes) -> float:
-    """How long a valid request takes."""
+    """Return the time of a valid request."""
     start = time.monotonic()
     assert (await ask_once(address, sent)).status == 200
     return time.monotonic() - start
@@ -180,7 +180,7 @@ async def test_4_mb_of_wrong_type_in_any_field_are_refused_no_slower(address: st
 )
 async def test_what_is_no_http_is_a_problem_and_ends_the_connection(address: str, sent: bytes) -> None:
     async with asyncio.timeout(30), connection(address) as peer:
-        peer.writer.write(sent)  # it may be refused before all is sent
+        peer.writer.write(sent)  # the server may refuse it before all is sent
         reply = await peer.receive()
         assert assert_problem(reply, 400).type == "/problems/malformed-header"
         assert reply.headers["connection"] == "close"

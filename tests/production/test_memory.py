@@ -1,4 +1,4 @@
-"""Memory that clients can take before their requests are checked."""
+"""Test the memory that clients can take before their requests are checked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CLIENTS = 300
 MAX_MIB = 64
-"""Memory that all attackers together may take, beside that of an idle process."""
+"""Memory that all attackers together may take, above an idle process."""
 
 CHUNKED = b"POST /softmax HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -32,7 +32,7 @@ ATTACKS = {
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[tuple[str, int]]:
-    """The address of a server, and its process id."""
+    """Yield the address of a server and its process id."""
     with running() as (address, process):
         yield address, process.pid
 

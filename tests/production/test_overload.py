@@ -1,4 +1,4 @@
-"""More than can be worked on at once: what is beyond is told to come back, everybody else is served, memory is bounded."""
+"""Test more requests than fit in memory: some get 503, the others are answered, and memory is bounded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MOST_MEMORY = 5
 """Peak of resident memory above that of an idle process, in units of max_bytes_in_flight, with JSON in and JSON out."""
 
 LEAST_ANSWERED = 4
-"""Of the bodies of 5 MiB, 8 fit into max_bytes_in_flight."""
+"""Least number of answered requests. 8 bodies of 5 MiB fit into max_bytes_in_flight."""
 
 ROWS = 5 * MIB // 200
 LARGE = post(
@@ -44,7 +44,7 @@ def service() -> Iterator[tuple[str, int]]:
 
 
 async def burst(address: str) -> tuple[list[Reply], list[float]]:
-    """The replies to many large requests at once, and how long /livez took meanwhile."""
+    """Return the responses to many large requests at once, and the times of /livez meanwhile."""
     live = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.production.live", address, stdin=PIPE, stdout=PIPE
     )

@@ -1,4 +1,4 @@
-"""The whole OpenAPI document against the service that it describes, with bodies that nobody thought of."""
+"""Test the service against its OpenAPI document with generated bodies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_SECONDS = 120
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 
 UNSAID = "positive_data_acceptance"
-"""The one check that is left out: JSON Schema cannot say that shapes must fit, or that a label is below the number of classes."""
+"""Check that is left out: JSON Schema cannot express that shapes must fit or that a label is a class index."""
 
 
 def test_the_service_keeps_to_its_openapi_document(tmp_path: Path) -> None:

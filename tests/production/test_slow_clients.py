@@ -1,4 +1,4 @@
-"""Clients that send slowly, read nothing or leave: they hold nothing up, and nothing is held for them."""
+"""Test clients that send slowly, read nothing or leave: they delay no other client and keep no memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ READ_NOTHING = 3
 BODY_SECONDS = 4
 KEEP_ALIVE_SECONDS = 3
 SLACK_SECONDS = 4
-"""What a busy machine may add to a time."""
+"""Seconds that a busy machine may add."""
 
 SMALL = post("/softmax", b'{"logits": [[2, 3, 4]]}')
 BODY = b'{"logits": [%b[2, 3]]}' % (b"[2, 3]," * 150_000)
@@ -33,7 +33,7 @@ LARGE = post("/softmax", BODY)
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """The address of a server of little patience."""
+    """Yield the address of a server with short timeouts."""
     with running(
         *("--body-timeout-seconds", str(BODY_SECONDS)), *("--keep-alive-seconds", str(KEEP_ALIVE_SECONDS))
     ) as (address, _):
@@ -41,7 +41,7 @@ def address() -> Iterator[str]:
 
 
 async def seconds_of_a_request(address: str, times: int = 150) -> float:
-    """The median time of a small request."""
+    """Return the median time of a small request."""
     seconds = []
     async with connection(address) as peer:
         for _ in range(times):
@@ -52,7 +52,7 @@ async def seconds_of_a_request(address: str, times: int = 150) -> float:
 
 
 async def trickle(address: str, sent: bytes) -> bytes:
-    """What somebody is told in the end who sends a byte at a time."""
+    """Return the last bytes for a client that sends a byte at a time."""
     async with connection(address) as peer:
         with suppress(ConnectionError):
             for byte in sent:
@@ -62,7 +62,7 @@ async def trickle(address: str, sent: bytes) -> bytes:
 
 
 async def stall(address: str, sent: bytes) -> bytes:
-    """What somebody is told in the end who sends the beginning of a request and no more."""
+    """Return the last bytes for a client that sends the beginning of a request and no more."""
     async with connection(address) as peer:
         await peer.send(sent)
         return await peer.ended()
@@ -80,7 +80,7 @@ async def test_slow_senders_hold_up_nobody_and_are_sent_away(address: str) -> No
         "half a body": [stall(address, head("/softmax", 5 * MIB) + b'{"logits": [') for _ in range(SLOW // 5)],
     }
     waiting = {name: asyncio.gather(*each) for name, each in clients.items()}
-    # 100 MiB are announced, twice as many as may be in flight
+    # the clients announce 100 MiB, twice the limit
     assert await eventually(lambda: in_flight(address), (2 * SLOW // 5, sent * SLOW // 5), BODY_SECONDS)
     assert await seconds_of_a_request(address) < 5 * quiet + 0.005
     ends = {name: await asyncio.wait_for(each, 60) for name, each in waiting.items()}
@@ -101,7 +101,7 @@ async def test_a_body_that_arrives_slowly_but_in_time_is_answered(address: str) 
 
 
 async def leave(address: str, sent: bytes, seconds: float) -> None:
-    """Sends that, waits so long and goes away."""
+    """Send bytes, wait some seconds, and abort the connection."""
     async with connection(address) as peer:
         await peer.send(sent)
         await asyncio.sleep(seconds)
@@ -119,7 +119,7 @@ async def test_client_leaving_at_any_moment_leaves_nothing_in_flight(address: st
 async def test_client_not_reading_its_answer_is_dropped_holds_nothing(address: str) -> None:
     url = urlsplit(address)
     with ExitStack() as stack:
-        # sockets that nobody reads; a stream would read by itself
+        # plain sockets, because an asyncio stream reads in the background
         for _ in range(READ_NOTHING):
             peer = stack.enter_context(socket.create_connection((url.hostname, url.port)))
             await asyncio.to_thread(peer.sendall, LARGE)

@@ -1,4 +1,4 @@
-"""Several workers: one that dies or hangs is replaced, and is all that is lost; /metrics speaks for all."""
+"""Test several workers: one that dies or hangs is replaced, and /metrics adds up all."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ if TYPE_CHECKING:
 CLIENTS = 8
 FULL_SERVICE_SECONDS = 10
 ANSWER_SECONDS = 5
-"""Longest time that a healthy worker may take to answer, beside one that does not."""
+"""Longest time of a response of a healthy worker beside one that hangs."""
 
 SMALL = post("/softmax", b'{"logits": [[2, 3, 4]]}')
 
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[tuple[str, int]]:
-    """A supervisor of two workers, and its id."""
+    """Yield the address and the process id of a supervisor of two workers."""
     with running("--workers", "2") as (address, supervisor):
         yield address, supervisor.pid
 
 
 @pytest.fixture(autouse=True)
 async def full(service: tuple[str, int]) -> None:
-    """Both workers are there before a test begins."""
+    """Wait for both workers."""
     _, supervisor = service
     assert await eventually(lambda: count(supervisor), 2, FULL_SERVICE_SECONDS)
 
 
 async def count(supervisor: int) -> int:
-    """How many workers there are."""
+    """Return the number of workers."""
     return len(workers(supervisor))
 
 
 async def ask_until(stop: asyncio.Event, address: str, outcomes: Counter[str]) -> None:
-    """Asks again and again; who is cut off asks anew."""
+    """Send requests until stopped, and connect again when cut off."""
     while not stop.is_set():
         try:
             async with connection(address) as peer:
@@ -57,7 +57,7 @@ async def ask_until(stop: asyncio.Event, address: str, outcomes: Counter[str]) -
 
 
 async def others(supervisor: int, lost: int) -> int:
-    """How many workers there are besides one that is lost."""
+    """Return the number of workers besides a lost one."""
     return len(workers(supervisor) - {lost})
 
 
@@ -90,7 +90,7 @@ async def test_killed_worker_loses_only_what_it_had_in_flight(service: tuple[str
     assert outcomes["cut off"] <= CLIENTS
     assert outcomes.keys() <= {"200", "cut off"}
     assert await idle(address)
-    # with the other one stopped it is the new one that answers
+    # with the other one stopped, the new one answers
     os.kill(stays, signal.SIGSTOP)
     assert (await asyncio.wait_for(ask_once(address, get("/livez")), ANSWER_SECONDS)).status == 200
     os.kill(stays, signal.SIGCONT)
@@ -131,7 +131,7 @@ async def test_workers_leave_when_their_supervisor_is_killed() -> None:
 
 
 async def alive(pids: set[int]) -> int:
-    """How many of these processes still have anything mapped."""
+    """Return how many of these processes still run."""
     return sum(bool(maps(str(pid))) for pid in pids)
 
 

@@ -82,7 +82,7 @@ BODIES = {
 
 
 class Outcome(NamedTuple):
-    """What reading a body came to."""
+    """Result of reading a body."""
 
     said: str
     seconds: float
@@ -90,7 +90,7 @@ class Outcome(NamedTuple):
 
 
 def outcome(body: bytes, codec: str) -> Outcome:
-    """Read a body in a process of its own."""
+    """Read a body in its own process."""
     environment = {"SOFTMAX_JSON_CODEC": codec, "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", PROGRAM], input=body, capture_output=True, check=True, env=environment)
     said, seconds, mebibytes = done.stdout.split()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MARK = "SOFTMAX_RAY_TEST"
-"""Variable that every process of a cluster inherits, which tells those that are left over."""
+"""Variable that every process of a cluster inherits, to find leftover processes."""
 
 VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -40,7 +40,7 @@ SYSTEM = {
 """Ray notices a dead node within two seconds."""
 
 PATIENCE = 20
-"""Seconds that the processes of a cluster have to end."""
+"""Seconds in which the processes of a cluster must end."""
 
 
 class TwoNodes:
@@ -58,7 +58,7 @@ class TwoNodes:
         return str(self._cluster.address)
 
     def add(self, host: str) -> Any:
-        """Add a node, which Ray takes for another machine."""
+        """Add a node, which Ray treats as another machine."""
         return self._cluster.add_node(**NODE, node_ip_address=host)
 
     def kill(self, node: Any) -> None:
@@ -73,7 +73,7 @@ class TwoNodes:
 @contextmanager
 def two_nodes() -> Iterator[TwoNodes]:
     """Run a cluster of two nodes with one core each. None of its processes outlives the block."""
-    # the path of a Unix socket below it may have 107 characters
+    # paths of Unix sockets have at most 107 characters
     mark, folder = uuid4().hex, tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     # Ray writes there until this process ends
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The manifests of Ray agree with each other and with the versions that are tested."""
+"""Test that the manifests of Ray agree with each other and with the tested versions."""
 
 from __future__ import annotations
 

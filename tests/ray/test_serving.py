@@ -1,4 +1,4 @@
-"""Ray Serve: the contract goes through it unchanged, on two nodes, of which one dies under traffic."""
+"""Test Ray Serve on two nodes, one of which dies under traffic: it does not change the contract."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PATIENCE = 90
 """Seconds that a replica may take to answer."""
 
 NODE = "x-ray-node"
-"""The header that names the node of the replica that answered."""
+"""Header with the node of the replica that answered."""
 
 THREADS = 8
 PAUSE = 0.1
@@ -47,11 +47,11 @@ BEFORE, AFTER = 2.0, 6.0
 LOGITS = np.random.default_rng(0).normal(size=(64, 100))
 
 PER_REPLY = {"date", "server", "server-timing", "x-request-id", NODE, "connection"}
-"""Headers that differ from reply to reply, or that say who is serving."""
+"""Headers that differ between responses or name the server."""
 
 
 def documented() -> Callable[..., dict[str, Any]]:
-    """Return the function of the documentation that asks again."""
+    """Return the function of the documentation that retries."""
     page = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
     (code,) = [
         block for block in re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL) if "attempts" in block
@@ -71,14 +71,14 @@ def slowly(body: bytes) -> Iterator[bytes]:
 
 
 class SlowLine(httpx.BaseTransport):
-    """Sends requests in two halves, so that there are always some under way, and counts those that got no answer."""
+    """Send requests in two halves, so that some are always in flight, and count those without an answer."""
 
     def __init__(self) -> None:
         self.sent = httpx.HTTPTransport()
         self.lost = 0
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Sends a request once."""
+        """Send a request once."""
         halves = httpx.Request(request.method, request.url, headers=request.headers, content=slowly(request.read()))
         halves.extensions = request.extensions
         try:
@@ -90,7 +90,7 @@ class SlowLine(httpx.BaseTransport):
         return response
 
     def close(self) -> None:
-        """Ends its connections."""
+        """Close the connections."""
         self.sent.close()
 
 
@@ -137,7 +137,7 @@ def node(url: str) -> str | None:
 
 
 def wait_for_nodes(url: str, nodes: set[str]) -> None:
-    """Waits until each of the nodes has answered."""
+    """Wait until each node has answered."""
     end = time.monotonic() + PATIENCE
     seen: set[str | None] = set()
     while not nodes <= seen:
@@ -147,13 +147,13 @@ def wait_for_nodes(url: str, nodes: set[str]) -> None:
 
 
 def listeners(port: int) -> int:
-    """Return how many sockets of this machine listen on a port, which the proxies of all nodes share."""
+    """Return how many sockets listen on the port that the proxies of all nodes share."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sum(state == "0A" and int(local.partition(":")[2], 16) == port for _, local, _, state, *_ in rows)
 
 
 def wait_for_proxies(url: str, port: int, count: int) -> None:
-    """Waits until so many proxies listen, and know where to send what comes."""
+    """Wait until enough proxies listen and have a replica."""
     end = time.monotonic() + PATIENCE
     while listeners(port) < count or None in {node(url) for _ in range(10 * count)}:
         assert time.monotonic() < end, "a proxy is missing"
@@ -230,7 +230,7 @@ def test_a_request_id_is_made_and_is_the_one_in_the_problem(address: str) -> Non
 
 
 def test_one_connection_is_answered_by_both_nodes_alike(address: str, cluster: TwoNodes) -> None:
-    # one connection is one proxy, and that is on one of the nodes
+    # a connection stays with one proxy, which is on one node
     with httpx.Client(base_url=address, limits=httpx.Limits(max_connections=1)) as client:
         answered = [client.get("/livez").headers[NODE] for _ in range(200)]
     counts = {each: answered.count(each) for each in (cluster.head.node_id, cluster.second.node_id)}

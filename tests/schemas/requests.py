@@ -1,4 +1,4 @@
-"""Valid requests, built from the description of an operation."""
+"""Build valid requests from the description of an operation."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ MODELS = {operation.name: request_model(operation) for operation in OPERATIONS}
 
 
 def read(operation: Operation, fields: dict[str, Any]) -> ValidatedRequest:
-    """The message made of the fields."""
+    """Return the validated request of these fields."""
     return MODELS[operation.name].read(with_arrays(operation, fields))
 
 
 def refused(operation: Operation, fields: dict[str, Any]) -> ServiceError:
-    """What the operation says to a request that it does not take."""
+    """Return the error of a request."""
     with pytest.raises(ServiceError) as caught:
         read(operation, fields)
     return caught.value
 
 
 def described(operation: Operation) -> dict[str, Input | Parameter]:
-    """The inputs and parameters of an operation by name."""
+    """Return the inputs and parameters of an operation by name."""
     together: list[Input | Parameter] = [*operation.inputs, *operation.parameters]
     return {each.name: each for each in together}
 
 
 def request(operation: Operation, names: Iterable[str] = (), without: str | None = None) -> dict[str, Any]:
-    """A request with the named fields, what they need and one of every alternative, but without one field."""
+    """Return a request with the named fields, their requirements and one of every alternative, except one field."""
     known = described(operation)
     chosen: list[str] = []
 
@@ -62,7 +62,7 @@ def request(operation: Operation, names: Iterable[str] = (), without: str | None
 
 
 def value(each: Input | Parameter) -> Any:
-    """A value that is valid, and no default."""
+    """Return a valid value that is not the default."""
     if isinstance(each, Input):
         return ones(each.axes[0])
     if each.choices:
@@ -71,10 +71,10 @@ def value(each: Input | Parameter) -> Any:
 
 
 def ones(axes: Axes) -> Any:
-    """A tensor of those axes: ones are features, weights, class indices and probabilities alike."""
+    """Return a tensor of ones, which are valid features, weights, class indices and probabilities."""
     return np.ones([length for axis in axes for length in LENGTHS[axis]])
 
 
 def named(case: Any) -> str:
-    """A case of a test as the list of tests names it."""
+    """Return the id of a test case."""
     return "-".join(case) if isinstance(case, tuple) else getattr(case, "name", str(case))

@@ -1,4 +1,4 @@
-"""Which inputs, parameters and outputs go together, walked through the description of every operation."""
+"""Test the combinations of inputs, parameters and outputs of every operation, taken from its description."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ GROUPS = [(operation, group) for operation in OPERATIONS for group in operation.
 
 
 def before(each: Parameter, bound: float) -> float:
-    """The largest value of the parameter's type below a bound."""
+    """Return the largest value of the parameter's type below a bound."""
     return int(bound) - 1 if each.type is int else nextafter(bound, -inf)
 
 
 def after(each: Parameter, bound: float) -> float:
-    """The smallest value of the parameter's type above a bound."""
+    """Return the smallest value of the parameter's type above a bound."""
     return int(bound) + 1 if each.type is int else nextafter(bound, inf)
 
 
 def just_outside(each: Parameter) -> list[float]:
-    """The values next to the range of a parameter."""
+    """Return the values next to the range of a parameter."""
     values = [bound for bound in (each.above, each.below) if bound is not None]
     values += [] if each.minimum is None else [before(each, each.minimum)]
     return values + ([] if each.maximum is None else [after(each, each.maximum)])
 
 
 def just_inside(each: Parameter) -> list[float]:
-    """The first and the last value of a parameter."""
+    """Return the first and the last value of a parameter."""
     values = [bound for bound in (each.minimum, each.maximum) if bound is not None]
     values += [] if each.above is None else [after(each, each.above)]
     return values + ([] if each.below is None else [before(each, each.below)])
@@ -159,7 +159,7 @@ def test_a_field_means_nothing_without_what_it_needs(operation: Operation, name:
 
 @pytest.mark.parametrize(("operation", "each"), DEFAULTED, ids=named)
 def test_a_default_may_be_sent_wherever_it_may_be_left_out(operation: Operation, each: Parameter) -> None:
-    # without targets, where a gradient is asked for of another loss, most parameters of the loss mean nothing
+    # with probabilities_gradient in place of targets, most parameters of the loss have no effect
     fields = request(operation, ["probabilities_gradient"] if operation is GRADIENT else [])
     assert read(operation, {**fields, each.name: each.default}).output_names == read(operation, fields).output_names
 

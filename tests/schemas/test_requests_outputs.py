@@ -1,4 +1,4 @@
-"""Which outputs a request can have, and which it gets."""
+"""Test the outputs that a request can have, and its default outputs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EXCLUSIONS = [(operation, each, excluded) for operation, each in OUTPUTS for exc
 
 
 def wants(operation: Operation, each: Output) -> dict[str, Any]:
-    """A request that can have an output, and names it."""
+    """Return a request that names an output and can have it."""
     known = described(operation)
     fields = request(operation, [name for name in each.needs if name in known])
     if "target probabilities" in each.needs:

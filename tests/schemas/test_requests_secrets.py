@@ -1,4 +1,4 @@
-"""What is sent is never repeated, or a refusal would carry it into logs."""
+"""Test that errors never repeat values of the client, which would reach logs."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ LEAKS: list[tuple[Operation, dict[str, Any]]] = [
 
 
 def answer(operation: Operation, fields: dict[str, Any]) -> None:
-    """Computes what the fields ask for."""
+    """Compute the outputs of a request."""
     message = read(operation, fields)
     execute(operation, message.arguments, message.output_names)
 

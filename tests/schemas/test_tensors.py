@@ -1,4 +1,4 @@
-"""What becomes a tensor, and what does not."""
+"""Test the values that are valid tensors, and the errors for others."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ CHECKED = [each for each in INPUTS.values() if each.domain in (Domain.FINITE, Do
 
 
 def model(name: str, domain: Domain) -> type[BaseModel]:
-    """A message of one tensor."""
+    """Return a model with one tensor."""
     fields: dict[str, Any] = {name: (Annotated[np.ndarray, TensorField(domain, Any)], ...)}
     return create_model("Message", **fields)
 
 
 def read(name: str, value: Any) -> Array:
-    """The tensor that a value becomes."""
+    """Return the tensor of a value."""
     message = model(name, INPUTS[name].domain).model_validate({name: value})
     tensor: Array = getattr(message, name)
     return tensor
@@ -69,7 +69,7 @@ def test_a_weight_is_not_negative(each: Input) -> None:
     assert [place for place, _ in rejected.value.locations] == [(each.name, 1)]
 
 
-# The schema of a tensor in JSON
+# The JSON schema of a tensor
 
 SCHEMAS = {
     ("K",): nested(float, [("K",)]),
@@ -77,16 +77,16 @@ SCHEMAS = {
     ("...", "K"): nested(Logit, [("...", "K")]),
     ("...", "K", "K"): nested(float, [("...", "K", "K")]),
 }
-"""The type of a tensor of each shape."""
+"""Type of a tensor of each shape."""
 
 
 def fits(value: Any, shown: Any) -> bool:
-    """Is a value what the JSON schema of a type says?"""
+    """Return whether a value matches the JSON schema of a type."""
     return OAS31Validator(TypeAdapter(shown).json_schema()).is_valid(value)
 
 
 def full(rank: int, scalar: Any = 0.5) -> Any:
-    """Two of a scalar along each axis."""
+    """Return a nested list of a scalar, with two entries along each axis."""
     return np.full((2,) * rank, scalar, dtype=object).tolist() if rank else scalar
 
 

@@ -1,4 +1,4 @@
-"""Streams of requests as bytes, cut anywhere, sent to a server protocol; and the responses that must come back.
+"""Streams of requests as bytes, cut anywhere, for a server protocol, and the expected responses.
 
 `python -m tests.server.streams COUNT [SEED]` tries that many streams on each event loop.
 """
@@ -47,10 +47,10 @@ class Response(NamedTuple):
 
 @dataclass
 class Request:
-    """A request, and what becomes of it.
+    """A request and its expected outcome.
 
-    framing: how the body is sent. A request that is not in `h11` is one that plain uvicorn may answer otherwise.
-    closes: the connection is closed after the response. malformed: the server answers 400 by itself.
+    framing: of the body. Plain uvicorn may answer differently to a request that is not in `h11`.
+    closes: the connection is closed after the response. malformed: the server answers 400 without the application.
     """
 
     method: str
@@ -143,7 +143,7 @@ MALFORMED = [
 ]
 
 BEHIND = [b"", b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n", b"garbage \x00", b"\r\n"]
-"""Bytes behind the last request, which are never answered."""
+"""Bytes behind the last request, without a response."""
 
 
 class Stream(NamedTuple):
@@ -161,7 +161,7 @@ class Stream(NamedTuple):
 
 def seeded(seed: object) -> Random:
     """Return a repeatable source of randomness."""
-    return Random(str(seed))  # noqa: S311  not a secret
+    return Random(str(seed))  # noqa: S311 - not a secret
 
 
 def cut(data: bytes, random: Random, most: int) -> list[bytes]:
@@ -171,7 +171,7 @@ def cut(data: bytes, random: Random, most: int) -> list[bytes]:
 
 
 def stream(random: Random, *, h11: bool = False) -> Stream:
-    """Return a random stream; with `h11` one that plain uvicorn must answer alike."""
+    """Return a random stream; with `h11` one that plain uvicorn must answer in the same way."""
     kinds = [request for request in REQUESTS if request.h11 or not h11]
     requests = random.choices(kinds, k=random.randint(0, 5))
     half_close = not h11 and bool(requests) and random.random() < 0.3
@@ -186,7 +186,7 @@ def stream(random: Random, *, h11: bool = False) -> Stream:
 
 
 async def prepare(app: Service) -> None:
-    """Fill in the expected responses: those of the application itself, without a server."""
+    """Fill in the expected responses: those of the application without a server."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         for request in (*REQUESTS, *LAST):
             headers = dict(line.split(": ", 1) for line in (*request.headers, "X-Request-ID: one"))

@@ -1,4 +1,4 @@
-"""A process that is leaving, as its clients see it."""
+"""Test the responses of a process that is shutting down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits of memory and time, for clients that send too much, too slowly, or read too slowly."""
+"""Test limits of memory and time against clients that send too much, send too slowly, or read too slowly."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ LAST = b"GET /livez HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
 LARGE = b'{"logits": [%b0], "outputs": ["jacobian"]}' % (b"0," * 599)
 LARGE_POST = HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(LARGE), LARGE)
-"""A request whose response has 8 MB."""
+"""A request with a response of 8 MB."""
 
 
 @pytest.fixture(scope="module", params=LOOPS)
 def port(request: pytest.FixtureRequest) -> Iterator[int]:
-    """The port of a server on each event loop."""
+    """Yield the port of a server on each event loop."""
     with serving(application(), request.param) as port:
         yield port
 
 
 @pytest.fixture(scope="module", params=LOOPS)
 def impatient(request: pytest.FixtureRequest) -> Iterator[int]:
-    """The port of a server on each event loop that does not wait long for a client."""
+    """Yield the port of a server on each event loop with a short client timeout."""
     with serving(application(), request.param, client_timeout=CLIENT_TIMEOUT) as port:
         yield port
 
 
 def pieces(data: bytes, size: int) -> list[bytes]:
-    """Cut `data` into pieces of that size."""
+    """Cut `data` into pieces of a size."""
     return [data[start : start + size] for start in range(0, len(data), size)]
 
 
@@ -97,7 +97,7 @@ async def test_unfinished_heads_are_bounded_together(monkeypatch: pytest.MonkeyP
             second.write(long_head)
             await asyncio.sleep(0.05)
             assert statuses(await answer(port, long_head)) == [503]
-            # an ordinary request is answered, also in pieces
+            # an ordinary request is answered, even in pieces
             post = HEAD + b"Connection: close\r\n" + LENGTH + b"\r\n" + BODY
             assert statuses(await answer(port, post[:50], post[50:])) == [200]
         await asyncio.sleep(0.05)
@@ -139,7 +139,7 @@ async def test_requests_sent_ahead_are_not_read(port: int) -> None:
             stopped = time.monotonic()
         except BlockingIOError:
             await asyncio.sleep(0.01)
-        # the responses are never read, so that the server stops to read soon
+        # the client reads no response, so the server soon stops reading
         assert sent < 40_000_000
     client.close()
 
@@ -193,7 +193,7 @@ async def test_new_client_is_answered_before_very_small_chunks(loop: Any) -> Non
         (HEAD,),
         (LIVE,),
         (LIVE, b"GET /livez"),
-        # refused before its body, which then does not come
+        # refused before its body, which never arrives
         (b"POST /livez HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n",),
         (b"GET /", *[b"a"] * 30),
     ],

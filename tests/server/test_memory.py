@@ -1,4 +1,4 @@
-"""Freed memory is kept for the next request, but not without a bound."""
+"""Test that freed memory is kept for the next request, within a bound."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ print([faults() for _ in range(6)][-1])
 
 
 def faults(how: str) -> int:
-    """Pages that the sixth thread which takes 24 MB has to be given."""
+    """Return the page faults of the sixth thread that allocates 24 MB."""
     return run(PROGRAM, how)
 
 
@@ -56,7 +56,7 @@ print(before - resident())
 
 
 def run(*command: str) -> int:
-    """What a program prints."""
+    """Return the output of a program."""
     return int(subprocess.run([sys.executable, "-c", *command], check=True, capture_output=True, text=True).stdout)
 
 

@@ -1,4 +1,4 @@
-"""Framing of requests and order of responses: nothing is smuggled, overtaken or lost."""
+"""Test the framing of requests and the order of responses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LONG_POST = HEAD + b"Content-Length: %d\r\n\r\n" % len(LONG) + LONG
 
 @pytest.fixture(scope="module", params=LOOPS)
 def port(request: pytest.FixtureRequest) -> Iterator[int]:
-    """The port of a server on each event loop."""
+    """Yield the port of a server on each event loop."""
     with serving(application(body_timeout_seconds=0.2), request.param) as port:
         yield port
 
@@ -152,7 +152,7 @@ async def test_an_application_that_fails_is_answered_with_a_problem() -> None:
     async def broken(*_: Any) -> None:
         raise ZeroDivisionError
 
-    app.others = broken  # type: ignore[assignment]  # any ASGI application will do
+    app.others = broken  # type: ignore[assignment]  # any ASGI application
     with serving(app) as port:
         received = await answer(port, LIVE)
     assert statuses(received) == [500]

@@ -1,4 +1,4 @@
-"""Responses to streams of requests, however the bytes are cut, on both event loops."""
+"""Test responses to streams of requests, cut anywhere, on both event loops."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.connections import application
 from tests.server.streams import LAST, LOOPS, REQUESTS, Server, Stream, compare, prepare, seeded, stream
 
 STREAMS = 700
-"""Streams that are tried on each event loop; `make fuzz` tries more."""
+"""Number of streams on each event loop. `make fuzz` tries more."""
 
 
 @pytest.mark.parametrize("loop", LOOPS)

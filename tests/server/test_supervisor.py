@@ -1,4 +1,4 @@
-"""The start of a supervisor; tests/production has its workers."""
+"""Test the start of a supervisor. tests/production tests its workers."""
 
 from __future__ import annotations
 

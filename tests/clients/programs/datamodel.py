@@ -1,4 +1,4 @@
-"""The operations, with the models that datamodel-code-generator makes and httpx."""
+"""Call the operations with httpx and the models of datamodel-code-generator."""
 
 from __future__ import annotations
 

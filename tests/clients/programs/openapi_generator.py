@@ -1,4 +1,4 @@
-"""The operations, through the Python client that openapi-generator makes."""
+"""Call the operations with the Python client of openapi-generator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operations, through the client that openapi-python-client makes."""
+"""Call the operations with the client of openapi-python-client."""
 
 from __future__ import annotations
 
