@@ -1,4 +1,4 @@
-"""Exit with 0 if the service in this container answers /livez, on its own port, with TLS or without."""
+"""Exit with 0 if the service in this container answers /livez, on the port of its metrics if it has one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ SECONDS = 2
 
 
 def alive(variables: dict[str, str]) -> bool:
-    """Return whether /livez answers 200. Raises OSError if nothing answers."""
-    port = int(variables.get("SOFTMAX_PORT", "8000"))
+    """Return whether /livez answers 200. Raise OSError if nothing answers."""
+    metrics_port = variables.get("SOFTMAX_METRICS_PORT")
+    port = int(metrics_port or variables.get("SOFTMAX_PORT", "8000"))
     service = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
-    if variables.get("SOFTMAX_TLS_CERTIFICATE_FILE"):
+    if variables.get("SOFTMAX_TLS_CERTIFICATE_FILE") and not metrics_port:
         context = ssl.create_default_context()
         # the certificate names the host that clients know, not the loopback
         context.check_hostname = False

@@ -43,15 +43,16 @@ def render(folder: Path) -> list[Manifest]:
     return list(yaml.safe_load_all(rendered.stdout))
 
 
-def composed(folder: Path, *components: str, **lower: str) -> dict[str, Manifest]:
+def composed(folder: Path, *components: str, upper: Manifest | None = None, **lower: str) -> dict[str, Manifest]:
     """Return the production overlay with components of deploy/ on top, by kind.
 
-    folder: an empty one. lower: fields of the kustomization below that of the components, such as namespace.
+    folder: an empty one. upper: more fields of the kustomization with the components. lower: fields of the kustomization
+    below it, such as namespace.
     """
     # kustomize accepts relative paths only
     root = "../" * (len(folder.resolve().parts)) + str(FOLDER.parent)[1:]
     below = {"resources": [f"{root}/kubernetes/overlays/production"], **lower}
-    above = {"resources": ["../lower"], "components": [f"{root}/{each}" for each in components]}
+    above = {"resources": ["../lower"], "components": [f"{root}/{each}" for each in components], **(upper or {})}
     for name, content in (("lower", below), ("upper", above)):
         (folder / name).mkdir(exist_ok=True)
         (folder / name / "kustomization.yaml").write_text(yaml.safe_dump(content), "utf-8")

@@ -13,15 +13,14 @@ import yaml
 
 from deploy.capacity import UTILISATION, memory_bytes
 from service import __version__
-from service.api.app import create_app
+from service.api.app import create_app, create_metrics_app
 from service.settings import Settings
+from tests.connections import connect
 from tests.kubernetes import generated
 from tests.kubernetes.manifests import FOLDER, Manifest, composed, overlay, pod_spec, quantity, validate
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import httpx
 
 OVERLAYS = ("overlays/small", "overlays/production", "kserve")
 MANIFESTS = [(name, kind) for name in OVERLAYS for kind in overlay(name)]
@@ -64,6 +63,7 @@ def test_a_field_that_a_container_does_not_have_is_found(name: str, kind: str) -
 
 COMPONENTS = [
     "kubernetes/components/api-keys",
+    "kubernetes/components/client-certificates",
     "kubernetes/components/gateway",
     "kubernetes/components/ingress",
     "kubernetes/components/keda",
@@ -164,6 +164,7 @@ def test_keys_and_certificates_come_from_secrets(tmp_path: Path) -> None:
     secrets = {each["name"]: each["secret"]["secretName"] for each in pods["volumes"]}
     assert secrets == {"api-keys": "softmax-service-keys", "tls": "softmax-service-tls"}
     assert variables == {
+        "SOFTMAX_METRICS_PORT": "9090",
         "SOFTMAX_API_KEYS_FILE": f"{mounts['api-keys']}/keys",
         "SOFTMAX_TLS_CERTIFICATE_FILE": f"{mounts['tls']}/tls.crt",
         "SOFTMAX_TLS_KEY_FILE": f"{mounts['tls']}/tls.key",
@@ -171,8 +172,20 @@ def test_keys_and_certificates_come_from_secrets(tmp_path: Path) -> None:
     assert all(name.removeprefix("SOFTMAX_").lower() in Settings.model_fields for name in variables)
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert container[probe]["httpGet"]["scheme"] == "HTTPS"
-    assert kinds["ServiceMonitor"]["spec"]["endpoints"][0]["scheme"] == "https"
-    assert [port["port"] for port in kinds["Service"]["spec"]["ports"]] == [443]
+    assert {port["name"]: port["port"] for port in kinds["Service"]["spec"]["ports"]} == {"http": 443, "metrics": 9090}
+
+
+def test_probes_need_no_client_certificate(tmp_path: Path) -> None:
+    components = ["service-monitor", "tls", "client-certificates"]
+    kinds = composed(tmp_path, *(f"kubernetes/components/{name}" for name in components))
+    (container,) = pod_spec(kinds["Deployment"])["containers"]
+    variables = {each["name"]: each["value"] for each in container["env"]}
+    assert variables["SOFTMAX_TLS_CLIENT_CA_FILE"] == variables["SOFTMAX_TLS_KEY_FILE"].replace("tls.key", "ca.crt")
+    ports = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        asked = container[probe]["httpGet"]
+        assert asked["scheme"] == "HTTP"
+        assert ports[asked["port"]] == variables["SOFTMAX_METRICS_PORT"]
 
 
 def test_traces_may_leave_and_nothing_else(tmp_path: Path) -> None:
@@ -190,6 +203,18 @@ def test_traces_may_leave_and_nothing_else(tmp_path: Path) -> None:
 
 def test_the_prometheus_rule_is_that_of_the_file() -> None:
     assert generated.TARGET.read_text("utf-8") == generated.prometheus_rule()
+
+
+def test_documented_replacement_sets_the_host_of_every_runbook(tmp_path: Path) -> None:
+    page = (FOLDER.parents[1] / "docs/deployment.md").read_text("utf-8")
+    (snippet,) = re.findall(r"```yaml\n(configMapGenerator:.*?)```", page, re.DOTALL)
+    kinds = composed(tmp_path, "prometheus", upper=yaml.safe_load(snippet))
+    assert "ConfigMap" not in kinds
+    rules = [rule for group in kinds["PrometheusRule"]["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
+    assert rules
+    for rule in rules:
+        address = f"https://docs.example.com/runbook.html#{rule['alert'].lower()}"
+        assert rule["annotations"]["runbook_url"] == address
 
 
 def test_the_dashboard_is_a_config_map_for_grafana(tmp_path: Path) -> None:
@@ -312,14 +337,22 @@ def test_the_autoscaler_agrees_with_the_capacity_model() -> None:
     assert overlay("kserve")["InferenceService"]["spec"]["predictor"]["scaleTarget"] == round(100 * UTILISATION)
 
 
-async def test_metrics_are_scraped_where_the_service_has_them(client: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_metrics_are_scraped_where_the_service_has_them(tmp_path: Path) -> None:
     kinds = composed(tmp_path, "kubernetes/components/service-monitor")
     service, monitor = kinds["Service"], kinds["ServiceMonitor"]["spec"]
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     assert service["metadata"]["labels"][monitor["jobLabel"]] == "softmax-service"
     (endpoint,) = monitor["endpoints"]
-    assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
-    answer = await client.get(endpoint["path"])
+    ports = {port["name"]: port["targetPort"] for port in service["spec"]["ports"]}
+    (container,) = pod_spec(kinds["Deployment"])["containers"]
+    variables = {each["name"]: each["value"] for each in container["env"]}
+    assert {"name": ports[endpoint["port"]], "containerPort": int(variables["SOFTMAX_METRICS_PORT"])} in container[
+        "ports"
+    ]
+    inside, monitoring = kinds["NetworkPolicy"]["spec"]["ingress"]
+    assert (inside["ports"], monitoring["ports"]) == ([{"port": "http"}], [{"port": ports[endpoint["port"]]}])
+    async with connect(create_metrics_app(create_app(Settings()).runtime)) as client:
+        answer = await client.get(endpoint["path"])
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith(("text/plain", "application/openmetrics-text"))
 

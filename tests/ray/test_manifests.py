@@ -113,6 +113,6 @@ def test_the_metrics_of_every_node_are_scraped(cluster: dict[str, Any]) -> None:
 
 def test_the_image_starts_from_the_ray_that_is_tested(cluster: dict[str, Any]) -> None:
     dockerfile = (FOLDER / "Dockerfile").read_text(encoding="utf-8")
-    assert f"FROM rayproject/ray:{ray.__version__}-py311" in dockerfile
+    assert f"RAY_IMAGE=rayproject/ray:{ray.__version__}-py311-cpu\n" in dockerfile
     (template, *_) = templates(cluster)
     assert f"USER {template['securityContext']['runAsUser']}:" in dockerfile

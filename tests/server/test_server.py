@@ -1,0 +1,99 @@
+"""Test a server in this process, from its start to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import ssl
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from service.api.app import create_app
+from service.server.files import read_secrets
+from service.server.listen import listening
+from service.server.server import Server
+from service.settings import Settings
+from tests.bodies import JSON
+from tests.certificates import certificate
+from tests.connections import ask_once, connection, get, post
+from tests.production.looks import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+SECONDS = 30
+"""Longest time until a server has started, has read a file again, or has ended."""
+
+SMALL = post("/softmax", b'{"logits": [0, 0]}', {**JSON, "Authorization": "Bearer swordfish"})
+
+
+@asynccontextmanager
+async def serving(**settings: Any) -> AsyncIterator[list[int]]:
+    """Yield the ports of a server, which SIGTERM ends."""
+    built = Settings(port=0, drain_seconds=0, **settings)
+    kept = signal.getsignal(signal.SIGHUP)
+    with listening(built) as listeners:
+        server = Server(create_app(built), listeners, read_secrets(built).tls)
+        running = asyncio.create_task(server.serve(listeners.all))
+        try:
+            async with asyncio.timeout(SECONDS):
+                while not server.started:  # noqa: ASYNC110  uvicorn has no event for it
+                    await asyncio.sleep(0.01)
+            yield [each.getsockname()[1] for each in listeners.all]
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.wait_for(running, SECONDS)
+            signal.signal(signal.SIGHUP, kept)
+
+
+async def test_metrics_port_has_metrics_and_the_other_port_has_not() -> None:
+    async with serving(metrics_port=0) as (port, metrics_port):
+        assert (await ask_once(port, SMALL)).status == 200
+        assert (await ask_once(port, get("/metrics"))).status == 404
+        reply = await ask_once(metrics_port, get("/metrics"))
+        assert b'http_requests_total{method="POST",route="/softmax",status="200"} 1.0' in reply.body
+        assert (await ask_once(metrics_port, SMALL)).status == 404
+
+
+@pytest.mark.parametrize("is_signalled", [False, True], ids=["watched", "SIGHUP"])
+async def test_changed_keys_are_used_on_open_connections(tmp_path: Path, *, is_signalled: bool) -> None:
+    file = tmp_path / "keys"
+    file.write_text("tuna", encoding="ascii")
+    async with serving(api_keys_file=file) as (port,), connection(port) as peer:
+        assert (await peer.ask(SMALL)).status == 401
+        file.write_text("swordfish", encoding="ascii")
+        if is_signalled:
+            os.kill(os.getpid(), signal.SIGHUP)
+
+        async def status() -> int:
+            return (await peer.ask(SMALL)).status
+
+        assert await eventually(status, 200, SECONDS)
+
+
+async def test_changed_certificate_is_shown_to_new_connections(tmp_path: Path) -> None:
+    old = certificate(tmp_path, "ours")
+    before = ssl.create_default_context(cafile=old.chain)
+    async with (
+        serving(tls_certificate_file=old.chain, tls_key_file=old.key) as (port,),
+        connection(f"https://127.0.0.1:{port}", before) as peer,
+    ):
+        new = certificate(tmp_path, "ours")
+        after = ssl.create_default_context(cafile=new.chain)
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert await eventually(lambda: is_accepted(port, after), wanted=True, seconds=SECONDS)
+        assert not await is_accepted(port, before)
+        assert (await peer.ask(SMALL)).status == 200
+
+
+async def is_accepted(port: int, context: ssl.SSLContext) -> bool:
+    """Return whether a client that trusts one certificate alone can connect."""
+    try:
+        async with connection(f"https://127.0.0.1:{port}", context):
+            return True
+    except ssl.SSLCertVerificationError:
+        return False
