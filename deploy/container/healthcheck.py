@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import sys
+from contextlib import closing
 from http.client import HTTPConnection, HTTPSConnection
 
 SECONDS = 2
@@ -21,8 +22,10 @@ def alive(variables: dict[str, str]) -> bool:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         service = HTTPSConnection("127.0.0.1", port, timeout=SECONDS, context=context)
-    service.request("GET", "/livez")
-    return service.getresponse().status == 200  # noqa: PLR2004 - it is well
+    with closing(service):
+        service.request("GET", "/livez")
+        with service.getresponse() as response:
+            return response.status == 200  # noqa: PLR2004 - it is well
 
 
 if __name__ == "__main__":
