@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import inf, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -64,8 +64,9 @@ def minimum(derivatives: Callable[[float], tuple[float, float]]) -> Minimum:
         if slope == 0.0:
             break
         low, high = (low, inverse) if slope > 0.0 else (inverse, high)
-        step = -inverse * slope / curvature if curvature > 0.0 else 0.0
-        if abs(step) <= TOLERANCE * inverse and curvature > 0.0:
+        is_curved = 0.0 < curvature < inf
+        step = -inverse * slope / curvature if is_curved else 0.0
+        if is_curved and abs(step) <= TOLERANCE * inverse:
             inverse += step
             break
         inverse = inverse + step if low < inverse + step < high else sqrt(low) * sqrt(high)

@@ -1,131 +1,136 @@
-"""The gradient of any loss of the softmax by its logits and by the temperature, in range wherever the result is."""
+"""Gradients of any loss of the softmax by its logits and by the temperature, in range wherever the result is."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from service.compute import softcap as softcaps
-from service.compute.extended import scaled_distances, scaled_probabilities
-from service.compute.scaled import LEAST_EXPONENT, ONE, Scaled, column, product
-from service.compute.softmax import TINY
+from service.compute.extended import ExtendedSoftmax
+from service.compute.rows import at, row_sums
+from service.compute.scaled import TINY, Numbers, Scaled, column, in_range, largest, rounded
+from service.compute.softmax import Softmax
 
 if TYPE_CHECKING:
     from service.arrays import Floats, Integers
-    from service.compute.softmax import Softmax
 
-HARMLESS_EXPONENT = 2
-"""Exponent up to which a factor does not lift a number that lost digits to underflow back into double range."""
+HARMLESS = 4.0
+"""Factor up to which a number that lost digits to underflow is not lifted back into double range."""
 
-LARGEST_EXPONENT = 960
-"""Exponent up to which a gradient is far enough from the end of double range for sums of it."""
+FAR_FROM_OVERFLOW = 2.0**960
+"""Gradient up to which sums of it are far from the end of double range."""
 
 MAJORITY = 0.5
 """Probability from which on no other class has more."""
 
 UNIT = 1024
-"""Exponents of the units of gradients beyond are multiples of this, so that a batch has few of them."""
+"""Exponents of the units of gradients are multiples of this, so that a batch has few of them."""
 
 
 class RowGradient(ABC):
-    """The derivatives of a loss by the logits of a block of rows: g_v = slopes * factor * T + penalty.
+    """The derivatives of a loss by the logits of a block of rows: g_v = (slopes * factor + p * penalty) * T.
 
-    The slopes are computed in doubles. They are computed again with exponents where the factor could lift what doubles
-    lose to underflow back into range.
+    The formulas stand for doubles and for `Scaled`, which the quantities of an `ExtendedSoftmax` are. Doubles are enough
+    unless the factor could lift what they lose to underflow back into range.
+
+    softmax: that of the rows.
     """
 
-    def __init__(self, softmax: Softmax) -> None:
-        self.softmax = softmax
+    softmax: Softmax | ExtendedSoftmax
 
     @property
     @abstractmethod
-    def factor(self) -> Scaled:
-        """(n,) or single factor of the slopes in dL/dz, the 1 / T of the chain rule included."""
+    def factor(self) -> Numbers:
+        """(n,) or single factor of the slopes, the 1 / T of the chain rule included."""
+
+    @property
+    def penalty(self) -> Numbers | None:
+        """(n,) Factor of p, the same; None for 0."""
+        return None
 
     @property
     @abstractmethod
-    def slopes(self) -> Floats:
+    def slopes(self) -> Numbers:
         """(n, K) derivative of a row's loss by v, before the factor; the sum of a row is 0."""
 
-    @abstractmethod
-    def scaled_slopes(self) -> Scaled:
-        """Return the slopes, also where they are below or beyond double range."""
-
     @property
     @abstractmethod
-    def size(self) -> Scaled:
+    def size(self) -> Numbers:
         """(n,) or single bound on the size of dL/dz, up to a factor of 2**32."""
 
     @property
-    def slopes_overflow(self) -> bool:
-        """True if the slopes are beyond double range."""
-        return False
+    @abstractmethod
+    def extended(self) -> Self:
+        """The same of the quantities of an `ExtendedSoftmax`."""
 
-    def plain_gradient(self) -> Floats:
-        """Return (n, K) dL/dz in doubles, without the softcap."""
-        return self.slopes * column(self.factor.rounded())
-
-    def scaled_gradient(self) -> Scaled:
-        """Return (n, K) dL/dz with exponents, without the softcap."""
-        return self.scaled_slopes() * self.factor.columns()
-
-    @property
-    def _scaled_logits_gradient(self) -> Scaled | None:
-        """(n, K) dL/dz with exponents; None where doubles do."""
-        largest = max(largest_exponent(self.size), largest_exponent(self.factor))
-        if largest <= HARMLESS_EXPONENT and not self.slopes_overflow:
-            return None
-        if largest <= LARGEST_EXPONENT and self.softmax.softcap is None:
+    def suited(self) -> Self:
+        """Return this if doubles are enough, else the extended one."""
+        size = largest(self.size)
+        if size <= HARMLESS:
+            return self
+        if size <= FAR_FROM_OVERFLOW and self._softcap is None and not isinstance(self.slopes, Scaled):
             sizes = np.abs(self.slopes)
             if ((sizes >= TINY) & (sizes < np.inf)).all():
-                return None
-        return self._with_softcap(self.scaled_gradient())
+                return self
+        return self.extended
+
+    @property
+    def _doubles(self) -> Softmax:
+        return self.softmax if isinstance(self.softmax, Softmax) else self.softmax.doubles
+
+    @property
+    def _softcap(self) -> float | None:
+        return self._doubles.softcap
+
+    def by_logits(self) -> Numbers:
+        """Return (n, K) dL/dz, z the logits as sent."""
+        gradient = self.without_softcap()
+        if self._softcap is None:
+            return gradient
+        return gradient * softcaps.slopes(self._doubles.logits, self._softcap)
+
+    def without_softcap(self) -> Numbers:
+        """Return (n, K) T dL/dv."""
+        gradient = self.slopes * column(self.factor)
+        return gradient if self.penalty is None else gradient + self.softmax.probabilities * column(self.penalty)
 
     @property
     def logits_gradient(self) -> Floats:
-        """(n, K) dL/dz, z the logits as sent; infinite where it is beyond double range."""
-        scaled = self._scaled_logits_gradient
-        if scaled is not None:
-            return scaled.rounded()
-        if self.softmax.softcap is None:
-            return self.plain_gradient()
-        return self._with_softcap(Scaled(self.plain_gradient(), 0)).rounded()
+        """(n, K) dL/dz; infinite where it is beyond double range."""
+        return rounded(self.suited().by_logits())
 
-    def _with_softcap(self, gradient: Scaled) -> Scaled:
-        softmax = self.softmax
-        return gradient if softmax.softcap is None else gradient * softcaps.slopes(softmax.logits, softmax.softcap)
-
-    @cached_property
+    @property
     def gradient_units(self) -> Integers:
         """(n,) Exponents of the units of `gradient_in_units`, 0 if dL/dz is far from the end of double range."""
-        excess = np.maximum(np.broadcast_to(self.size.order, len(self.softmax.logits)) - LARGEST_EXPONENT, 0)
-        return np.asarray(-(-excess // UNIT) * UNIT, np.int64)
+        _, exponents = np.frexp(FAR_FROM_OVERFLOW)
+        excess = np.max(Scaled.of(self.extended.by_logits()).order, axis=-1) - exponents
+        return np.asarray(-(-np.maximum(excess, 0) // UNIT) * UNIT, np.int64)
 
     @property
     def gradient_in_units(self) -> Floats:
         """(n, K) dL/dz over 2**gradient_units, which is finite."""
-        return self._with_softcap(self.scaled_gradient()).in_units(self.gradient_units[:, None])
+        return Scaled.of(self.extended.by_logits()).in_units(self.gradient_units[:, None])
 
-    def temperature_slopes(self) -> Scaled:
-        """Return (n,) the part of each row in dL/dT = -1/T sum g_v v, the sum over classes that are not excluded.
+    @property
+    def by_temperature(self) -> Numbers:
+        """(n,) The part of each row in dL/dT = -1/T sum g_v v, the sum over classes that are not excluded.
 
         The slopes of a row sum to 0, so v may be shifted to d, which keeps the digits that an offset takes.
         """
         softmax = self.softmax
-        sums = softmax.sums(product(self.slopes, softmax.finite_distances))
-        if np.isfinite(sums).all() and not (np.abs(sums) < TINY).any():
-            moments = Scaled.of(sums)
-        else:
-            moments = (self.scaled_slopes() * scaled_distances(softmax)).sums(softmax.sums)
-        return Scaled(-moments.mantissa, moments.exponent) * self.factor
+        parts = -row_sums(self.slopes * softmax.finite_distances, softmax.included) * self.factor
+        if self.penalty is None:
+            return parts
+        mean = softmax.largest + row_sums(softmax.probabilities * softmax.finite_distances, softmax.included)
+        return parts - self.penalty * mean
 
     @property
-    def packed_temperature_slopes(self) -> Any:
-        """(n,) `temperature_slopes`, packed."""
-        return self.temperature_slopes().packed()
+    def temperature_slopes(self) -> Floats:
+        """(n,) The same in doubles."""
+        return rounded(self.suited().by_temperature)
 
 
 class VectorJacobianProduct(RowGradient):
@@ -137,44 +142,36 @@ class VectorJacobianProduct(RowGradient):
     vectors: (n, K) u, finite.
     """
 
-    def __init__(self, softmax: Softmax, vectors: Floats) -> None:
-        super().__init__(softmax)
+    def __init__(self, softmax: Softmax | ExtendedSoftmax, vectors: Floats) -> None:
+        self.softmax = softmax
         self._vectors = vectors if softmax.included is None else np.where(softmax.included, vectors, 0.0)
 
-    @cached_property
-    def factor(self) -> Scaled:
+    @property
+    def factor(self) -> Numbers:
         """1 / T."""
-        return ONE / Scaled.of_number(self.softmax.temperature)
+        return 1.0 / in_range(self.softmax.temperature)
+
+    @property
+    def extended(self) -> VectorJacobianProduct:
+        """The same of the quantities of an `ExtendedSoftmax`."""
+        return VectorJacobianProduct(ExtendedSoftmax(self._doubles), self._vectors)
+
+    @property
+    def size(self) -> Numbers:
+        """Bound on dL/dz."""
+        return largest(self._vectors) * self.factor
 
     @cached_property
-    def size(self) -> Scaled:
-        """(n,) Bound on dL/dz."""
-        return Scaled.of(np.max(np.abs(self._vectors), axis=-1)) * self.factor
+    def _shifted(self) -> Numbers:
+        """(n, K) u, measured from its value at the top class or from its mean."""
+        softmax, vectors = self._doubles, self._vectors
+        mean = softmax.sums(softmax.probabilities * (vectors / 4.0)) * 4.0
+        use_top = (softmax.confidences >= MAJORITY) | ~np.isfinite(mean)
+        shifts = np.where(use_top, at(vectors, softmax.top), mean)[:, None]
+        return (vectors if self.softmax is softmax else Scaled.of(vectors)) - shifts
 
     @cached_property
-    def _shifts(self) -> Floats:
-        """(n,) The value from which u is measured."""
-        softmax, rows = self.softmax, np.arange(len(self._vectors))
-        mean = softmax.sums(softmax.probabilities * (self._vectors / 4.0)) * 4.0
-        top = self._vectors[rows, softmax.top]
-        return np.where((softmax.probabilities[rows, softmax.top] >= MAJORITY) | ~np.isfinite(mean), top, mean)
-
-    @cached_property
-    def slopes(self) -> Floats:
+    def slopes(self) -> Numbers:
         """(n, K) p (u - sum_j u_j p_j)."""
-        p = self.softmax.probabilities
-        shifted = self._vectors - self._shifts[:, None]
-        return p * (shifted - self.softmax.sums(p * shifted)[:, None])
-
-    def scaled_slopes(self) -> Scaled:
-        """Return the slopes, also where they are below or beyond double range."""
-        p = scaled_probabilities(self.softmax)
-        shifted = Scaled.of(self._vectors) - Scaled.of(self._shifts[:, None])
-        return p * (shifted - (p * shifted).sums(self.softmax.sums).columns())
-
-
-def largest_exponent(factor: Scaled) -> int:
-    """Return the largest exponent of the numbers that are not 0."""
-    if isinstance(factor.exponent, int):
-        return factor.exponent if factor.mantissa else LEAST_EXPONENT
-    return int(np.max(factor.order, initial=LEAST_EXPONENT))
+        p, shifted = self.softmax.probabilities, self._shifted
+        return p * (shifted - column(row_sums(p * shifted, self.softmax.included)))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from service.compute.scaled import LEAST_EXPONENT, Scaled, product
+from service.compute.scaled import LEAST_EXPONENT, Numbers, Scaled, product, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,12 +136,13 @@ def fold(values: Floats) -> Floats:
 
 
 def _in_units(total: Callable[..., Floats], units: Integers | int, *rows: Floats) -> Floats:
-    """Return a sum over rows of which the first array is in units of 2**units, a number or (N,)."""
-    parts = Scaled(np.float64(0.0), 0)
+    """Return a sum over rows of which the first array is in units of 2**units, 0 or (N,)."""
+    if isinstance(units, int):
+        return total(*rows)
+    parts: Numbers = Scaled(np.float64(0.0), 0)
     for unit in np.unique(units):
-        chosen = [each[units == unit] if np.ndim(units) else each for each in rows]
-        parts = parts + Scaled(total(*chosen), unit)
-    return parts.rounded()
+        parts = parts + Scaled(total(*(each[units == unit] for each in rows)), unit)
+    return rounded(parts)
 
 
 def _exponents(values: Floats, axis: int) -> Integers:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from service.compute.scaled import Scaled
+
 if TYPE_CHECKING:
     from service.arrays import Array, Floats, Integers, Mask
+    from service.compute.scaled import Numbers
 
 
 @lru_cache(maxsize=8)
@@ -23,12 +26,16 @@ def at(values: Array, classes: Integers) -> Array:
     return values.take(classes if rows == 1 else starts(rows, count) + classes)
 
 
-def put(values: Array, classes: Integers, new: Any) -> None:
-    """Set values[n, classes[n]] = new[n] in a contiguous (n, K)."""
-    values.reshape(-1)[starts(*values.shape) + classes] = new
+def put(values: Numbers, classes: Integers, new: Any) -> None:
+    """Set values[n, classes[n]] = new[n] in contiguous (n, K) numbers."""
+    if isinstance(values, Scaled):
+        for part, other in zip(values, Scaled.of(new), strict=True):
+            put(part, classes, other)
+    else:
+        values.reshape(-1)[classes if len(values) == 1 else starts(*values.shape) + classes] = new
 
 
-def row_sums(values: Array, included: Mask | None = None) -> Floats:
+def row_sums(values: Numbers, included: Mask | None = None) -> Numbers:
     """Return (n,) sums over the classes, float64.
 
     Each row is added pairwise on its own, excluded classes left out. So the bits of its sum depend neither on the other
@@ -36,6 +43,8 @@ def row_sums(values: Array, included: Mask | None = None) -> Floats:
 
     values: (n, K), contiguous; included: (n, K), None for every class.
     """
+    if isinstance(values, Scaled):
+        return values.by_rows(partial(row_sums, included=included))
     flat = values.reshape(-1)
     if included is None:
         return np.add.reduceat(flat, starts(*values.shape), dtype=np.float64)
@@ -48,17 +57,22 @@ def row_sums(values: Array, included: Mask | None = None) -> Floats:
     return sums
 
 
-def row_totals(values: Floats, included: Mask | None) -> Floats:
+def row_totals(values: Numbers, included: Mask | None) -> Numbers:
     """Return (n,) sums over all classes, those that are excluded last."""
+    if isinstance(values, Scaled):
+        return values.by_rows(partial(row_totals, included=included))
     sums = row_sums(values, included)
     return sums if included is None else sums + np.add.reduce(np.where(included, 0.0, values), axis=-1)
 
 
-def sum_of_others(values: Floats, included: Mask | None = None) -> Floats:
+def sum_of_others(values: Numbers, included: Mask | None = None) -> Numbers:
     """Return (n, K) sum_j values[n, j] over j != i, for values that are not negative, without cancellation.
 
-    An excluded class is added after the others, so that one with a value of 0 changes no bit. The total minus the value is exact enough unless the value is the largest; for the largest the others are summed.
+    An excluded class is added after the others, so that one with a value of 0 changes no bit. The total minus the value
+    is exact enough unless the value is the largest; for the largest the others are summed.
     """
+    if isinstance(values, Scaled):
+        return values.by_rows(partial(sum_of_others, included=included))
     largest = values.argmax(axis=-1)
     others = row_totals(values, included)[:, None] - values
     rest = values.copy()
@@ -68,18 +82,17 @@ def sum_of_others(values: Floats, included: Mask | None = None) -> Floats:
 
 
 def scaled_difference(values: Floats, references: Floats, scale: float) -> Floats:
-    """Return (n, K) (values[n, i] - references[n]) / scale, also where the difference is beyond double range."""
-    if scale == 1.0:
-        return values - references[:, None]
-    if scale < 1.0:
+    """Return (values - references) / scale, also where the difference alone is beyond double range."""
+    if scale <= 1.0:
         # A difference that overflows does so after the division too.
-        return (values - references[:, None]) / scale
+        difference = values - references
+        return difference if scale == 1.0 else difference / scale
     try:
         with np.errstate(over="raise"):
-            difference = values - references[:, None]
+            difference = values - references
     except FloatingPointError:
-        difference = values - references[:, None]
-        halved = (values / 2.0 - references[:, None] / 2.0) / (scale / 2.0)
+        difference = values - references
+        halved = (values / 2.0 - references / 2.0) / (scale / 2.0)
         return np.where(np.isinf(difference), halved, difference / scale)
     difference /= scale
     return difference

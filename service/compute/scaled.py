@@ -1,12 +1,12 @@
 """Numbers beyond the range of a double, as a mantissa and an exponent.
 
 A weight, a temperature and a denominator may each be anywhere from 1e-308 to 1e308. Their product may not fit into a
-double although the result of the whole formula does. Such factors are kept as mantissa * 2**exponent, and rounded last.
+double although the result of the whole formula does. So formulas are written for `Numbers`: doubles where a few factors
+stay in range, else `Scaled`. Both have the same operators, and give the same bits where both apply.
 """
 
 from __future__ import annotations
 
-from math import frexp
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from service.arrays import Array, Floats
+
+LEAST, MOST = 2.0**-100, 2.0**100
+"""Sizes of factors between which a product of a few of them is a double."""
+
+SAFE = 2.0**-500
+"""Size of a result from which on no term that underflowed can have cost it a digit, if its factors are in that range."""
+
+TINY = 2.0**-960
+"""Below this a number may have lost digits to underflow, or a sum of such numbers."""
 
 LEAST_EXPONENT = -(2**20)
 """Exponent of a zero: below that of every other number."""
@@ -38,12 +47,7 @@ class Scaled(NamedTuple):
     @classmethod
     def of(cls, values: Any) -> Scaled:
         """Return the values, exactly."""
-        return cls(*np.frexp(values))
-
-    @classmethod
-    def of_number(cls, value: float) -> Scaled:
-        """Return one number, as a Python float, which costs 0.1x of a NumPy array."""
-        return cls(*frexp(value))
+        return values if isinstance(values, cls) else cls(*np.frexp(values))
 
     @classmethod
     def unpacked(cls, values: Array) -> Scaled:
@@ -56,64 +60,145 @@ class Scaled(NamedTuple):
         values["mantissa"], values["exponent"] = self
         return values
 
-    def rounded(self) -> Floats:
-        """Return the nearest doubles: beyond double range an infinity, or 0."""
-        return np.ldexp(self.mantissa, self.exponent)
-
-    def __mul__(self, other: Scaled | Any) -> Scaled:
+    def __mul__(self, other: Any) -> Scaled:
         """Multiply, with 0 * inf = 0."""
-        mantissa, exponent = other if isinstance(other, Scaled) else (other, 0)
+        mantissa, exponent = Scaled.of(other)
         return Scaled(product(self.mantissa, mantissa), self.exponent + exponent)
 
-    def __truediv__(self, other: Scaled | Any) -> Scaled:
+    def __rmul__(self, other: Any) -> Scaled:
+        """Multiply."""
+        return self * other
+
+    def __truediv__(self, other: Any) -> Scaled:
         """Divide by numbers that are not 0."""
-        mantissa, exponent = other if isinstance(other, Scaled) else (other, 0)
+        mantissa, exponent = Scaled.of(other)
         return Scaled(self.mantissa / mantissa, self.exponent - exponent)
 
-    def __add__(self, other: Scaled) -> Scaled:  # type: ignore[override]
+    def __rtruediv__(self, other: Any) -> Scaled:
+        """Divide other numbers."""
+        return Scaled.of(other) / self
+
+    def __add__(self, other: Any) -> Scaled:
         """Add: rounding costs 1 unit of the sum, as for doubles."""
+        other = Scaled.of(other)
         exponent = np.maximum(self.order, other.order)
         return Scaled(self.in_units(exponent) + other.in_units(exponent), exponent)
 
-    def __sub__(self, other: Scaled) -> Scaled:
+    def __radd__(self, other: Any) -> Scaled:
+        """Add."""
+        return self + other
+
+    def __neg__(self) -> Scaled:
+        """Return the negative numbers."""
+        return Scaled(-self.mantissa, self.exponent)
+
+    def __sub__(self, other: Any) -> Scaled:
         """Subtract."""
-        return self + Scaled(-other.mantissa, other.exponent)
+        return self + -Scaled.of(other)
+
+    def __rsub__(self, other: Any) -> Scaled:
+        """Subtract from other numbers."""
+        return -self + other
+
+    def __abs__(self) -> Scaled:
+        """Return the sizes."""
+        return Scaled(np.abs(self.mantissa), self.exponent)
+
+    def __bool__(self) -> bool:
+        """Return whether a single number is not 0."""
+        return bool(self.mantissa != 0.0)
 
     @property
     def order(self) -> Any:
         """The exponents, with `LEAST_EXPONENT` for a zero."""
         return np.where(self.mantissa == 0.0, LEAST_EXPONENT, self.exponent)
 
-    def size(self) -> Scaled:
-        """Return the absolute values."""
-        return Scaled(np.abs(self.mantissa), self.exponent)
-
     def in_units(self, exponent: Any) -> Floats:
         """Return the numbers over 2**exponent."""
         return np.ldexp(self.mantissa, self.exponent - exponent)
 
-    def total(self) -> Scaled:
-        """Return the sum of all elements, pairwise."""
-        exponent = np.maximum.reduce(self.order, axis=None, initial=LEAST_EXPONENT)
-        return Scaled(np.add.reduce(self.in_units(exponent), axis=None), exponent)
+    def each(self, change: Callable[[Any], Any]) -> Scaled:
+        """Return the numbers after a change of both parts, such as another shape; a single part stays."""
+        return Scaled(*(change(part) if np.ndim(part) else part for part in self))
 
-    def sums(self, sums: Callable[[Floats], Floats]) -> Scaled:
-        """Return (n,) sums over the classes of (n, K) numbers, added up by `sums`."""
-        exponent = np.maximum.reduce(np.broadcast_to(self.order, np.shape(self.mantissa)), axis=-1)
-        return Scaled(sums(self.in_units(exponent[:, None])), exponent)
-
-    def columns(self) -> Scaled:
-        """Return (n,) numbers as (n, 1), single ones as they are."""
-        return Scaled(column(self.mantissa), column(self.exponent))
-
-    def rows(self, block: Any) -> Scaled:
-        """Return the numbers of some rows; a single number stands for every row."""
-        return Scaled(*(part[block] if np.ndim(part) else part for part in self))
+    def by_rows(self, function: Callable[[Floats], Floats]) -> Scaled:
+        """Return a linear function of the rows of (n, K) numbers, each row in units of its largest number."""
+        exponent = np.max(np.broadcast_to(self.order, np.shape(self.mantissa)), axis=-1, keepdims=True)
+        values = function(self.in_units(exponent))
+        return Scaled(values, exponent.reshape(-1) if values.ndim == 1 else exponent)
 
 
-ONE = Scaled(1.0, 0)
+# NumPy leaves the operators to the class. (An attribute inside of it would be a field.)
+Scaled.__array_ufunc__ = None  # type: ignore[attr-defined]
 
-ZERO = Scaled(0.0, 0)
+Numbers = Any
+"""Doubles, in an array or one alone, or `Scaled`."""
+
+
+def in_range(values: Any, *, least: float = LEAST) -> Numbers:
+    """Return the values as they are if each is 0 or has a size from `least` to `MOST`, else as `Scaled`."""
+    if isinstance(values, Scaled):
+        return values
+    if isinstance(values, float):
+        return values if least <= abs(values) <= MOST else Scaled.of(values)
+    # argmin takes a quarter of the time of min for a small array.
+    if not values.size or (values.item(values.argmin()) >= least and values.item(values.argmax()) <= MOST):
+        return values
+    sizes = np.abs(values[values != 0.0])
+    return values if ((sizes >= least) & (sizes <= MOST)).all() else Scaled.of(values)
+
+
+def is_safe(result: Numbers) -> bool:
+    """Return whether a result made in doubles is right: no factor was out of range, and neither is the result."""
+    if isinstance(result, Scaled):
+        return False
+    if result.ndim == 0:
+        return SAFE <= abs(result) < np.inf
+    sizes = np.abs(result)
+    return bool(((sizes >= SAFE) & (sizes < np.inf)).all())
+
+
+def rounded(values: Numbers) -> Floats:
+    """Return the nearest doubles: beyond double range an infinity, or 0."""
+    return np.ldexp(*values) if isinstance(values, Scaled) else values
+
+
+def largest(values: Numbers) -> float:
+    """Return the largest size, 0 without a number, infinity beyond double range."""
+    sizes = np.abs(rounded(values))
+    if sizes.ndim == 0:
+        return float(sizes)
+    return sizes.item(sizes.argmax()) if sizes.size else 0.0
+
+
+def total(values: Numbers) -> Numbers:
+    """Return the sum of (N,) numbers, pairwise."""
+    if not isinstance(values, Scaled):
+        return np.add.reduce(values)
+    exponent = np.max(values.order, initial=LEAST_EXPONENT)
+    return Scaled(np.add.reduce(values.in_units(exponent)), exponent)
+
+
+def rows_of(values: Numbers, block: Any) -> Numbers:
+    """Return the numbers of some rows; a single number stands for every row."""
+    if isinstance(values, Scaled):
+        return values.each(lambda part: part[block])
+    return values[block] if np.ndim(values) else values
+
+
+def column(values: Numbers) -> Numbers:
+    """Return (n,) numbers as (n, 1), a single one as it is."""
+    if isinstance(values, Scaled):
+        return values.each(column)
+    return values[:, None] if np.ndim(values) else values
+
+
+def product(weights: Numbers, values: Numbers) -> Numbers:
+    """Return weights * values with 0 * inf = 0: a weight of 0 excludes its value."""
+    products = weights * values
+    if not isinstance(products, Scaled) and np.isnan(np.add.reduce(products, axis=None)):
+        return np.where((weights == 0.0) | (values == 0.0), 0.0, products)
+    return products
 
 
 def scaled_exp(values: Floats) -> Scaled:
@@ -125,14 +210,12 @@ def scaled_exp(values: Floats) -> Scaled:
     return Scaled(((root**2) ** 2) ** 2, 8 * exponent)
 
 
-def product(weights: Any, values: Any) -> Floats:
-    """Return weights * values with 0 * inf = 0: a weight of 0 excludes its value."""
-    products = np.multiply(weights, values)
-    if np.isnan(np.add.reduce(products, axis=None)):
-        return np.where((weights == 0.0) | (values == 0.0), 0.0, products)
-    return products
-
-
-def column(values: Any) -> Any:
-    """Return (n,) values as (n, 1), a single one as it is."""
-    return values[:, None] if np.ndim(values) else values
+def exp(values: Floats) -> Numbers:
+    """Return exp of numbers that are not positive, `Scaled` if one is below double range."""
+    exponentials = np.exp(values)
+    tiny = (exponentials < TINY) & (values > -np.inf)
+    if not tiny.any():
+        return exponentials
+    mantissa, exponent = np.frexp(exponentials)
+    mantissa[tiny], exponent[tiny] = scaled_exp(values[tiny])
+    return Scaled(mantissa, exponent)

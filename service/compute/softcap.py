@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from service.compute.rows import scaled_difference
-from service.compute.scaled import Scaled, scaled_exp
+from service.compute.scaled import Numbers, Scaled, exp, rounded
 
 if TYPE_CHECKING:
     from service.arrays import Floats
@@ -15,29 +15,30 @@ if TYPE_CHECKING:
 LINEAR = 1e-8
 """Quotient z / S below which tanh(z / S) rounds to z / S."""
 
+FAR = 2.0
+"""Quotient |z| / S from which on its rounding costs dc/dz more than 4 units."""
+
 
 def capped(logits: Floats, softcap: float, temperature: float) -> Scaled:
     """Return S tanh(z / S) / T of finite logits."""
     quotients = logits / softcap
-    curved = Scaled.of(np.tanh(quotients)) * Scaled.of_number(softcap)
-    linear = Scaled.of(logits)
+    curved, linear = Scaled.of(np.tanh(quotients)) * softcap, Scaled.of(logits)
     chosen = [np.where(np.abs(quotients) < LINEAR, *parts) for parts in zip(linear, curved, strict=True)]
-    return Scaled(*chosen) / Scaled.of_number(temperature)
+    return Scaled(*chosen) / temperature
 
 
 def capped_distances(logits: Floats, maximum: Floats, softcap: float, temperature: float) -> Floats:
-    """Return (n, K) d = (c - max c) / T, at most 0, -inf for a logit of -inf.
+    """Return d = (c - max c) / T, at most 0, -inf for a logit of -inf.
 
     tanh a - tanh b = 2 expm1(2 (a - b)) / ((1 + exp(2 a)) (1 + exp(-2 b))), which does not cancel where both saturate.
 
-    maximum: (n,) max z, finite.
+    logits: (n, K) or of one class of each row, (n,); maximum: max z, finite, (n, 1) or (n,).
     """
-    a, b = logits / softcap, (maximum / softcap)[:, None]
+    a, b = logits / softcap, maximum / softcap
     curved = np.expm1(2.0 * scaled_difference(logits, maximum, softcap))
     curved /= 1.0 + np.exp(2.0 * a)
     curved /= 1.0 + np.exp(-2.0 * b)
-    scale, exponent = Scaled.of_number(softcap) / Scaled.of_number(temperature)
-    distances = np.ldexp(curved * scale, exponent + 1)
+    distances = rounded(Scaled(2.0 * curved, 0) * (Scaled.of(softcap) / temperature))
     is_linear = (np.abs(a) < LINEAR) & (np.abs(b) < LINEAR)
     if is_linear.any():
         distances = np.where(is_linear, scaled_difference(logits, maximum, temperature), distances)
@@ -45,7 +46,30 @@ def capped_distances(logits: Floats, maximum: Floats, softcap: float, temperatur
     return distances
 
 
-def slopes(logits: Floats, softcap: float) -> Scaled:
+def slopes(logits: Floats, softcap: float) -> Numbers:
     """Return dc/dz = 1 / cosh(z / S)**2 as 4 E / (1 + E)**2 with E = exp(-2 |z| / S): 1 - tanh**2 would cancel."""
-    decay = scaled_exp(-2.0 * np.abs(logits / softcap))
-    return decay * (4.0 / (1.0 + decay.rounded()) ** 2)
+    sizes = np.abs(logits)
+    quotients = sizes / softcap
+    decay = exp(-2.0 * quotients)
+    is_far = (quotients > FAR) & (quotients < np.inf)
+    if is_far.any():
+        mantissa = decay.mantissa if isinstance(decay, Scaled) else decay
+        mantissa[is_far] *= 1.0 - 2.0 * _rounding(sizes[is_far], quotients[is_far], softcap)
+    return decay * (4.0 / (1.0 + rounded(decay)) ** 2)
+
+
+def _rounding(dividends: Floats, quotients: Floats, divisor: float) -> Floats:
+    """Return dividends / divisor - quotients, from the exact product of quotients and divisor (Dekker, 1971)."""
+    dividend, quotient, by = Scaled.of(dividends), Scaled.of(quotients), Scaled.of(divisor)
+    (high, low), (by_high, by_low) = _halves(quotient.mantissa), _halves(by.mantissa)
+    product = quotient.mantissa * by.mantissa
+    error = ((high * by_high - product) + high * by_low + low * by_high) + low * by_low
+    rest = dividend.in_units(quotient.exponent + by.exponent) - product - error
+    return np.ldexp(rest / by.mantissa, quotient.exponent)
+
+
+def _halves(values: Floats) -> tuple[Floats, Floats]:
+    """Return values from 1/2 to 1 as sums of two numbers of 26 bits, so that their products are exact."""
+    high = values * (2.0**27 + 1.0)
+    high = high - (high - values)
+    return high, values - high

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from service.compute.scaled import ONE, ZERO, Scaled
+from service.compute.scaled import Numbers, in_range, product, rounded, rows_of, total
 
 if TYPE_CHECKING:
-    from service.arrays import Array, Floats, Integers, Mask
+    from service.arrays import Floats, Integers, Mask
 
 Reduction = Literal["mean", "sum", "none"]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Targets:
     """Targets of N rows, and how much each row counts.
 
@@ -37,140 +37,85 @@ class Targets:
     reduction: Reduction = "mean"
     divisor: float | None = None
 
-    @cached_property
+    @property
     def is_plain(self) -> bool:
-        """True if only the number of rows divides or multiplies the loss of a row."""
-        return (
-            self.sample_weights is None
-            and self.class_weights is None
-            and self.counted is None
-            and self.divisor is None
-            and not self.z_loss
-        )
+        """True if the loss of each row is the surprisal of its label."""
+        is_weighted = self.sample_weights is not None or self.class_weights is not None or self.counted is not None
+        return self.probabilities is None and not (is_weighted or self.label_smoothing or self.z_loss)
 
-    @cached_property
-    def weights(self) -> Scaled:
-        """(N,) s, 0 for a row that is not counted; 1 for all rows if all are 1."""
+    def __post_init__(self) -> None:
         weights = self.sample_weights
         if self.counted is not None:
-            weights = np.where(self.counted, 1.0 if weights is None else weights, 0.0)
-        return ONE if weights is None else Scaled.of(weights)
+            weights = self.counted.astype(np.float64) if weights is None else np.where(self.counted, weights, 0.0)
+        self.weights: Numbers | None = None if weights is None else in_range(weights)
+        """(N,) s, 0 for a row that is not counted; None for 1."""
+        self.weights_of_classes: Numbers | None = None if self.class_weights is None else in_range(self.class_weights)
+        """(K,) w; None for 1."""
+        self.total_weight: Numbers = float(self.count) if self.weights is None else total(self.weights)
+        """sum of s over counted rows: the denominator of the z-loss, and of the loss for target probabilities."""
+        self.divisor_of_mean = self._divisor()
+        """sum of s * w[y] for labels, of s for probabilities, over counted rows; or the divisor of the caller."""
+
+    def _divisor(self) -> Numbers:
+        if self.divisor is not None:
+            return in_range(self.divisor)
+        if self.labels is None or self.weights_of_classes is None:
+            return self.total_weight
+        weights = rows_of(self.weights_of_classes, self.labels)
+        return total(weights if self.weights is None else weights * self.weights)
 
     @cached_property
-    def class_exponent(self) -> int:
-        """Largest exponent of the class weights."""
-        return 0 if self.class_weights is None else int(np.max(Scaled.of(self.class_weights).order))
-
-    @cached_property
-    def relative_class_weights(self) -> Scaled | None:
-        """(K,) w over 2**class_exponent; None for 1."""
-        if self.class_weights is None:
-            return None
-        weights = Scaled.of(self.class_weights)
-        return Scaled(weights.mantissa, weights.exponent - self.class_exponent)
-
-    @cached_property
-    def _label_weights(self) -> Scaled:
-        """(N,) s * w[y] for labels."""
-        if self.class_weights is None:
-            return self.weights
-        return self.weights * Scaled.of(self.class_weights).rows(self.labels)
-
-    @cached_property
-    def row_weights(self) -> Scaled:
-        """(N,) Factor of a row's cross-entropy: s * 2**class_exponent."""
-        return Scaled(self.weights.mantissa, self.weights.exponent + self.class_exponent)
+    def target_probabilities(self) -> Numbers:
+        """(N, K) t as sent, `Scaled` if a few factors could take one of them out of range."""
+        assert self.probabilities is not None
+        return in_range(self.probabilities, least=0.0)
 
     @property
-    def has_plain_labels(self) -> bool:
-        """True if each row has its whole target on one class."""
-        return self.labels is not None and not self.label_smoothing
-
-    @cached_property
-    def total_weight(self) -> Scaled:
-        """sum of s over counted rows: the denominator of the z-loss, and of the loss for target probabilities."""
-        return Scaled.of_number(self.count) if self.weights is ONE else self.weights.total()
-
-    @cached_property
-    def scaled_denominator(self) -> Scaled:
-        """Divisor of the mean: sum of s * w[y] for labels, sum of s for probabilities, over counted rows."""
-        if self.divisor is not None:
-            return Scaled.of_number(self.divisor)
-        if self.labels is None or self.class_weights is None:
-            return self.total_weight
-        return self._label_weights.total()
+    def divisor_of_penalty(self) -> Numbers:
+        """What the mean divides the z-loss by."""
+        return self.total_weight if self.divisor is None else self.divisor_of_mean
 
     @property
     def denominator(self) -> Floats:
         """() The divisor of the mean, as a double."""
-        if self.is_plain:
-            return np.asarray(float(self.count))
-        return np.asarray(self.scaled_denominator.rounded())
+        return np.asarray(rounded(self.divisor_of_mean))
 
     @cached_property
-    def share(self) -> Scaled:
-        """Factor of s * CE in the reduced loss: 1 over the denominator for the mean."""
-        return self._share(self.scaled_denominator)
+    def shares(self) -> Numbers:
+        """(N,) or single factor of a row's cross-entropy in the reduced loss."""
+        return self._share(self.divisor_of_mean)
 
     @cached_property
-    def penalty_share(self) -> Scaled:
-        """Factor of s * l**2 in the reduced loss: z_loss, over the total weight for the mean."""
-        return self._share(self.total_weight if self.divisor is None else self.scaled_denominator) * Scaled.of(
-            self.z_loss
-        )
+    def penalty_shares(self) -> Numbers:
+        """(N,) or single factor of a row's l**2 in the reduced loss."""
+        return self._share(self.divisor_of_penalty) * in_range(self.z_loss)
 
-    def _share(self, denominator: Scaled) -> Scaled:
+    def _share(self, divisor: Numbers) -> Numbers:
+        weights = 1.0 if self.weights is None else self.weights
         if self.reduction != "mean":
-            return ONE
-        return ONE / denominator if self.scaled_denominator.mantissa else ZERO
+            return weights
+        return weights / divisor if self.divisor_of_mean else 0.0
 
-    @cached_property
-    def row_shares(self) -> Scaled:
-        """(N,) Factor of a row's cross-entropy in the reduced loss."""
-        if self.is_plain:
-            return Scaled.of_number(1.0 / self.count if self.reduction == "mean" and self.count else 1.0)
-        return self.row_weights * self.share
+    def loss(self, cross_entropies: Numbers, normalizers: Numbers) -> Numbers:
+        """Return () the reduced loss of (N,) CE and l, or (N,) the losses of the rows if they are not reduced."""
+        loss = self.reduced(cross_entropies, self.divisor_of_mean)
+        if not self.z_loss:
+            return loss
+        return loss + self.reduced(normalizers * normalizers * in_range(self.z_loss), self.divisor_of_penalty)
 
-    @cached_property
-    def penalty_shares(self) -> Scaled:
-        """(N,) Factor of a row's l**2 in the reduced loss."""
-        return self.weights * self.penalty_share
-
-    def loss(self, cross_entropies: Array, log_normalizers: Array) -> Floats:
-        """Return () the reduced loss, or (N,) the losses of the rows if they are not reduced.
-
-        cross_entropies: (N,) CE, and log_normalizers: (N,) l, as `CrossEntropy` packs them.
-        """
-        losses = self._reduced(Scaled.unpacked(cross_entropies) * self.row_weights, self.scaled_denominator)
-        if self.z_loss:
-            squares = Scaled.unpacked(log_normalizers)
-            penalties = squares * squares * self.weights * Scaled.of_number(self.z_loss)
-            losses = losses + self._reduced(
-                penalties, self.total_weight if self.divisor is None else self.scaled_denominator
-            )
-        return losses.rounded()
-
-    def plain_loss(self, cross_entropies: Floats) -> Floats:
-        """Return the loss of plain targets: infinite if a row's cross-entropy is."""
+    def reduced(self, values: Numbers, divisor: Numbers) -> Numbers:
+        """Return () the reduced values of (N,) rows, times s; (N,) if they are not reduced."""
         if self.reduction == "none":
-            return cross_entropies
-        total = np.add.reduce(cross_entropies)
-        if self.reduction == "sum" or not self.count:
-            return total
-        if total == np.inf:
-            return (Scaled.of(cross_entropies).total() / self.count).rounded()
-        return total / self.count
+            return self.weighted(values)
+        return self.mean(values, divisor) if self.reduction == "mean" else total(self.weighted(values))
 
-    def divergence(self, divergences: Floats) -> Floats:
-        """Return () the divergences of the rows (N,), reduced like the loss; (N,) times s if they are not reduced."""
-        return self._reduced(Scaled.of(divergences) * self.weights, self.scaled_denominator).rounded()
+    def mean(self, values: Numbers, divisor: Numbers) -> Numbers:
+        """Return () the sum of (N,) values of rows, times s, over the divisor; 0 where there is nothing to divide by."""
+        return total(self.weighted(values)) / divisor if self.divisor_of_mean else np.float64(0.0)
 
-    def _reduced(self, losses: Scaled, denominator: Scaled) -> Scaled:
-        if self.reduction == "none":
-            return losses
-        if self.reduction == "sum":
-            return losses.total()
-        return losses.total() / denominator if self.scaled_denominator.mantissa else ZERO
+    def weighted(self, values: Numbers, block: slice = slice(None)) -> Numbers:
+        """Return (n,) values of a block of rows, times s."""
+        return values if self.weights is None else product(rows_of(self.weights, block), values)
 
     @cached_property
     def expected_classes(self) -> Integers:
@@ -179,11 +124,3 @@ class Targets:
             return self.probabilities.argmax(axis=-1)
         assert self.labels is not None
         return self.labels
-
-    def mean_cross_entropy(self, cross_entropies: Array) -> Floats:
-        """Return () the mean of the cross-entropies, packed or plain, whatever the reduction."""
-        if self.is_plain:
-            losses, denominator = Scaled.of(cross_entropies), Scaled.of_number(self.count)
-        else:
-            losses, denominator = Scaled.unpacked(cross_entropies) * self.row_weights, self.scaled_denominator
-        return (losses.total() / denominator).rounded() if denominator.mantissa else np.asarray(0.0)

@@ -15,7 +15,7 @@ from service.compute.cross_entropy import CrossEntropy
 from service.compute.evaluation import Reliability, mean_of_counted, top_k_hits
 from service.compute.float32 import SHORT_ROW, Float32Softmax
 from service.compute.gradients import RowGradient, VectorJacobianProduct
-from service.compute.scaled import Scaled
+from service.compute.scaled import Scaled, is_safe, rounded, total
 from service.compute.softmax import Softmax
 from service.compute.targets import Targets
 from service.compute.top_k import top_k_classes
@@ -55,20 +55,38 @@ class Batch:
         is_unscaled = arguments.temperature == 1.0 and arguments.softcap is None
         return self.logits.dtype == np.float32 and self.logits.shape[1] > SHORT_ROW and is_unscaled
 
-    def loss(self, cross_entropies: Array, log_normalizers: Array) -> Floats:
-        """Return the reduced loss, as `Targets.loss`."""
+    def loss(self, cross_entropies: Floats, normalizers: Floats) -> Floats:
+        """Return the reduced loss of (N,) CE and l, as `Targets.loss`."""
         assert self.targets is not None
-        if not self.targets.is_plain:
-            return self.targets.loss(cross_entropies, log_normalizers)
-        loss = self.targets.plain_loss(cross_entropies)
-        if self.targets.reduction != "mean" or loss < np.inf:
+        loss = self.targets.loss(cross_entropies, normalizers)
+        if is_safe(loss) or (self.targets.is_plain and self.targets.reduction == "none"):
             return loss
-        # A row's loss is beyond double range, the mean perhaps not.
-        quantities: Mapping[str, Callable[[Rows], Array]] = {
-            "packed": lambda rows: rows.cross_entropy.packed_cross_entropies
-        }
-        packed = evaluate(self.rows, self.logits.shape, quantities)["packed"]
-        return self.targets.loss(packed, log_normalizers)
+        return rounded(self.targets.loss(self._extended("cross_entropies"), self._extended("normalizers")))
+
+    def mean_cross_entropy(self, cross_entropies: Floats) -> Floats:
+        """Return () the mean of the cross-entropies (N,), whatever the reduction."""
+        assert self.targets is not None
+        divisor = self.targets.divisor_of_mean
+        mean = self.targets.mean(cross_entropies, divisor)
+        return mean if is_safe(mean) else rounded(self.targets.mean(self._extended("cross_entropies"), divisor))
+
+    def divergence(self, divergences: Floats) -> Floats:
+        """Return () the divergences of the rows (N,), reduced like the loss; (N,) times s if they are not reduced."""
+        assert self.targets is not None
+        return rounded(self.targets.reduced(Scaled.of(divergences), self.targets.divisor_of_mean))
+
+    def temperature_gradient(self, slopes: Floats) -> Floats:
+        """Return () dL/dT, the sum of the parts (N,) of the rows."""
+        gradient = total(slopes)
+        return gradient if is_safe(gradient) else rounded(total(self._extended("by_temperature")))
+
+    def _extended(self, name: str) -> Scaled:
+        """Return (N,) a quantity of `RowGradient` or `CrossEntropy` with the digits that doubles lose."""
+
+        def packed(rows: Rows) -> Array:
+            return Scaled.of(getattr(rows.gradient.extended, name)).packed()
+
+        return Scaled.unpacked(self.evaluate(packed=packed)["packed"])
 
     def accuracy(self, predictions: Integers) -> Floats:
         """Return () the share of counted rows whose prediction is the target, 0 without a counted row."""
@@ -94,28 +112,27 @@ class Batch:
 
     def _derivatives(self, temperature: float) -> tuple[float, float]:
         """Return b f'(b) and b**2 f''(b) of the mean loss f, with b = 1 / T."""
-        rows = self._at(
-            temperature,
-            slopes=lambda rows: rows.gradient.packed_temperature_slopes,
-            curvatures=lambda rows: rows.cross_entropy.packed_curvatures,
+        batch = self._at(temperature)
+        rows = batch.evaluate(
+            slopes=lambda rows: rows.gradient.temperature_slopes, variances=lambda rows: rows.cross_entropy.variances
         )
-        slope, curvature = (Scaled.unpacked(rows[name]).total() for name in ("slopes", "curvatures"))
-        return -float((slope * temperature).rounded()), float(curvature.rounded())
+        return -temperature * float(batch.temperature_gradient(rows["slopes"])), float(total(rows["variances"]))
 
     def _evaluation(self, temperature: float) -> Evaluation:
-        rows = self._at(
-            temperature,
-            cross_entropies=lambda rows: rows.cross_entropy.cross_entropies,
+        batch = self._at(temperature)
+        rows = batch.evaluate(
+            cross_entropies=lambda rows: rounded(rows.cross_entropy.cross_entropies),
             confidences=lambda rows: rows.softmax.confidences,
         )
-        assert self.targets is not None
-        loss = self.targets.mean_cross_entropy(rows["cross_entropies"])
-        return Evaluation(loss, self.reliability(rows["confidences"]))
+        return Evaluation(batch.mean_cross_entropy(rows["cross_entropies"]), self.reliability(rows["confidences"]))
 
-    def _at(self, temperature: float, **quantities: Callable[[Rows], Array]) -> dict[str, Array]:
-        """Return quantities of the rows at another temperature."""
-        scaled = replace(self, arguments=replace(self.arguments, temperature=temperature, dtype="float64"))
-        return evaluate(scaled.rows, self.logits.shape, quantities)
+    def _at(self, temperature: float) -> Batch:
+        """Return the batch at another temperature."""
+        return replace(self, arguments=replace(self.arguments, temperature=temperature, dtype="float64"))
+
+    def evaluate(self, **quantities: Callable[[Rows], Array]) -> dict[str, Array]:
+        """Return quantities of all rows."""
+        return evaluate(self.rows, self.logits.shape, quantities)
 
     def weights_gradient(self, gradient: Floats) -> Floats:
         """Return (K, D) dL/dW, given dL/dz (N, K)."""
@@ -136,11 +153,9 @@ class Batch:
         result = derivative(gradient, *operands)
         if np.isfinite(result).all():
             return result
-        quantities: Mapping[str, Callable[[Rows], Array]] = {
-            "gradient": lambda rows: rows.gradient.gradient_in_units,
-            "units": lambda rows: rows.gradient.gradient_units,
-        }
-        in_units = evaluate(self.rows, self.logits.shape, quantities)
+        in_units = self.evaluate(
+            gradient=lambda rows: rows.gradient.gradient_in_units, units=lambda rows: rows.gradient.gradient_units
+        )
         in_range = derivative(in_units["gradient"], *operands, units=in_units["units"])
         return np.where(np.isfinite(result), result, in_range)
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from service.compute import linear
+from service.compute.curvature import jacobian
 from service.compute.evaluation import mean_of_counted
-from service.compute.extended import jacobian
-from service.compute.scaled import Scaled
 from service.operations.fields import CLASSES, ROWS
 from service.operations.spec import Output
 
@@ -92,8 +91,8 @@ LOSS_OUTPUTS = (
         "loss",
         ((), ROWS),
         "The reduced loss, a number, nats; with reduction none a loss per row, shape (...).",
-        depends_on=("cross_entropies", "log_normalizers"),
-        reduce=lambda batch, cross_entropies, log_normalizers: batch.loss(cross_entropies, log_normalizers),
+        depends_on=("cross_entropies", "normalizers"),
+        reduce=lambda batch, cross_entropies, normalizers: batch.loss(cross_entropies, normalizers),
         needs=("targets",),
     ),
     Output(
@@ -133,7 +132,7 @@ LOSS_OUTPUTS = (
         ((),),
         "exp of the mean cross-entropy, a number, whatever the reduction; 1 without a counted row.",
         depends_on=("cross_entropies",),
-        reduce=lambda batch, cross_entropies: np.exp(batch.targets.mean_cross_entropy(cross_entropies)),
+        reduce=lambda batch, cross_entropies: np.exp(batch.mean_cross_entropy(cross_entropies)),
         needs=("targets",),
     ),
     Output(
@@ -194,7 +193,7 @@ LOSS_OUTPUTS = (
         "Kullback-Leibler divergence of target probabilities from the softmax, reduced like the loss: a number, nats, never "
         "negative; with reduction none one per row, shape (...).",
         depends_on=("divergences",),
-        reduce=lambda batch, divergences: batch.targets.divergence(divergences),
+        reduce=lambda batch, divergences: batch.divergence(divergences),
         needs=("targets", "target probabilities"),
     ),
     Output(
@@ -242,7 +241,7 @@ GRADIENT_OUTPUTS = (
         ((),),
         "Derivative of the loss by the temperature, a number, summed over rows; excluded classes have no part in it.",
         depends_on=("temperature_slopes",),
-        reduce=lambda _, slopes: Scaled.unpacked(slopes).total().rounded(),
+        reduce=lambda batch, slopes: batch.temperature_gradient(slopes),
     ),
     Output(
         "targets_gradient",

@@ -11,6 +11,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from service.compute.scaled import rounded
 from service.operations.arguments import DEFAULTS
 
 if TYPE_CHECKING:
@@ -116,12 +117,12 @@ class Output:
 
 ROW_QUANTITIES: Mapping[str, Callable[[Rows], Array]] = {
     "maximum": lambda rows: rows.rounded.maximum,
-    "log_normalizers": lambda rows: rows.cross_entropy.log_normalizers,
-    "cross_entropies": lambda rows: rows.cross_entropy.cross_entropies,
+    "normalizers": lambda rows: rows.cross_entropy.normalizers,
+    "cross_entropies": lambda rows: rounded(rows.cross_entropy.cross_entropies),
     "confidences": lambda rows: rows.softmax.confidences,
     "brier_scores": lambda rows: rows.cross_entropy.brier_scores,
     "divergences": lambda rows: rows.cross_entropy.divergences,
-    "temperature_slopes": lambda rows: rows.gradient.packed_temperature_slopes,
+    "temperature_slopes": lambda rows: rows.gradient.temperature_slopes,
 }
 """Quantities that an output may depend on besides other outputs."""
 

@@ -10,7 +10,7 @@ import pytest
 
 from service.compute import blocks
 from service.compute.blocks import BLOCK_ELEMENTS, evaluate
-from service.compute.extended import jacobian
+from service.compute.curvature import jacobian
 from service.compute.softmax import Softmax
 
 if TYPE_CHECKING:
