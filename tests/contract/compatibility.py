@@ -131,7 +131,7 @@ def _beyond(
     """Return `_excess` for resolved schemas without alternatives."""
     kind = wide.get("type")
     if kind not in (None, narrow.get("type")) and (narrow.get("type"), kind) != ("integer", "number"):
-        yield f"{where}: {narrow.get('type', 'anything')} is not {kind}"
+        yield f"{where}: {narrow.get('type', 'anything')} instead of {kind}"
         return
     words = _words(wide)
     if words is not None:

@@ -40,7 +40,7 @@ BREAKING: list[Change] = [
     ("POST /softmax takes no X-Request-ID", lambda d: post(d, "/softmax").pop("parameters")),
     ("POST /softmax needs X-Request-ID", lambda d: d["components"]["parameters"]["RequestID"].update(required=True)),
     (
-        "POST /v2/models/{model}/infer model: loss is none",
+        "POST /v2/models/{model}/infer model: loss is not one of the values",
         lambda d: d["components"]["schemas"]["Model"]["enum"].remove("loss"),
     ),
     ("takes no application/x-npy", lambda d: post(d, "/softmax")["requestBody"]["content"].pop("application/x-npy")),
@@ -64,28 +64,28 @@ BREAKING: list[Change] = [
         lambda d: schema(d, "LossRequest", "temperature")["anyOf"][0].update(maximum=9),
     ),
     (
-        "application/json.temperature: number is no integer",
+        "application/json.temperature: number instead of integer",
         lambda d: schema(d, "LossRequest", "temperature")["anyOf"][0].update(type="integer"),
     ),
-    ("application/json.dtype: float32 is none", lambda d: schema(d, "Dtype")["enum"].remove("float32")),
+    ("application/json.dtype: float32 is not one of the values", lambda d: schema(d, "Dtype")["enum"].remove("float32")),
     (
-        "application/json.logits[]: string is no number",
+        "application/json.logits[]: string instead of number",
         lambda d: schema(d, "SoftmaxRequest", "logits")["anyOf"][0].update(items={"type": "number"}),
     ),
     (
-        "application/json.logits: array is no number",
+        "application/json.logits: array instead of number",
         lambda d: schema(d, "SoftmaxRequest").update(properties={"logits": {"type": "number"}}),
     ),
     ("application/json.entropy is gone", lambda d: schema(d, "SoftmaxReply")["properties"].pop("entropy")),
     (
-        "application/json.entropy: string is no number",
+        "application/json.entropy: string instead of number",
         lambda d: schema(d, "SoftmaxReply", "entropy")["anyOf"].append({"type": "string"}),
     ),
     (
         "application/problem+json.detail may be missing",
         lambda d: schema(d, "Problem")["required"].remove("detail"),
     ),
-    ("Huge is none of the values", lambda d: schema(d, "NonFinite")["enum"].append("Huge")),
+    ("Huge is not one of the values", lambda d: schema(d, "NonFinite")["enum"].append("Huge")),
     (
         "the schema SoftmaxRequest is gone",
         lambda d: d.update(json.loads(json.dumps(d).replace("SoftmaxRequest", "Body_softmax_softmax_post"))),
