@@ -65,7 +65,7 @@ def evaluate(
 
 
 def _share(work: Callable[[range], None], shares: list[range]) -> None:
-    """Do the work of all shares, the first in this thread and each other in a thread of its own."""
+    """Compute all shares, the first in this thread and each other one in another thread."""
     others = [(_threads(len(shares) - 1).submit(work, share), share) for share in shares[1:]]
     work(shares[0])
     for other, share in others:

@@ -80,7 +80,7 @@ class CrossEntropy(RowGradient):
 
     @cached_property
     def penalty(self) -> Numbers | None:
-        """(n,) Derivative of the z-loss by l, over T: 2 s z_loss l / total weight / T; None without a z-loss."""
+        """(n,) Derivative of the z-loss with respect to l, over T: 2 s z_loss l / total weight / T; None without a z-loss."""
         if not self._targets.z_loss:
             return None
         shares = rows_of(self._targets.penalty_shares, self._block) / in_range(self.softmax.temperature)

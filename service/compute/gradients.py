@@ -31,7 +31,7 @@ UNIT = 1024
 
 
 class RowGradient(ABC):
-    """The derivatives of a loss by the logits of a block of rows: g_v = (slopes * factor + p * penalty) * T.
+    """The derivatives of a loss with respect to the logits of a block of rows: g_v = (slopes * factor + p * penalty) * T.
 
     The formulas stand for doubles and for `Scaled`, which the quantities of an `ExtendedSoftmax` are. Doubles are enough
     unless the factor could lift what they lose to underflow back into range.
@@ -54,7 +54,7 @@ class RowGradient(ABC):
     @property
     @abstractmethod
     def slopes(self) -> Numbers:
-        """(n, K) derivative of a row's loss by v, before the factor; the sum of a row is 0."""
+        """(n, K) derivative of a row's loss with respect to v, before the factor; the sum of a row is 0."""
 
     @property
     @abstractmethod
@@ -134,7 +134,7 @@ class RowGradient(ABC):
 
 
 class VectorJacobianProduct(RowGradient):
-    """The gradient of the caller's loss, given its gradient u by the probabilities of a block of rows.
+    """The gradient of the client's loss, given its gradient u with respect to the probabilities of a block of rows.
 
     g_v = p (u - sum_j u_j p_j). u is shifted by its value at the top class if that has at least half of the mass, else by
     its mean: neither difference cancels.

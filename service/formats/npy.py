@@ -218,7 +218,7 @@ class _Pieces:
         return len(piece)
 
     def flush(self) -> None:
-        """Do nothing: everything is written."""
+        """No effect: `write` keeps every piece."""
 
     def close(self) -> None:
-        """Do nothing: the pieces stay."""
+        """No effect: the pieces stay available."""

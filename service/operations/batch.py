@@ -252,7 +252,7 @@ def _of_layer(arguments: Arguments) -> Batch:
 
 
 def _targets(arguments: Arguments, axes: Shape, classes: int) -> Targets | None:
-    """Return the targets and their weights, batch axes made one."""
+    """Return the targets and their weights, with one batch axis."""
     sent = arguments.targets
     if sent is None:
         return None
@@ -289,7 +289,7 @@ def _kept(arguments: Arguments) -> Mask | None:
 
 
 def _vectors(arguments: Arguments) -> Floats | None:
-    """Return the gradient by the probabilities, batch axes made one."""
+    """Return the gradient with respect to the probabilities, with one batch axis."""
     sent = arguments.probabilities_gradient
     return None if sent is None else _doubles("probabilities_gradient", sent, arguments).reshape(-1, sent.shape[-1])
 

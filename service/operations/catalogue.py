@@ -1,7 +1,7 @@
 """Every operation, described once.
 
-The request and response models, the OpenAPI documents and the endpoints all follow from this page: an operation, input,
-parameter or output that is added here is everywhere.
+The request and response models, the OpenAPI documents and the endpoints follow from this module: an operation, input,
+parameter or output that is added here appears in all of them.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def execute(operation: Operation, arguments: Arguments, output_names: Sequence[s
 
 
 def _check_maxima(largest: Floats, batch: Batch) -> None:
-    """Refuse logits that the largest one of each row, (N,), tells to be wrong."""
+    """Raise NonFiniteLogit or ExcludedRow for a row whose largest logit, (N,), shows it."""
     values.maxima(largest, batch.logits, batch.axes)
     if batch.targets is not None or batch.vectors is not None:
         counted = None if batch.targets is None else batch.targets.counted

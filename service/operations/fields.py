@@ -30,7 +30,7 @@ LOGITS = (
         "mask",
         (CLASSES, ("K",)),
         Domain.MASK,
-        'The classes to keep, shape (..., K), or (K,) for every row. An excluded class is one with the logit "-Infinity".',
+        'The classes to keep, shape (..., K), or (K,) for every row. An excluded class has the same effect as a logit of "-Infinity".',
     ),
 )
 
@@ -45,14 +45,14 @@ TARGETS = (
         "class_weights",
         (("K",),),
         Domain.NON_NEGATIVE,
-        "How much each class counts, shape (K,); 1 if left out.",
+        "Weight of each class, shape (K,); 1 if left out.",
         needs=("targets",),
     ),
     Input(
         "sample_weights",
         (ROWS,),
         Domain.FINITE,
-        "Weight of each row, shape (...), 1 if left out; at least 0, unless reduction or denominator replaces the mean over them.",
+        "Weight of each row, shape (...), 1 if left out. Negative weights need a denominator, or reduction sum or none.",
         needs=("targets",),
     ),
 )
@@ -61,7 +61,7 @@ VECTOR = Input(
     "probabilities_gradient",
     (CLASSES,),
     Domain.FINITE,
-    "In place of targets: the gradient of a loss of your own by the probabilities, shape (..., K).",
+    "In place of targets: the gradient of your own loss with respect to the probabilities, shape (..., K).",
 )
 
 SCALING = (
@@ -69,10 +69,10 @@ SCALING = (
     Parameter(
         "softcap",
         float,
-        "Bounds the logits smoothly: softcap * tanh(logits / softcap), before the temperature; not done if left out.",
+        "Bounds the logits smoothly, before the temperature: softcap * tanh(logits / softcap). No bound if left out.",
         above=0.0,
     ),
-    Parameter("top_k", int, "How many of the most probable classes to name, 1 to K.", minimum=1, axis="k"),
+    Parameter("top_k", int, "Number of most probable classes to return, 1 to K.", minimum=1, axis="k"),
     Parameter(
         "dtype",
         str,
@@ -85,14 +85,14 @@ REDUCTION = (
     Parameter(
         "reduction",
         str,
-        "How row losses become the loss: their weighted mean, their sum, or none (one loss per row).",
+        "Reduction of the row losses: their weighted mean, their sum, or none (one loss for each row).",
         choices=("mean", "sum", "none"),
         needs=("targets",),
     ),
     Parameter(
         "label_smoothing",
         float,
-        "Share eps of every target that is spread evenly over the K classes, 0 <= eps < 1.",
+        "Share of every target that is spread evenly over the classes, at least 0 and below 1.",
         minimum=0.0,
         below=1.0,
         needs=("targets",),
@@ -100,7 +100,7 @@ REDUCTION = (
     Parameter(
         "ignore_index",
         int,
-        "Rows with this label are not counted; nothing is ignored if left out.",
+        "Rows with this label are not counted. If left out, all rows are counted.",
         minimum=-(2**63),
         maximum=2**63 - 1,
         needs=("targets",),
@@ -108,14 +108,14 @@ REDUCTION = (
     Parameter(
         "z_loss",
         float,
-        "Weight of a penalty on log_normalizer**2, which keeps logits from drifting.",
+        "Weight of the penalty log_normalizer**2, which keeps logits from drifting.",
         minimum=0.0,
         needs=("targets",),
     ),
     Parameter(
         "denominator",
         float,
-        "Divides the mean in place of the sum of weights, to add up the parts of a batch sent in several requests.",
+        "Divisor of the mean in place of the sum of weights, for batches that are sent in several requests.",
         minimum=0.0,
         needs=("targets",),
     ),
@@ -133,6 +133,6 @@ BINS = Parameter(
 LEARNING_RATE = Parameter(
     "learning_rate",
     float,
-    "Asks for one step of gradient descent on the layer: weights - learning_rate * weights_gradient.",
+    "Step of gradient descent for updated_weights and updated_bias: weights - learning_rate * weights_gradient.",
     needs=("weights",),
 )

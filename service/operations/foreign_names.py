@@ -1,4 +1,4 @@
-"""Names that PyTorch, Keras, SciPy and scikit-learn use for what the service calls otherwise."""
+"""Names of PyTorch, Keras, SciPy and scikit-learn for fields of the service."""
 
 from __future__ import annotations
 

@@ -75,13 +75,13 @@ SOFTMAX_OUTPUTS = (
     Output(
         "jacobian",
         (("...", "K", "K"),),
-        "Derivative of probability i by logit j, shape (..., K, K): p_i (delta_ij - p_j) / temperature.",
+        "Derivative of probability i with respect to logit j, shape (..., K, K): p_i (delta_ij - p_j) / temperature.",
         rows=lambda rows: jacobian(rows.softmax),
     ),
     Output(
         "logits",
         (CLASSES,),
-        "The logits as sent, or as the layer gives them, shape (..., K).",
+        "The logits of the request or of its layer, shape (..., K).",
         rows=lambda rows: rows.logits,
     ),
 )
@@ -98,7 +98,7 @@ LOSS_OUTPUTS = (
     Output(
         "denominator",
         ((),),
-        "What the mean divides by, a number: the sum of the weights of the counted rows. Where it is 0, loss and gradients are 0.",
+        "Denominator of the mean, a number: the sum of the weights of the counted rows. If it is 0, loss and gradients are 0.",
         reduce=lambda batch: batch.targets.denominator,
         needs=("targets",),
     ),
@@ -112,7 +112,7 @@ LOSS_OUTPUTS = (
     Output(
         "accuracy",
         ((),),
-        "Share of the counted rows whose prediction is the target, a number, unweighted; 0 with no counted row.",
+        "Share of the counted rows whose prediction is the target, a number, unweighted; 0 without a counted row.",
         finite=True,
         depends_on=("predictions",),
         reduce=lambda batch, predictions: batch.accuracy(predictions),
@@ -209,13 +209,13 @@ GRADIENT_OUTPUTS = (
     Output(
         "logits_gradient",
         (CLASSES,),
-        "Gradient of the loss by the logits, shape (..., K).",
+        "Gradient of the loss with respect to the logits, shape (..., K).",
         rows=lambda rows: rows.gradient.logits_gradient,
     ),
     Output(
         "weights_gradient",
         (("K", "D"),),
-        "Gradient of the loss by the weights, shape (K, D), summed over rows.",
+        "Gradient of the loss with respect to the weights, shape (K, D), summed over rows.",
         depends_on=("logits_gradient",),
         reduce=lambda batch, gradient: batch.weights_gradient(gradient),
         needs=("weights",),
@@ -223,7 +223,7 @@ GRADIENT_OUTPUTS = (
     Output(
         "bias_gradient",
         (("K",),),
-        "Gradient of the loss by the bias, shape (K,), summed over rows.",
+        "Gradient of the loss with respect to the bias, shape (K,), summed over rows.",
         depends_on=("logits_gradient",),
         reduce=lambda batch, gradient: batch.bias_gradient(gradient),
         needs=("bias",),
@@ -231,7 +231,7 @@ GRADIENT_OUTPUTS = (
     Output(
         "inputs_gradient",
         (("...", "D"),),
-        "Gradient of the loss by the inputs, shape (..., D).",
+        "Gradient of the loss with respect to the inputs, shape (..., D).",
         depends_on=("logits_gradient",),
         reduce=lambda batch, gradient: batch.inputs_gradient(gradient),
         needs=("weights",),
@@ -239,21 +239,21 @@ GRADIENT_OUTPUTS = (
     Output(
         "temperature_gradient",
         ((),),
-        "Derivative of the loss by the temperature, a number, summed over rows; excluded classes have no part in it.",
+        "Derivative of the loss with respect to the temperature, a number, summed over rows without excluded classes.",
         depends_on=("temperature_slopes",),
         reduce=lambda batch, slopes: batch.temperature_gradient(slopes),
     ),
     Output(
         "targets_gradient",
         (CLASSES,),
-        "Gradient of the loss by target probabilities, shape (..., K).",
+        "Gradient of the loss with respect to target probabilities, shape (..., K).",
         rows=lambda rows: rows.cross_entropy.targets_gradient,
         needs=("target probabilities",),
     ),
     Output(
         "hessian",
         (("...", "K", "K"),),
-        "Second derivative of each row's loss by its logits, shape (..., K, K), scaled like the loss.",
+        "Second derivative of each row's loss with respect to its logits, shape (..., K, K), scaled like the loss.",
         rows=lambda rows: rows.cross_entropy.hessian,
         needs=("targets",),
         unless=("softcap",),

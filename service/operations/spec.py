@@ -24,8 +24,8 @@ Axes = tuple[str, ...]
 """Names of the axes in order; `("...", "K")` is written `(..., K)` in prose."""
 
 ShapeSignature = tuple[tuple[str, "Shape"], ...]
-"""All of a request but the values in it, in the order of its fields: the name and the shape of each input, and the name of
-each parameter that is not its default, with () in place of a shape; top_k makes an axis, so it has the length of that."""
+"""Description of a request without its values: the name and the shape of each input, in the order of fields, and the name
+of each parameter that is not its default, with (). A parameter that sets the length of an axis has that length."""
 
 MAX_RANK = 32
 """Largest number of axes of a tensor: NumPy has 64 at most, and an output may have two more than an input."""
@@ -47,10 +47,10 @@ class Domain(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A named tensor that a request may carry.
+    """A named input tensor of a request.
 
-    axes: the shapes it may have; several where the rank tells what it means.
-    needs: inputs without which it has no meaning.
+    axes: the shapes it may have. If there are several, the rank decides on the meaning.
+    needs: inputs that it requires.
     """
 
     name: str
@@ -64,9 +64,9 @@ class Input:
 class Parameter:
     """A named scalar with its default and its range.
 
-    choices: the words that a str may be; minimum, maximum: bounds it may reach; above, below: bounds it may not.
-    needs: fields without which setting it has no meaning.
-    axis: the axis of outputs whose length it is.
+    choices: the accepted words of a str. minimum, maximum: inclusive bounds. above, below: exclusive bounds.
+    needs: fields that it requires.
+    axis: the axis of outputs whose length it sets.
     """
 
     name: str
@@ -82,20 +82,20 @@ class Parameter:
 
     @property
     def default(self) -> float | str | None:
-        """The value where the parameter is left out, as in `Arguments`."""
+        """Value of a parameter that is left out, as in `Arguments`."""
         default: float | str | None = getattr(DEFAULTS, self.name)
         return default
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Output:
-    """A named tensor that an answer may carry, and how it is computed.
+    """A named output tensor and its computation.
 
-    axes: its shapes; several where a parameter decides.
-    rows: computes it for a block of rows; or
-    reduce: computes it of the batch and of what it depends on, each another output or one of `ROW_QUANTITIES`.
-    integer: it holds whole numbers; finite: it never holds an infinity or a NaN, as whole numbers never do.
-    needs, unless: fields of the request without which, or beside which, it cannot be had.
+    axes: its shapes. If there are several, a parameter decides.
+    rows: function that computes it for a block of rows, or None.
+    reduce: function of the batch and of `depends_on`, which names other outputs or `ROW_QUANTITIES`.
+    integer: it has integers. finite: it never has an infinity or a NaN.
+    needs: fields that the request must have for it. unless: fields that it excludes.
     """
 
     name: str
@@ -129,7 +129,7 @@ ROW_QUANTITIES: Mapping[str, Callable[[Rows], Array]] = {
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A request as it stands, for documentation and tests."""
+    """A whole request, for documentation and tests."""
 
     name: str
     summary: str
@@ -138,11 +138,11 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """Everything there is to know of an operation; every door to it is built from this.
+    """Complete description of an operation, from which all its endpoints and models follow.
 
-    alternatives: groups of inputs of which a request carries exactly one.
-    default_outputs: the outputs returned when the request does not choose, those of them that it can have.
-    examples, invalid_examples: requests that are answered, and requests that are refused with 422.
+    alternatives: groups of inputs, of which a request must have exactly one each.
+    default_outputs: the outputs of a request without `outputs`, as far as it can have them.
+    examples: valid requests. invalid_examples: requests that get status 422.
     """
 
     name: str

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def check_presence(operation: Operation, given: Given) -> None:
-    """Raise MissingField or ConflictingFields where the given inputs and parameters do not go together."""
+    """Raise MissingField or ConflictingFields if the given inputs and parameters do not go together."""
     for group in operation.alternatives:
         chosen = [name for name in group if name in given]
         if not chosen:

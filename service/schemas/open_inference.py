@@ -1,4 +1,4 @@
-"""The messages of the Open Inference Protocol (KServe V2), for people and programs that read the OpenAPI document."""
+"""Messages of the Open Inference Protocol (KServe V2), for the OpenAPI documents."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing_extensions import TypeAliasType
 
 from service.schemas.tensors import Result
 
-Shape = Annotated[list[Annotated[int, Field(ge=0)]], Field(description="The sizes; empty for a single number.")]
+Shape = Annotated[
+    list[Annotated[int, Field(ge=0)]], Field(description="Length of each axis; empty for a single number.")
+]
 Datatype = TypeAliasType(
     "Datatype",
     Annotated[
@@ -34,7 +36,7 @@ ResultDatatype = TypeAliasType(
     ],
 )  # fmt: skip
 InferParameters = TypeAliasType(
-    "InferParameters", Annotated[dict[str, Any], Field(description="Numbers, words and switches by name.")]
+    "InferParameters", Annotated[dict[str, Any], Field(description="Numbers, strings and booleans by name.")]
 )
 
 
@@ -57,27 +59,29 @@ class InferInput(BaseModel):
     shape: Shape
     datatype: Datatype
     parameters: InferParameters = left_out(
-        "binary_data_size: the bytes that hold the tensor behind the JSON, in place of data."
+        "binary_data_size: number of bytes of the tensor behind the JSON, in place of data."
     )
     data: list[Any] = left_out("The numbers, row by row, flat or nested.")
 
 
 class InferOutput(BaseModel):
-    """An output that is asked for."""
+    """A requested output."""
 
     name: str = Field(description="An output of the operation.")
-    parameters: InferParameters = left_out("binary_data: whether it comes as raw bytes.")
+    parameters: InferParameters = left_out(
+        "binary_data: whether to return raw bytes. classification: number of classes to return as strings."
+    )
 
 
 class InferRequest(BaseModel):
     """Named tensors and parameters of an operation."""
 
-    id: str = left_out("Comes back with the response.")
+    id: str = left_out("Id that the response repeats.")
     parameters: InferParameters = left_out(
-        "The operation's parameters by name; binary_data_output: whether outputs come as raw bytes."
+        "The operation's parameters by name. binary_data_output: whether to return outputs as raw bytes."
     )
     inputs: list[InferInput] = Field(description="The tensors.")
-    outputs: list[InferOutput] = left_out("The outputs to return; the usual ones if left out.")
+    outputs: list[InferOutput] = left_out("The outputs to return, by default those of the plain endpoint.")
 
 
 class InferTensor(BaseModel):
@@ -87,15 +91,15 @@ class InferTensor(BaseModel):
     shape: Shape
     datatype: ResultDatatype
     parameters: InferParameters = left_out(
-        "binary_data_size: the bytes that hold the tensor behind the JSON, in place of data."
+        "binary_data_size: number of bytes of the tensor behind the JSON, in place of data."
     )
     data: Results = left_out("The numbers, row by row, flat.")
 
 
 class InferResponse(BaseModel):
-    """Named tensors that an operation answers."""
+    """Named output tensors of an operation."""
 
     model_name: str = Field(description="The operation.")
     model_version: str = Field(description="Its version.")
-    id: str = left_out("That of the request, if it had one.")
+    id: str = left_out("The id of the request.")
     outputs: list[InferTensor] = Field(description="The tensors.")
