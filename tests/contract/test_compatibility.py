@@ -67,7 +67,10 @@ BREAKING: list[Change] = [
         "application/json.temperature: number instead of integer",
         lambda d: schema(d, "LossRequest", "temperature")["anyOf"][0].update(type="integer"),
     ),
-    ("application/json.dtype: float32 is not one of the values", lambda d: schema(d, "Dtype")["enum"].remove("float32")),
+    (
+        "application/json.dtype: float32 is not one of the values",
+        lambda d: schema(d, "Dtype")["enum"].remove("float32"),
+    ),
     (
         "application/json.logits[]: string instead of number",
         lambda d: schema(d, "SoftmaxRequest", "logits")["anyOf"][0].update(items={"type": "number"}),
