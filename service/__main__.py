@@ -16,14 +16,17 @@ from service.server.server import serve
 from service.server.supervisor import Supervisor
 from service.settings import Settings
 
+TELEMETRY = {"tracing": "TRACES", "otlp_metrics": "METRICS"}
+"""Settings of OpenTelemetry, with the name of the signal in its variables."""
+
 
 def main() -> None:
     """Serve until a signal. End the process with one line if it cannot start."""
     settings = read_settings(sys.argv[1:])
     warn_of_unknown_variables()
-    if settings.tracing:
-        os.environ.setdefault("OTEL_SERVICE_NAME", NAME)
-        check_tracing()
+    for name, signal in TELEMETRY.items():
+        if getattr(settings, name):
+            check_telemetry(name, signal)
     try:
         read_secrets(settings)
     except ValueError as error:
@@ -34,15 +37,18 @@ def main() -> None:
         serve(settings, listeners)
 
 
-def check_tracing() -> None:
-    """End the process with one line if no trace exporter is installed. Warn if it has no endpoint."""
+def check_telemetry(name: str, signal: str) -> None:
+    """End the process with one line if no exporter is installed. Warn if it has no endpoint.
+
+    name: the setting. signal: its name in the variables of OpenTelemetry.
+    """
     try:
-        import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+        import_module("opentelemetry.exporter.otlp.proto.http")
     except ImportError:
-        sys.exit(f"{NAME}: tracing: no trace exporter is installed; run: pip install '{NAME}[tracing]'")
-    if not any(os.environ.get(f"OTEL_EXPORTER_OTLP_{name}ENDPOINT") for name in ("", "TRACES_")):
+        sys.exit(f"{NAME}: {name}: no OpenTelemetry exporter is installed; run: pip install '{NAME}[tracing]'")
+    if not any(os.environ.get(f"OTEL_EXPORTER_OTLP_{part}ENDPOINT") for part in ("", f"{signal}_")):
         sys.stderr.write(
-            f"{NAME}: tracing: no traces are exported; set OTEL_EXPORTER_OTLP_ENDPOINT to the address of a collector\n"
+            f"{NAME}: {name}: nothing is exported; set OTEL_EXPORTER_OTLP_ENDPOINT to the address of a collector\n"
         )
 
 

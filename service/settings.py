@@ -112,6 +112,9 @@ class Settings(BaseSettings):
     tracing: bool = False
     """Export OpenTelemetry traces to `OTEL_EXPORTER_OTLP_ENDPOINT`. Needs the extra `tracing`."""
 
+    otlp_metrics: bool = False
+    """Export OpenTelemetry metrics of requests to `OTEL_EXPORTER_OTLP_ENDPOINT`. Needs the extra `tracing`."""
+
     @field_validator("trusted_hosts", "trusted_proxies", "cors_origins", "api_keys", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -144,6 +147,11 @@ class Settings(BaseSettings):
             raise ValueError("drain_seconds must be less than graceful_shutdown_seconds")
         self.read_keys()
         return self
+
+    @property
+    def has_telemetry(self) -> bool:
+        """Return whether traces or metrics are exported."""
+        return self.tracing or self.otlp_metrics
 
     @property
     def needs_key(self) -> bool:

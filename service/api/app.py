@@ -36,7 +36,7 @@ EXPOSED = ("X-Request-ID", "Server-Timing", "Retry-After", "Inference-Header-Con
 class Service(FastAPI):
     """FastAPI with the probes, except that a request for an operation skips its middleware and its router.
 
-    They would double the time of a row of ten classes. With tracing no request skips them: FastAPI makes the spans.
+    They would double the time of a row of ten classes. With telemetry no request skips them: FastAPI makes it.
     """
 
     def __init__(self, runtime: Runtime, operations: Sequence[Route] = ()) -> None:
@@ -47,9 +47,9 @@ class Service(FastAPI):
             redirect_slashes=False,
             telemetry={
                 "tracing": settings.tracing,
-                "auto_configure": settings.tracing,
+                "auto_configure": settings.has_telemetry,
                 "operation_spans": False,
-                "metrics": False,
+                "metrics": settings.otlp_metrics,
                 "logs": False,
             },
         )
@@ -58,7 +58,7 @@ class Service(FastAPI):
         self.router.routes.extend(operations)
         framework = super().__call__
         self.operations = {
-            route.path: self._with_cors(framework if settings.tracing else route.app) for route in operations
+            route.path: self._with_cors(framework if settings.has_telemetry else route.app) for route in operations
         }
         self.others = RequestIdMiddleware(answer_asterisk(self._with_cors(framework)), runtime)
         self.state.runtime = runtime

@@ -18,6 +18,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from service.api.app import create_app, create_metrics_app
 from service.api.observability import logs
+from service.api.observability.tracing import describe_process
 from service.formats.codecs import active_codecs
 from service.schemas.service import NAME
 from service.server.files import WatchedFiles, read_again, read_secrets
@@ -240,6 +241,8 @@ def has_terminal() -> bool:
 def serve(settings: Settings, listeners: Listeners, supervisor: Connection | None = None) -> None:
     """Serve until the process is to leave; with `supervisor` as one of several workers."""
     keep_freed_memory()
+    if settings.has_telemetry:
+        describe_process()
     try:
         tls = read_secrets(settings).tls
     except ValueError as error:

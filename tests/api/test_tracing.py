@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
-from service.__main__ import check_tracing
+from service.__main__ import check_telemetry
 from tests.bodies import BODY, JSON
 from tests.connections import connect
 
@@ -120,7 +120,7 @@ async def test_a_span_holds_no_key(exporter: InMemorySpanExporter) -> None:
     assert "swordfish" not in span.to_json()
 
 
-EXPORTER = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
+EXPORTER = "opentelemetry.exporter.otlp.proto.http"
 
 
 def test_tracing_without_exporter_ends_the_start_with_one_line(
@@ -128,7 +128,7 @@ def test_tracing_without_exporter_ends_the_start_with_one_line(
 ) -> None:
     monkeypatch.setitem(sys.modules, EXPORTER, None)
     with pytest.raises(SystemExit, match=r"^softmax-service: tracing: .*softmax-service\[tracing\]'$"):
-        check_tracing()
+        check_telemetry("tracing", "TRACES")
 
 
 @pytest.mark.parametrize(
@@ -142,5 +142,5 @@ def test_tracing_to_nowhere_is_said_in_one_line(
         monkeypatch.delenv(name, raising=False)
     if variable:
         monkeypatch.setenv(variable, "http://localhost:4318")
-    check_tracing()
+    check_telemetry("tracing", "TRACES")
     assert capsys.readouterr().err.count("\n") == lines

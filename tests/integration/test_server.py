@@ -54,6 +54,7 @@ WRONG = [
     ("log-level", "loud"),
     ("log-format", "xml"),
     ("tracing", "perhaps"),
+    ("otlp-metrics", "perhaps"),
     ("pages", "perhaps"),
     ("trusted-proxies", "proxy.example.org"),
 ]
