@@ -72,7 +72,14 @@ SCALING = (
         "Bounds the logits smoothly, before the temperature: softcap * tanh(logits / softcap). No bound if left out.",
         above=0.0,
     ),
-    Parameter("top_k", int, "Number of most probable classes to return, 1 to K.", minimum=1, axis="k"),
+    Parameter(
+        "top_k",
+        int,
+        "Number of most probable classes to return, 1 to K.",
+        minimum=1,
+        axis="k",
+        outputs=("top_k_classes", "top_k_probabilities", "top_k_log_probabilities", "top_k_accuracy"),
+    ),
     Parameter(
         "dtype",
         str,
@@ -128,6 +135,10 @@ BINS = Parameter(
     minimum=1,
     maximum=10_000,
     axis="bins",
+    outputs=(
+        *("expected_calibration_error", "bin_counts", "bin_confidences", "bin_accuracies"),
+        *("expected_calibration_error_before", "bin_counts_before", "bin_confidences_before", "bin_accuracies_before"),
+    ),
 )
 
 LEARNING_RATE = Parameter(
@@ -135,4 +146,5 @@ LEARNING_RATE = Parameter(
     float,
     "Step of gradient descent for updated_weights and updated_bias: weights - learning_rate * weights_gradient.",
     needs=("weights",),
+    outputs=("updated_weights", "updated_bias"),
 )

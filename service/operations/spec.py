@@ -67,6 +67,7 @@ class Parameter:
     choices: the accepted words of a str. minimum, maximum: inclusive bounds. above, below: exclusive bounds.
     needs: fields that it requires.
     axis: the axis of outputs whose length it sets.
+    outputs: the outputs that it changes; empty where it changes most of them.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Parameter:
     below: float | None = None
     needs: tuple[str, ...] = ()
     axis: str | None = None
+    outputs: tuple[str, ...] = ()
 
     @property
     def default(self) -> float | str | None:

@@ -8,12 +8,13 @@ from service.errors import (
     ConflictingFields,
     EmptyAxis,
     InvalidOutputs,
+    InvalidParameter,
     MissingField,
     ShapeMismatch,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from service.arrays import Shape
     from service.operations.spec import Axes, Input, Operation, Output
@@ -50,6 +51,17 @@ def check_outputs(operation: Operation, outputs: Sequence[str], given: Given) ->
         reason = unavailable_reason(operation.named_outputs[name], given)
         if reason is not None:
             raise InvalidOutputs(f"outputs cannot have {name} {reason}.", (("outputs", index), reason))
+
+
+def check_parameters(operation: Operation, outputs: Collection[str], given: Given) -> None:
+    """Raise InvalidParameter for a parameter that changes none of the outputs."""
+    for parameter in operation.parameters:
+        changed = [name for name in parameter.outputs if name in operation.named_outputs]
+        if parameter.name in given and changed and not set(changed) & set(outputs):
+            raise InvalidParameter(
+                f"{parameter.name} changes {', '.join(changed)} only; ask for one of these outputs, or leave it out.",
+                ((parameter.name,), "changes none of the outputs"),
+            )
 
 
 def unavailable_reason(output: Output, given: Given) -> str | None:

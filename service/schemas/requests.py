@@ -23,7 +23,7 @@ from service.errors import (
 from service.operations.arguments import Arguments
 from service.operations.foreign_names import hint
 from service.operations.spec import SHAPE_CACHE_SIZE, Domain, Operation, ShapeSignature
-from service.operations.validation import check_outputs, check_presence, fit, unavailable_reason
+from service.operations.validation import check_outputs, check_parameters, check_presence, fit, unavailable_reason
 from service.schemas.tensors import Kept, Logit, TensorField, Weight, nested, optional
 
 if TYPE_CHECKING:
@@ -79,12 +79,13 @@ def _wanted(operation: Operation, signature: ShapeSignature, outputs: tuple[str,
     (classes,) = fit(operation.inputs, given)["K"]
     if given.get("top_k", (0,))[0] > classes:
         raise InvalidParameter(f"top_k must be at most the {classes} classes.", (("top_k",), "is above K"))
-    if outputs is not None:
+    if outputs is None:
+        reasons = {name: unavailable_reason(operation.named_outputs[name], given) for name in operation.default_outputs}
+        outputs = tuple(name for name, reason in reasons.items() if reason is None)
+    else:
         check_outputs(operation, outputs, given)
-        return outputs
-    return tuple(
-        name for name in operation.default_outputs if unavailable_reason(operation.named_outputs[name], given) is None
-    )
+    check_parameters(operation, outputs, given)
+    return outputs
 
 
 def refusal(error: ValidationError, operation: Operation, sent: Mapping[str, Any]) -> ServiceError:

@@ -114,7 +114,7 @@ def test_every_operation_describes_its_tensors(triton: Any, model: str, version:
     assert [each["name"] for each in metadata["inputs"]] == [each.name for each in operation.inputs]
     assert [each["name"] for each in metadata["outputs"]] == [each.name for each in operation.outputs]
     for each in (*metadata["inputs"], *metadata["outputs"]):
-        assert each["datatype"] in ("FP64", "INT64")
+        assert each["datatype"] in ("FP64", "INT64", "BOOL")
         assert set(each["shape"]) <= {-1}
 
 

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 LENGTHS = {"...": (2,), "K": (3,), "D": (4,)}
 
+MAIN_OUTPUTS = {
+    "softmax": "probabilities",
+    "loss": "loss",
+    "gradient": "logits_gradient",
+    "calibrate": "temperature",
+}
+"""An output of each operation that every request can have."""
+
 MODELS = {operation.name: request_model(operation) for operation in OPERATIONS}
 
 
@@ -43,7 +51,10 @@ def described(operation: Operation) -> dict[str, Input | Parameter]:
 
 
 def request(operation: Operation, names: Iterable[str] = (), without: str | None = None) -> dict[str, Any]:
-    """Return a request with the named fields, their requirements and one of every alternative, except one field."""
+    """Return a request with the named fields, their requirements and one of every alternative, except one field.
+
+    Where a parameter changes none of the default outputs, the request asks for one that it changes, and for the main one.
+    """
     known = described(operation)
     chosen: list[str] = []
 
@@ -58,7 +69,10 @@ def request(operation: Operation, names: Iterable[str] = (), without: str | None
     for group in operation.alternatives:
         if not set(group) & set(chosen):
             add(next((name for name in group if name != without), group[0]))
-    return {name: value(known[name]) for name in chosen}
+    fields = {name: value(known[name]) for name in chosen}
+    changed = [getattr(known[name], "outputs", ())[:1] for name in chosen]
+    outputs = [name for names in changed for name in names if name not in operation.default_outputs]
+    return fields | ({"outputs": [MAIN_OUTPUTS[operation.name], *outputs]} if outputs else {})
 
 
 def value(each: Input | Parameter) -> Any:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.errors import InvalidOutputs
+from service.errors import InvalidOutputs, InvalidParameter
 from service.operations import OPERATIONS, execute
 from tests.schemas.requests import described, named, ones, read, refused, request
 
@@ -77,7 +77,6 @@ def test_gradient_of_targets_needs_probability_targets(other: dict[str, Any]) ->
         (SOFTMAX, ["top_k"], ["probabilities", "predictions", "top_k_classes", "top_k_probabilities"]),
         (LOSS, ["logits"], ["loss", "denominator"]),
         (LOSS, ["inputs", "bias"], ["loss", "denominator"]),
-        (LOSS, ["top_k"], ["loss", "denominator"]),
         (GRADIENT, ["logits"], ["loss", "logits_gradient"]),
         (GRADIENT, ["logits", "probabilities_gradient"], ["logits_gradient"]),
         (GRADIENT, ["inputs"], ["loss", "logits_gradient", "weights_gradient", "inputs_gradient"]),
@@ -95,7 +94,7 @@ def test_gradient_of_targets_needs_probability_targets(other: dict[str, Any]) ->
         ),
     ],
 )
-def test_the_outputs_that_nobody_chose(operation: Operation, names: list[str], outputs: list[str]) -> None:
+def test_outputs_left_out_are_the_defaults(operation: Operation, names: list[str], outputs: list[str]) -> None:
     assert read(operation, request(operation, names)).output_names == tuple(outputs)
 
 
@@ -127,3 +126,22 @@ def test_outputs_not_listing_distinct_known_names_are_refused(outputs: Any) -> N
     assert type(error) is InvalidOutputs
     assert error.detail.startswith("outputs")
     assert error.locations[0][0][0] == "outputs"
+
+
+@pytest.mark.parametrize(
+    ("operation", "fields"),
+    [
+        (LOSS, {"top_k": 2}),
+        (LOSS, {"bins": 5}),
+        (LOSS, {"bins": 5, "outputs": ["loss"]}),
+        (GRADIENT, {"top_k": 2}),
+        (SOFTMAX, {"top_k": 2, "outputs": ["probabilities"]}),
+        (GRADIENT, {"learning_rate": 0.5, "outputs": ["loss"]}),
+    ],
+)
+def test_a_parameter_that_changes_no_output_is_refused(operation: Operation, fields: dict[str, Any]) -> None:
+    (name, *_) = fields
+    error = refused(operation, {**request(operation, ["inputs"]), **fields})
+    assert type(error) is InvalidParameter
+    assert error.detail.startswith(f"{name} changes ")
+    assert error.locations[0][0] == (name,)
