@@ -43,14 +43,14 @@ run: .venv/run ## serve on http://127.0.0.1:8000
 
 .PHONY: test
 test: .venv/dev ## run the tests
-	$(BIN)/python -m pytest --numprocesses auto
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 .PHONY: test-thorough
 test-thorough: .venv/dev ## run the property tests with five times as many examples
-	$(BIN)/python -m pytest --numprocesses auto --hypothesis-profile thorough -m hypothesis
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --hypothesis-profile thorough -m hypothesis
 
 .PHONY: fuzz
-fuzz: .venv/dev ## try 20,000 streams of requests, cut at random, on each event loop
+fuzz: .venv/dev ## test 20,000 streams of requests, cut at random, on each event loop
 	$(BIN)/python -m tests.server.streams 20000
 
 .PHONY: check
@@ -59,7 +59,7 @@ check: .venv/dev docs ## check format, lint, types, imports and documentation, a
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --cov --cov-report=term-missing:skip-covered
 
 .PHONY: format
 format: .venv/dev ## format the code and fix what the linter can fix
@@ -84,7 +84,7 @@ openapi: .venv/dev ## write the OpenAPI documents
 	$(BIN)/python -m tests.contract.document
 
 .PHONY: released
-released: .venv/dev ## keep the OpenAPI document as that of the last release
+released: .venv/dev ## save the OpenAPI document as that of the last release
 	$(BIN)/python -m tests.contract.document --release
 
 .venv-clients/bin/openapi-python-client: requirements/clients.txt
@@ -209,7 +209,7 @@ bench: .venv/dev ## measure this service beside its peers, about 20 minutes
 	$(BIN)/python -m bench.report
 
 .PHONY: soak
-soak: .venv/dev ## watch memory and descriptors under mixed traffic, 5 minutes
+soak: .venv/dev ## report memory and descriptors under mixed traffic, 5 minutes
 	$(BIN)/python -m bench.soak
 
 # --- dependencies -----------------------------------------------------------------------------------------------------
@@ -222,7 +222,7 @@ platforms: .venv/run ## find out on which platforms the locked packages install
 	$(BIN)/python -m deploy.platforms
 
 .PHONY: lock
-lock: .venv/run ## pin the dependencies anew, with hashes
+lock: .venv/run ## update the lock files, with hashes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements/run.txt
 	sed -n '/^fast = /,/^]/s/^ *"\([^"]*\)".*/\1/p' pyproject.toml | $(BIN)/uv pip compile - $(LOCK) -o requirements/fast.txt
