@@ -1,5 +1,5 @@
 #!/bin/sh
-# build.sh CONTEXT TAG [build arguments]    build CONTEXT/Dockerfile with docker, podman or buildah, whichever works here
+# build.sh CONTEXT TAG [build arguments]    build CONTEXT/Dockerfile with docker, podman or buildah
 set -eu
 context=$1 tag=$2
 shift 2

@@ -29,7 +29,7 @@ mkdir -p "$root/srv/project"
   tar --extract --directory "$root/srv/project"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 
-# a namespace of its own for the processes: all of them end with the script
+# processes in a separate namespace end with the script
 unshare --mount --pid --fork --kill-child /bin/bash -euo pipefail -s "$root" "$python" "$port" <<'OUTSIDE'
 root=$1 python=$2 port=$3
 mount -t proc proc "$root/proc"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# kubectl.sh FOLDER    put kubectl into FOLDER: the one of Debian 13, since that of Debian 12 knows no components
+# kubectl.sh FOLDER    put the kubectl of Debian 13 into FOLDER, since that of Debian 12 does not support components
 set -eu
 folder=$1
 work=$(mktemp -d)
