@@ -161,9 +161,9 @@ test-kubernetes: .venv-deploy/done ## render and validate the manifests; needs k
 	.venv-deploy/bin/python -m pytest tests/kubernetes
 
 .PHONY: test-nginx
-test-nginx: .venv-deploy/done ## restart two replicas behind nginx under load
+test-nginx: .venv/dev ## test nginx in front of two replicas, and restart them under load
 	@$(call need,nginx,nginx-light)
-	.venv-deploy/bin/python -m pytest tests/nginx
+	$(BIN)/python -m pytest tests/nginx
 
 .PHONY: alerts
 alerts: ## check the alert rules with promtool

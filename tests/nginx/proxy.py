@@ -18,16 +18,21 @@ CONFIGURATION = Path(__file__).parents[2] / "deploy/nginx/nginx.conf"
 
 
 class Replica:
-    """A process of the service that can be stopped and started again on the same port."""
+    """A process of the service that can be stopped and started again on the same port.
 
-    def __init__(self) -> None:
+    log: the file of its stdout.
+    """
+
+    def __init__(self, *flags: str, log: Path = Path(os.devnull), **variables: str) -> None:
         self.port = free_port()
+        self._flags, self._log, self._variables = flags, log, variables
         self.start()
 
     def start(self) -> None:
         """Start it, and wait until it accepts connections."""
-        flags = command("--port", str(self.port), "--log-level", "error")
-        self.process = subprocess.Popen(flags, env=environment({}))
+        flags = command("--port", str(self.port), *self._flags)
+        with self._log.open("a") as stdout:
+            self.process = subprocess.Popen(flags, env=environment(self._variables), stdout=stdout)
         wait_for_listener(f"http://127.0.0.1:{self.port}")
 
     def stop(self) -> int:
@@ -44,7 +49,7 @@ class Replica:
 @contextmanager
 def two_replicas() -> Iterator[tuple[Replica, Replica]]:
     """Run two replicas for the block."""
-    replicas = Replica(), Replica()
+    replicas = Replica("--log-level", "error"), Replica("--log-level", "error")
     try:
         yield replicas
     finally:
