@@ -100,7 +100,7 @@ def test_values_that_do_not_fit_together_are_refused_by_name(settings: dict[str,
         Settings(**settings)
 
 
-def test_every_setting_says_what_it_means_and_ends_in_its_unit() -> None:
+def test_every_setting_is_described_and_ends_in_its_unit() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name
         if field.annotation in (int, int | None, float) and name not in {

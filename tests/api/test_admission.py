@@ -318,7 +318,7 @@ async def test_a_request_waits_with_its_body_unread() -> None:
     assert in_flight(app) == (0, 0)
 
 
-async def test_a_request_that_waited_in_vain_was_never_read() -> None:
+async def test_a_request_that_waited_too_long_is_never_read() -> None:
     app = application(**NARROW)
     app.runtime.admission.try_take(LIMIT - 10)
     upload = Upload(b" ", count=11)

@@ -132,7 +132,7 @@ async def test_the_documentation_keeps_its_policy_with_origins_named() -> None:
         assert theirs.headers[name] == ours.headers[name] != ""
 
 
-async def test_a_key_is_asked_for_whatever_the_origin() -> None:
+async def test_a_key_is_required_from_every_origin() -> None:
     async with connect(cors_origins=(ORIGIN,), api_keys=("swordfish",)) as client:
         # a browser sends no key in a preflight
         assert (await client.options("/softmax", headers=PREFLIGHT)).status_code == 200

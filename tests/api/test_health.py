@@ -44,12 +44,12 @@ class Links(HTMLParser):
             self.inline.append(data)
 
 
-async def test_the_process_says_that_it_is_alive(client: httpx.AsyncClient) -> None:
+async def test_the_process_is_alive(client: httpx.AsyncClient) -> None:
     reply = await client.get("/livez")
     assert (reply.status_code, reply.json()) == (200, {"live": True})
 
 
-async def test_the_process_says_that_it_is_ready(client: httpx.AsyncClient) -> None:
+async def test_the_process_is_ready(client: httpx.AsyncClient) -> None:
     reply = await client.get("/readyz")
     assert (reply.status_code, reply.json()) == (200, {"ready": True})
 
@@ -77,7 +77,7 @@ async def test_every_operation_is_published_with_its_names(client: httpx.AsyncCl
         assert each["defaults"] == list(operation.default_outputs)
 
 
-async def test_the_root_names_paths_that_there_are(client: httpx.AsyncClient) -> None:
+async def test_the_root_names_existing_paths(client: httpx.AsyncClient) -> None:
     links = (await client.get("/")).json()
     assert {operation.name for operation in OPERATIONS} <= set(links)
     for link in links.values():
@@ -98,7 +98,7 @@ async def test_the_root_answers_a_program_in_json(client: httpx.AsyncClient, acc
     assert (reply.status_code, reply.headers["Content-Type"]) == (200, "application/json")
 
 
-async def test_all_that_the_documentation_loads_comes_from_the_service(client: httpx.AsyncClient) -> None:
+async def test_the_documentation_loads_only_from_the_service(client: httpx.AsyncClient) -> None:
     page = Links((await client.get("/docs")).text)
     assert any(path.endswith(".js") for path in page.loaded)
     assert any(path.endswith(".css") for path in page.loaded)
@@ -118,7 +118,7 @@ async def test_docs_page_loads_the_document_of_the_service(client: httpx.AsyncCl
     assert (await client.get("/openapi.json")).json()["openapi"].startswith("3.1")
 
 
-async def test_the_documentation_lets_nothing_in_from_elsewhere(client: httpx.AsyncClient) -> None:
+async def test_the_policy_of_the_documentation_allows_only_itself(client: httpx.AsyncClient) -> None:
     reply = await client.get("/docs")
     policy = {
         name: sources
@@ -158,7 +158,7 @@ async def test_docs_page_has_no_script_against_its_policy(client: httpx.AsyncCli
         "/static/" + "a" * 5000,
     ],
 )
-async def test_nothing_but_the_files_of_the_documentation_is_served(server: str, path: str) -> None:
+async def test_only_files_of_the_documentation_are_served(server: str, path: str) -> None:
     host, port = urlsplit(server).hostname, urlsplit(server).port
     reader, writer = await asyncio.open_connection(host, port)
     # an HTTP client would normalize the path

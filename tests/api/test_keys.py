@@ -60,7 +60,7 @@ async def test_what_is_no_operation_is_open_to_all(path: str) -> None:
         assert (await client.get(path)).status_code == 200
 
 
-async def test_without_keys_everything_is_open_whatever_is_shown() -> None:
+async def test_without_keys_everything_is_open_with_any_header() -> None:
     assert await ask(None) == await ask(b"Bearer swordfish") == await ask(b"Basic eA==") == 200
 
 
@@ -108,7 +108,7 @@ def test_a_key_may_end_in_any_character() -> None:
         Keys([key]).check(header(key))
 
 
-async def test_a_stranger_is_told_how_to_show_a_key() -> None:
+async def test_a_client_without_a_key_learns_the_header() -> None:
     async with connect(api_keys=("swordfish",)) as client:
         reply = await client.post("/softmax", content=BODY, headers={**JSON, "Authorization": "Bearer perch"})
     assert reply.headers["WWW-Authenticate"].startswith("Bearer ")
@@ -117,7 +117,7 @@ async def test_a_stranger_is_told_how_to_show_a_key() -> None:
     assert "swordfish" not in reply.text
 
 
-async def test_nothing_of_the_body_of_a_stranger_is_read() -> None:
+async def test_a_body_without_a_key_is_not_read() -> None:
     upload = Upload(b" ", count=5)
     async with connect(api_keys=("swordfish",)) as client:
         assert (await client.post("/softmax", content=upload, headers=JSON)).status_code == 401
@@ -146,7 +146,7 @@ async def test_keys_come_from_a_file_too(tmp_path: Path) -> None:
             assert (await client.post("/softmax", content=BODY, headers=headers)).status_code == status
 
 
-def test_document_says_how_to_send_a_key() -> None:
+def test_document_describes_the_key() -> None:
     cases: list[tuple[tuple[str, ...], Any]] = [((), [{}, {"bearer": []}]), (("swordfish",), [{"bearer": []}])]
     for known, expected in cases:
         document = application(api_keys=known).openapi()

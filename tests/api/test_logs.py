@@ -183,7 +183,7 @@ async def test_a_client_that_left_has_its_line(lines: Callable[[], list[Line]]) 
         f"{TRACEPARENT}\n",
     ],
 )
-async def test_a_trace_that_is_none_is_not_taken_over(lines: Callable[[], list[Line]], sent: str) -> None:
+async def test_an_invalid_traceparent_is_not_logged(lines: Callable[[], list[Line]], sent: str) -> None:
     await converse(application(), "/softmax", [piece(BODY)], traceparent=sent)
     (line,) = lines()
     assert line["trace_id"] is None
@@ -218,7 +218,7 @@ SPOKEN: list[tuple[str, str, bytes, dict[str, str]]] = [
 
 @pytest.mark.parametrize(("method", "path", "body", "headers"), SPOKEN)
 @pytest.mark.parametrize("settings", [{}, {"api_keys": (SECRET,), "trusted_hosts": ("test",)}], ids=["open", "guarded"])
-async def test_no_line_holds_anything_that_was_sent(
+async def test_no_line_has_a_value_of_the_client(
     caplog: pytest.LogCaptureFixture,
     method: str,
     path: str,
@@ -236,7 +236,7 @@ async def test_no_line_holds_anything_that_was_sent(
     assert not any(SECRET in line for line in written)
 
 
-async def test_no_key_is_to_be_seen_in_the_settings() -> None:
+async def test_no_key_is_shown_in_the_settings() -> None:
     settings = Settings(api_keys=(SECRET,))
     assert SECRET not in f"{settings} {settings!r} {settings.model_dump_json()}"
 
@@ -258,12 +258,12 @@ def record(message: object, level: int = logging.INFO) -> logging.LogRecord:
     return logging.LogRecord("service", level, "file", 1, message, None, None)
 
 
-def test_text_is_one_line_of_the_fields_that_there_are() -> None:
+def test_text_is_one_line_without_missing_fields() -> None:
     line = TextLines().format(record({"message": "POST /softmax 200", "status": 200, "rows": None, "request_id": "7"}))
     assert line.split(maxsplit=1)[1] == "INFO     POST /softmax 200  status=200 request_id=7"
 
 
-def test_text_is_any_other_message_as_it_is() -> None:
+def test_text_of_any_other_message_is_unchanged() -> None:
     assert TextLines().format(record("100 % right", logging.WARNING)).endswith("WARNING  100 % right")
 
 
@@ -293,7 +293,7 @@ def test_lines_are_text_on_a_terminal_and_json_elsewhere(
 
 
 @pytest.mark.parametrize("level", ["critical", "error", "warning", "info", "debug"])
-def test_the_level_holds_for_every_logger(level: Any) -> None:
+def test_the_level_applies_to_every_logger(level: Any) -> None:
     configuration = logs.configuration(Settings(log_level=level))
     loggers = [configuration["root"], *configuration["loggers"].values()]
     assert {each["level"] for each in loggers} == {level.upper()}

@@ -84,7 +84,7 @@ async def test_a_request_is_counted_once_by_method_template_and_status(
 
 
 @pytest.mark.parametrize("path", ["/softmax", "/api/softmax"], ids=["stripped", "kept"])
-async def test_the_root_path_is_no_part_of_a_template(path: str) -> None:
+async def test_the_root_path_is_not_part_of_a_template(path: str) -> None:
     async with connect(root_path="/api") as client:
         await client.post(path, content=BODY, headers=JSON)
         samples = await scraped(client)
@@ -119,7 +119,7 @@ async def test_random_methods_and_paths_make_no_new_label_values(app: Service, a
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-async def test_an_operation_tells_its_elements_bytes_and_stages(client: httpx.AsyncClient, operation: object) -> None:
+async def test_an_operation_counts_elements_bytes_and_stages(client: httpx.AsyncClient, operation: object) -> None:
     name = operation.name  # type: ignore[attr-defined]
     body = b'{"logits": [[1, 2, 3], [4, 5, 6]]%b}' % (b"" if name == "softmax" else b', "targets": [0, 1]')
     reply = await client.post(f"/{name}", content=body, headers=JSON)
@@ -193,11 +193,11 @@ async def test_an_operation_is_in_flight_until_it_is_answered() -> None:
         assert value(samples, "http_requests_in_flight") == value(samples, "softmax_bytes_in_flight") == 0
 
 
-async def test_the_version_is_told(client: httpx.AsyncClient) -> None:
+async def test_the_version_is_a_metric(client: httpx.AsyncClient) -> None:
     assert value(await scraped(client), "softmax_build_info", version=__version__) == 1
 
 
-async def test_the_process_is_told_of(client: httpx.AsyncClient) -> None:
+async def test_the_process_has_metrics(client: httpx.AsyncClient) -> None:
     samples = await scraped(client)
     for name in ("process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds"):
         assert value(samples, name) > 0

@@ -108,7 +108,7 @@ async def test_in_place_of_any_other_id_one_is_made(client: httpx.AsyncClient, s
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-async def test_an_operation_says_how_long_each_stage_took(client: httpx.AsyncClient, operation: Operation) -> None:
+async def test_an_operation_reports_the_time_of_each_stage(client: httpx.AsyncClient, operation: Operation) -> None:
     reply = await client.post(f"/{operation.name}", json=operation.examples[0].request)
     stages = dict(stage.split(";dur=") for stage in reply.headers["Server-Timing"].split(", "))
     assert list(stages) == ["decode", "compute", "encode"]
@@ -139,7 +139,7 @@ GOT = [
 
 
 @pytest.mark.parametrize("path", GOT)
-def test_head_says_of_every_path_what_get_would_and_has_no_body(http: httpx.Client, path: str) -> None:
+def test_head_answers_like_get_without_a_body(http: httpx.Client, path: str) -> None:
     get, head = http.get(path), http.head(path)
     assert (head.status_code, head.content) == (200, b"")
     assert get.status_code == 200
@@ -147,7 +147,7 @@ def test_head_says_of_every_path_what_get_would_and_has_no_body(http: httpx.Clie
 
 
 @pytest.mark.parametrize("path", ["/softmax", "/nothing"])
-def test_head_finds_nothing_where_get_finds_nothing(http: httpx.Client, path: str) -> None:
+def test_head_answers_404_and_405_like_get(http: httpx.Client, path: str) -> None:
     get, head = http.get(path), http.head(path)
     assert (head.status_code, head.content) == (get.status_code, b"")
 

@@ -53,21 +53,19 @@ async def test_json_is_read(client: httpx.AsyncClient, content_type: str) -> Non
         "json",
     ],
 )
-async def test_a_body_that_is_said_to_be_something_else_is_not_read(
-    client: httpx.AsyncClient, content_type: str
-) -> None:
+async def test_a_body_of_another_content_type_is_not_read(client: httpx.AsyncClient, content_type: str) -> None:
     reply = await post(client, ("Content-Type", content_type))
     assert reply.status_code == 415
     assert reply.json()["type"] == "/problems/unreadable-media-type"
     assert "application/json" in reply.json()["detail"]
 
 
-async def test_a_body_that_is_not_said_to_be_anything_is_not_read(client: httpx.AsyncClient) -> None:
+async def test_a_body_without_a_content_type_is_not_read(client: httpx.AsyncClient) -> None:
     assert (await post(client)).status_code == 415
 
 
 @pytest.mark.parametrize("encoding", ["identity", "Identity", ""])
-async def test_a_body_that_is_not_compressed_may_say_so(client: httpx.AsyncClient, encoding: str) -> None:
+async def test_a_body_with_encoding_identity_is_read(client: httpx.AsyncClient, encoding: str) -> None:
     assert (await post(client, JSON, ("Content-Encoding", encoding))).json() == ANSWER
 
 
@@ -98,14 +96,14 @@ async def test_a_body_compressed_in_an_unknown_way_is_not_read(client: httpx.Asy
         "text/html;q=0, */*",
     ],
 )
-async def test_json_is_the_answer_where_it_is_welcome(client: httpx.AsyncClient, accept: str) -> None:
+async def test_json_is_the_answer_if_accept_allows_it(client: httpx.AsyncClient, accept: str) -> None:
     reply = await post(client, JSON, ("Accept", accept))
     assert reply.status_code == 200
     assert reply.headers["Content-Type"] == "application/json"
     assert reply.json() == ANSWER
 
 
-async def test_json_is_the_answer_where_nothing_is_said(client: httpx.AsyncClient) -> None:
+async def test_json_is_the_answer_without_accept(client: httpx.AsyncClient) -> None:
     assert (await post(client, JSON)).json() == ANSWER
 
 
@@ -125,7 +123,7 @@ async def test_json_is_the_answer_where_nothing_is_said(client: httpx.AsyncClien
         "application/json; Q=0",
     ],
 )
-async def test_an_answer_that_nobody_wants_is_not_given(client: httpx.AsyncClient, accept: str) -> None:
+async def test_an_answer_outside_accept_is_not_given(client: httpx.AsyncClient, accept: str) -> None:
     reply = await post(client, JSON, ("Accept", accept))
     assert reply.status_code == 406
     assert reply.headers["Content-Type"] == "application/problem+json"

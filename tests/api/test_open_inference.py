@@ -122,14 +122,14 @@ async def test_raw_and_json_tensors_get_the_bits_of_the_plain_endpoint(
         assert answer[name].tolist() == np.array(values, answer[name].dtype).reshape(answer[name].shape).tolist()
 
 
-async def test_the_usual_outputs_come_where_none_are_asked_for(client: httpx.AsyncClient) -> None:
+async def test_default_outputs_are_those_of_the_plain_endpoint(client: httpx.AsyncClient) -> None:
     for body, headers in ((PLAIN_BODY, {}), (RAW_BODY, RAW_HEADERS)):
         answer = outputs(await post(client, body, headers))
         expected = (await client.post("/softmax", json={"logits": LOGITS.tolist()})).json()
         assert {name: values.tolist() for name, values in answer.items()} == expected
 
 
-async def test_parameters_do_what_they_do_at_the_plain_endpoint(client: httpx.AsyncClient) -> None:
+async def test_parameters_act_as_at_the_plain_endpoint(client: httpx.AsyncClient) -> None:
     parameters = {"temperature": 2.5, "softcap": 3, "top_k": 2}
     answer = outputs(await post(client, infer(listed("logits", LOGITS), parameters=parameters)))
     expected = (await client.post("/softmax", json={"logits": LOGITS.tolist(), **parameters})).json()
@@ -179,7 +179,7 @@ async def test_an_answer_in_json_has_no_length_of_its_json(client: httpx.AsyncCl
 
 
 @pytest.mark.parametrize("identity", ["7", "", "[[{", '"\\', "\u00fc\U0001f600", "x" * 1000])
-async def test_the_id_comes_back(client: httpx.AsyncClient, identity: str) -> None:
+async def test_the_id_is_repeated(client: httpx.AsyncClient, identity: str) -> None:
     reply = await post(client, infer(listed("logits", LOGITS), id=identity))
     assert reply.json()["id"] == identity
 
@@ -192,7 +192,7 @@ async def test_a_request_may_name_the_model_as_some_clients_do(
 
 
 @pytest.mark.parametrize("content_type", [None, JSON, "application/json; charset=utf-8", BINARY])
-async def test_a_body_need_not_say_what_it_is(client: httpx.AsyncClient, content_type: str | None) -> None:
+async def test_a_body_without_a_content_type_is_read(client: httpx.AsyncClient, content_type: str | None) -> None:
     headers = {} if content_type is None else {"Content-Type": content_type}
     expected = outputs(await post(client, RAW_BODY, RAW_HEADERS))
     answer = outputs(await post(client, RAW_BODY, headers | RAW_HEADERS))
@@ -200,14 +200,12 @@ async def test_a_body_need_not_say_what_it_is(client: httpx.AsyncClient, content
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-npy", "application/x-www-form-urlencoded"])
-async def test_a_body_that_says_that_it_is_something_else_is_not_read(
-    client: httpx.AsyncClient, content_type: str
-) -> None:
+async def test_a_body_of_another_content_type_is_not_read(client: httpx.AsyncClient, content_type: str) -> None:
     assert_refused(await post(client, PLAIN_BODY, {"Content-Type": content_type}), 415)
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/x-npy", "*/*;q=0"])
-async def test_an_answer_that_nobody_wants_is_not_given(client: httpx.AsyncClient, accept: str) -> None:
+async def test_an_answer_outside_accept_is_not_given(client: httpx.AsyncClient, accept: str) -> None:
     assert_refused(await post(client, PLAIN_BODY, {"Accept": accept}), 406)
 
 
@@ -291,7 +289,7 @@ async def test_any_value_anywhere_is_answered_or_refused(
 
 @pytest.mark.parametrize("shape", [[0, 2**40], [0, 2**62, 2**62], [0, 2**63 - 1], [0, 2**64 - 1]])
 @pytest.mark.parametrize("name", ["probabilities", "jacobian"])
-async def test_no_rows_of_countless_classes_are_answered_or_refused(
+async def test_zero_rows_of_countless_classes_are_answered_or_refused(
     client: httpx.AsyncClient, shape: list[int], name: str
 ) -> None:
     logits = {"name": "logits", "shape": shape, "datatype": "FP64", "data": []}
@@ -314,11 +312,11 @@ async def test_no_rows_of_countless_classes_are_answered_or_refused(
     ],
     ids=lambda members: json.dumps(members)[:40],
 )
-async def test_status_400_stands_for_422(client: httpx.AsyncClient, members: dict[str, Any]) -> None:
+async def test_status_400_replaces_422(client: httpx.AsyncClient, members: dict[str, Any]) -> None:
     assert_refused(await post(client, infer(listed("logits", LOGITS), **members)))
 
 
-async def test_a_row_that_cannot_be_is_named(client: httpx.AsyncClient) -> None:
+async def test_an_invalid_row_is_named(client: httpx.AsyncClient) -> None:
     text = infer(raw("logits", LOGITS))
     reply = await post(client, text + np.where(LOGITS == 1, np.nan, LOGITS).tobytes(), {HEADER: str(len(text))})
     assert_refused(reply)
@@ -370,7 +368,7 @@ async def test_a_body_compressed_in_an_unknown_way_is_not_read(client: httpx.Asy
 
 
 @pytest.mark.parametrize("path", ["/v2", "/v2/"])
-async def test_the_server_says_what_it_is_and_what_it_speaks(client: httpx.AsyncClient, path: str) -> None:
+async def test_the_server_names_its_version_and_extensions(client: httpx.AsyncClient, path: str) -> None:
     reply = await client.get(path)
     assert reply.status_code == 200
     assert reply.json().keys() == {"name", "version", "extensions"}
@@ -479,7 +477,7 @@ async def test_a_version_answers_as_the_model_does(client: httpx.AsyncClient, mo
 
 
 @pytest.mark.parametrize("path", ["resnet", "resnet/versions/1", "softmax/versions/2", "softmax/versions/", "Softmax"])
-async def test_a_model_or_a_version_that_there_is_not_is_not_found(client: httpx.AsyncClient, path: str) -> None:
+async def test_an_unknown_model_or_version_is_not_found(client: httpx.AsyncClient, path: str) -> None:
     assert_refused(await client.get(f"/v2/models/{path}"), 404)
     assert_refused(await client.get(f"/v2/models/{path}/ready"), 404)
     assert_refused(await post(client, PLAIN_BODY, path=path), 404)

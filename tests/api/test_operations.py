@@ -81,7 +81,7 @@ async def in_json(client: httpx.AsyncClient, operation: str, parameters: dict[st
 
 
 @pytest.mark.parametrize("operation", ARRAYS)
-async def test_an_archive_gets_the_bits_that_json_gets(client: httpx.AsyncClient, operation: str) -> None:
+async def test_an_archive_has_the_bits_of_json(client: httpx.AsyncClient, operation: str) -> None:
     answer = unpacked(await post(client, f"/{operation}", npz(**ARRAYS[operation]), NPZ))
     expected = await in_json(client, operation, {})
     assert list(answer) == list(expected)
@@ -90,7 +90,7 @@ async def test_an_archive_gets_the_bits_that_json_gets(client: httpx.AsyncClient
 
 
 @pytest.mark.parametrize(("operation", "query", "parameters"), PARAMETERS, ids=[query for _, query, _ in PARAMETERS])
-async def test_parameters_in_the_query_do_what_they_do_in_json(
+async def test_parameters_in_the_query_act_as_in_json(
     client: httpx.AsyncClient, operation: str, query: str, parameters: dict[str, Any]
 ) -> None:
     reply = await post(client, f"/{operation}?{query}", npz(**ARRAYS[operation]), NPZ, Accept=JSON)
@@ -151,7 +151,7 @@ async def test_integers_are_answered_in_64_bits(client: httpx.AsyncClient) -> No
     assert answer.tolist() == [2, 0]
 
 
-async def test_infinities_go_in_and_out_as_they_are(client: httpx.AsyncClient) -> None:
+async def test_infinities_are_kept_in_files(client: httpx.AsyncClient) -> None:
     answer = array(await post(client, "/softmax?outputs=log_probabilities", npy(np.array([0, -np.inf])), NPY))
     assert answer.tolist() == [0, -np.inf]
 
@@ -196,7 +196,7 @@ async def test_several_outputs_do_not_go_into_one_file(
 
 
 @pytest.mark.parametrize(("said", "is_really"), [(JSON, NPY), (NPY, JSON), (NPY, NPZ), (NPZ, NPY), (NPZ, JSON)])
-async def test_a_body_that_is_not_what_it_is_said_to_be_is_malformed(
+async def test_a_body_that_contradicts_its_type_is_malformed(
     client: httpx.AsyncClient, said: str, is_really: str
 ) -> None:
     reply = await post(client, "/softmax", body(is_really), said)

@@ -38,7 +38,7 @@ async def test_the_page_and_all_its_files_weigh_less_than_250_kb(client: httpx.A
     assert len(page.content) + sum(sizes) < LARGEST
 
 
-async def test_all_that_the_page_loads_comes_from_the_service(client: httpx.AsyncClient) -> None:
+async def test_the_page_loads_only_from_the_service(client: httpx.AsyncClient) -> None:
     page = Links((await client.get(PAGE)).text)
     loaded = [path for path in page.loaded if not path.startswith("#") and path != "docs"]
     assert any(path.endswith(".js") for path in loaded)
@@ -104,18 +104,18 @@ async def test_the_page_is_served_below_a_root_path(prefix: str) -> None:
             assert (await client.get(urljoin(f"{prefix}{PAGE}", path))).status_code == 200, path
 
 
-async def test_the_page_is_no_operation_of_the_contract(client: httpx.AsyncClient) -> None:
+async def test_the_page_is_not_in_the_openapi_document(client: httpx.AsyncClient) -> None:
     assert PAGE not in (await client.get("/openapi.json")).json()["paths"]
 
 
 @pytest.mark.parametrize(
     "path", ["/playground/", "/playground/nowhere.js", "/playground/../app.py", "/playground/data"]
 )
-async def test_nothing_but_the_files_of_the_page_is_served(client: httpx.AsyncClient, path: str) -> None:
+async def test_only_files_of_the_page_are_served(client: httpx.AsyncClient, path: str) -> None:
     assert (await client.get(path)).status_code == 404
 
 
-def test_the_readme_shows_the_page_and_says_where_it_is() -> None:
+def test_the_readme_shows_the_page_and_its_address() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     picture = re.search(r"!\[The playground[^]]+\]\(([^)]+)\)", text)
     assert "http://localhost:8000/playground" in text

@@ -146,14 +146,14 @@ def crash(*_: object) -> NoReturn:
     raise KeyError("swordfish")
 
 
-async def test_a_crash_in_an_operation_says_nothing_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_crash_in_an_operation_is_answered_without_details(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Softmax, "probabilities", property(crash))
     async with connect() as client:
         reply = await client.post("/softmax", json={"logits": [0]})
     assert_an_apology(reply)
 
 
-async def test_a_crash_anywhere_else_says_nothing_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_crash_elsewhere_is_answered_without_details(monkeypatch: pytest.MonkeyPatch) -> None:
     app = create_app(Settings())
     monkeypatch.setattr(app, "openapi", crash)
     async with connect(app) as client:

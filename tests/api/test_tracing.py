@@ -51,7 +51,7 @@ def _nothing_before(exporter: InMemorySpanExporter) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("method", "path", "route", "status"), REQUESTS)
-async def test_a_request_is_one_span_of_the_trace_of_whoever_asks(
+async def test_a_request_is_one_span_of_the_trace_of_its_client(
     exporter: InMemorySpanExporter, method: str, path: str, route: str, status: int
 ) -> None:
     async with connect(tracing=True) as client:

@@ -202,7 +202,7 @@ def test_workers_read_and_write_a_bucket(tmp_path: Path, cluster: TwoNodes, stor
     assert json.loads(Folder(out).read("_summary.json"))["rows"] == 300
 
 
-def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, folder: Path, cluster: TwoNodes) -> None:
+def test_an_interrupted_run_names_the_command_to_continue(tmp_path: Path, folder: Path, cluster: TwoNodes) -> None:
     out = tmp_path / "out"
     arguments = [words(folder, cluster)[0], str(out), *words(folder, cluster)[2:]]
     with subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True) as run:

@@ -138,7 +138,7 @@ def assert_continues(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_says_how_to_go_on(
+def test_an_interrupted_run_names_the_command_to_continue(
     tmp_path: Path, running: subprocess.Popen[str], number: signal.Signals
 ) -> None:
     workers = children(running.pid)

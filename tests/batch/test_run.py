@@ -160,9 +160,7 @@ NAMES = {
 }
 
 
-def test_sources_are_found_at_any_depth_and_the_rest_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_sources_are_found_at_any_depth_and_the_rest_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in NAMES:
         write(tmp_path / "in" / name, logits=logits(0, 2), targets=labels(0, 2))
     asked = job(tmp_path)
@@ -176,7 +174,7 @@ def test_sources_are_found_at_any_depth_and_the_rest_is_told(
     assert pq.read_table(tmp_path / "out", partitioning=None).num_rows == summary(asked)["rows"] == 10
 
 
-def test_a_source_without_parquet_is_an_error_that_tells_why(tmp_path: Path) -> None:
+def test_a_source_without_parquet_is_an_error_with_a_reason(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in/notes.txt").write_text("")
     with pytest.raises(BatchError, match=r"has no Parquet file; skipped: 1 file without the ending .parquet\."):
@@ -278,7 +276,7 @@ def test_a_filesystem_without_versions_scores_every_time(tmp_path: Path, monkeyp
     assert summary(asked)["rows"] == 21
 
 
-def test_no_summary_stands_beside_an_unfinished_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unfinished_run_has_no_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = three(tmp_path)
     scored(asked)
     write(tmp_path / "in/3.parquet", logits=logits(3, 7), targets=labels(3, 7))

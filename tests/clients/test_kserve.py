@@ -49,6 +49,6 @@ def test_an_empty_batch_has_an_empty_answer(answers: dict[str, Any]) -> None:
     assert answers["empty"] == {"id": "7", "loss": 0, "logits_gradient": []}
 
 
-def test_a_refusal_says_what_to_change(answers: dict[str, Any]) -> None:
+def test_a_refusal_names_the_mend(answers: dict[str, Any]) -> None:
     assert answers["wrong"]["status"] == 400
     assert "logits[0]" in answers["wrong"]["error"]

@@ -80,7 +80,7 @@ def test_no_rows_have_quantities_of_length_0() -> None:
     assert results["predictions"].dtype == np.int64
 
 
-def test_only_what_is_asked_for_is_computed() -> None:
+def test_only_requested_outputs_are_computed() -> None:
     made: list[Softmax] = []
 
     def block(rows: slice, _: object = None) -> Softmax:

@@ -45,7 +45,7 @@ def test_the_gradient_is_right(container: Container) -> None:
     np.testing.assert_allclose(answer["loss"], np.log(np.exp([2, 3, 4]).sum()) - 3, rtol=1e-15)
 
 
-def test_it_runs_as_nobody_with_no_privilege(container: Container) -> None:
+def test_it_runs_as_nobody_without_privileges(container: Container) -> None:
     assert container.status("Uid").split() == ["65532"] * 4
     assert container.status("NoNewPrivs") == "1"
     assert {int(container.status(f"Cap{each}"), 16) for each in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {0}

@@ -62,7 +62,7 @@ def normal(line: str) -> str:
     return re.sub(r"[-_.]+(?=.* )", "-", line.lower())
 
 
-def test_its_labels_say_what_it_is() -> None:
+def test_its_labels_name_version_and_revision() -> None:
     (image,) = json.loads(run("image", "inspect", IMAGE).stdout)
     labels = {name.removeprefix("org.opencontainers.image."): text for name, text in image["Config"]["Labels"].items()}
     assert labels["version"] == __version__

@@ -101,7 +101,7 @@ def test_routes_in_queries_are_those_of_the_operations() -> None:
             assert not re.fullmatch(pattern, "/livez")
 
 
-def test_what_an_alert_says_is_whole() -> None:
+def test_the_texts_of_an_alert_are_complete() -> None:
     for rule in RULES:
         assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
         assert re.fullmatch(r"SoftmaxService[A-Z]\w+", rule["alert"])

@@ -64,7 +64,7 @@ def test_every_input_parameter_and_output_is_documented(operation: Any) -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-def test_every_tensor_says_its_shape(operation: Any) -> None:
+def test_every_tensor_has_its_shape_in_its_description(operation: Any) -> None:
     for tensor in (*operation.inputs, *operation.outputs):
         written = [f"({', '.join(axes)}{',' if len(axes) == 1 else ''})".replace("k", "top_k") for axes in tensor.axes]
         assert all(shape == "()" or shape.replace("...,)", "...)") in tensor.doc for shape in written), tensor.name

@@ -103,7 +103,7 @@ async def test_example_is_answered_as_shown(client: httpx.AsyncClient, path: str
     assert same(reply.json(), shown(described["responses"]["200"], name))
 
 
-def test_a_key_is_asked_for_only_if_the_service_has_keys() -> None:
+def test_a_key_is_required_only_if_the_service_has_keys() -> None:
     assert DOCUMENT["security"] == []
     with_keys = typed_document(Settings(api_keys=("swordfish",)))
     assert with_keys["security"] == [{"bearer": []}]

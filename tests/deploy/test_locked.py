@@ -25,7 +25,7 @@ linux==1.0 ; sys_platform != 'win32' and implementation_name == 'cpython' \\
 """
 
 
-def test_what_holds_for_the_image_is_kept_with_its_hashes() -> None:
+def test_requirements_of_the_image_keep_their_hashes() -> None:
     assert locked(LOCK, IMAGE) == [
         "everywhere==1.0 --hash=sha256:aa --hash=sha256:bb",
         "linux==1.0 --hash=sha256:ee",

@@ -44,7 +44,7 @@ def test_page_has_the_tables_of_the_code(page: Path) -> None:
     assert read(page) == filled(read(page)), f"{UPDATE} {name(page)}"
 
 
-def test_every_table_stands_on_one_page() -> None:
+def test_every_table_is_on_one_page() -> None:
     assert sorted(found["name"] for page in PAGES for found in MARKED.finditer(read(page))) == sorted(TABLES)
 
 

@@ -56,7 +56,7 @@ def decompress(stream: bytes, encoding: str, reserve: Callable[[int], None]) -> 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @given(body=st.binary(max_size=4096), level=st.integers(0, 9))
-def test_what_was_compressed_comes_back(encoding: str, body: bytes, level: int) -> None:
+def test_a_compressed_body_is_restored(encoding: str, body: bytes, level: int) -> None:
     assert decompress(compress(body, encoding, level), encoding, limit(len(body))) == body
 
 

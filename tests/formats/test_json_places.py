@@ -164,12 +164,12 @@ def test_an_unusual_name_is_not_given_back(name: str) -> None:
     assert name not in f"{caught.detail} {caught.locations}"
 
 
-def test_null_stands_for_a_field_that_is_absent() -> None:
+def test_null_means_an_absent_field() -> None:
     body = b'{"logits":[1,2],"targets":null,"temperature":null,"outputs":null,"dtype":null}'
     assert decode(body, LOSS).keys() == {"logits"}
 
 
-def test_a_query_parameter_stands_beside_a_json_body() -> None:
+def test_a_query_parameter_works_with_a_json_body() -> None:
     fields = decode(b'{"logits":[1,2]}', LOSS, "temperature=2&outputs=loss&outputs=accuracy,entropy")
     assert fields["temperature"] == 2
     assert fields["outputs"] == ["loss", "accuracy", "entropy"]

@@ -202,7 +202,7 @@ def test_the_rows_themselves_are_not_refused(rows: bytes) -> None:
 
 
 @pytest.mark.parametrize(("body", "refusal"), REFUSALS)
-def test_it_is_refused(rows: bytes, body: bytes, refusal: type[ServiceError]) -> None:
+def test_the_body_is_refused(rows: bytes, body: bytes, refusal: type[ServiceError]) -> None:
     with pytest.raises(ServiceError) as refused:
         read(body.replace(b"ROWS", rows))
     assert type(refused.value) is refusal, refused.value.detail
@@ -212,7 +212,7 @@ def test_it_is_refused(rows: bytes, body: bytes, refusal: type[ServiceError]) ->
 @pytest.mark.parametrize("number", ["1", "1.5", "100000000000000000000", '"-Infinity"', '"scores"'])
 @pytest.mark.parametrize("axes", [33, 64, 65, 300, 490, 900, 1_100])
 @pytest.mark.parametrize("before", ["", '"temperature":100000000000000000000,'], ids=["alone", "after a large integer"])
-def test_a_tensor_of_too_many_axes_is_told_so(axes: int, number: str, before: str) -> None:
+def test_a_tensor_of_too_many_axes_is_refused(axes: int, number: str, before: str) -> None:
     with pytest.raises(ServiceError, match=r"axes|too deeply"):
         read(f'{{{before}"logits":{"[" * axes}{number}{"]" * axes}}}'.encode())
 

@@ -94,7 +94,7 @@ def bodies(draw: st.DrawFn) -> bytes:
 @example(b'{"logits":[[[1,2]],[[[5,6]]]]}', 0)
 @example(b'{"logits":-9223372036854775809,"outputs":[[],"loss"]}', 0)
 @example(b'{"targets":[1,2,0.5,9223372036854775807]}', 0)
-def test_a_body_in_pieces_means_what_it_means_whole(body: bytes, piece: int) -> None:
+def test_a_body_in_pieces_has_the_arrays_of_the_whole(body: bytes, piece: int) -> None:
     whole = outcome(body, long=2**30, piece=piece)
     event("refused" if whole is None else "read")
     assert outcome(body, long=1, piece=piece) == whole

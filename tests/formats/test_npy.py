@@ -327,7 +327,7 @@ def test_an_archive_that_is_broken_or_exotic_is_refused(archive: bytes) -> None:
 
 
 @pytest.mark.parametrize("place", [2**40, 2**63 - 1, 2**63, 2**64 - 1])
-def test_a_member_whose_place_takes_64_bits_is_refused(place: int) -> None:
+def test_a_member_with_a_64_bit_offset_is_refused(place: int) -> None:
     member = zipfile.ZipInfo("logits.npy")
     member.extra = struct.pack("<HHQ", 1, 8, place)
     stream = io.BytesIO()
@@ -380,7 +380,7 @@ def peak(read: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-def test_bomb_that_tells_its_size_is_refused_before_unpacking() -> None:
+def test_bomb_with_its_size_is_refused_before_unpacking() -> None:
     bomb = npz(("logits.npy", npy(np.zeros(LIMIT))), method=zipfile.ZIP_DEFLATED)
     assert peak(lambda: unpack(bomb)) < LIMIT
 

@@ -116,7 +116,7 @@ def test_raw_bytes_are_not_copied_and_right_wherever_they_are(datatype: str) -> 
         assert np.shares_memory(read, np.frombuffer(body, np.uint8))
 
 
-def test_a_header_length_of_all_the_body_is_as_good_as_none() -> None:
+def test_a_header_length_of_the_whole_body_means_no_raw_data() -> None:
     text = infer(listed("logits", LOGITS))
     for length in (None, len(text)):
         np.testing.assert_array_equal(decode(text, length, SOFTMAX).fields["logits"], LOGITS)
@@ -329,7 +329,7 @@ def test_what_makes_no_sense_is_refused(text: bytes, refusal: type[ServiceError]
     first=st.sampled_from([None, {}, {"binary_data": True}, {"binary_data": False}]),
     second=st.sampled_from([None, {}, {"binary_data": True}, {"binary_data": False}]),
 )
-def test_an_output_is_raw_if_it_says_so_else_if_the_request_does(
+def test_an_output_is_raw_by_its_option_else_by_the_request(
     *, default: bool | None, first: dict[str, Any] | None, second: dict[str, Any] | None
 ) -> None:
     asked = {"predictions": first, "probabilities": second}
@@ -385,7 +385,7 @@ def test_non_finite_is_a_string_in_json_and_a_number_in_bytes() -> None:
 
 
 @given(st.text() | st.sampled_from(["NaN", "[Infinity,-Infinity]", '-"']))
-def test_the_id_comes_back_whatever_it_says(identity: str) -> None:
+def test_any_id_is_repeated(identity: str) -> None:
     inference = decode(infer(listed("logits", LOGITS), id=identity), None, SOFTMAX)
     header, _ = split(encode(inference, {"log_normalizer": np.array([nan, inf, -inf])}, SOFTMAX))
     assert header["id"] == identity

@@ -91,7 +91,7 @@ def test_calibration_error_is_the_mean_gap_to_accuracy() -> None:
     assert error == pytest.approx((2 * (0.93 - 0.5) + (1 - 0.65) + 0.74) / 4)
 
 
-def test_calibration_tells_what_it_found_and_draws(
+def test_calibration_prints_its_result_and_draws(
     server: str, temperature: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calibrate.main(["--url", server, "--pictures", str(tmp_path)])

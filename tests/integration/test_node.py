@@ -47,7 +47,7 @@ def test_the_layer_learns_as_it_does_from_python(server: str, http: httpx.Client
 
 
 @pytest.mark.parametrize("script", ["softmax.mjs", "learn.mjs"])
-def test_an_example_tells_why_it_was_refused(server: str, script: str) -> None:
+def test_a_refused_example_prints_the_reason(server: str, script: str) -> None:
     ended = run(script, f"{server}/bogus")
     assert ended.returncode != 0
     assert "No such path" in ended.stderr

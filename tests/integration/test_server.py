@@ -224,7 +224,7 @@ def test_a_file_without_keys_ends_the_start_with_one_line(monkeypatch: pytest.Mo
     assert "api_keys_file" in start(monkeypatch, "--api-keys-file", str(tmp_path / "keys"))
 
 
-def test_a_process_with_a_wrong_setting_says_so_and_no_more() -> None:
+def test_a_process_with_a_wrong_setting_prints_one_line() -> None:
     ended = refused("--workers", "none")
     assert ended.returncode != 0
     (line,) = ended.stderr.splitlines()

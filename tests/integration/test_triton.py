@@ -98,7 +98,7 @@ def test_another_model_is_not_ready(triton: Any) -> None:
     assert not triton.is_model_ready("resnet")
 
 
-def test_the_server_says_that_it_speaks_binary(triton: Any) -> None:
+def test_the_server_names_the_binary_extension(triton: Any) -> None:
     metadata = triton.get_server_metadata()
     assert metadata["name"] == "softmax-service"
     assert "binary_tensor_data" in metadata["extensions"]
@@ -201,7 +201,7 @@ def test_an_empty_batch_has_an_empty_answer(triton: Any) -> None:
     assert result.as_numpy("predictions").shape == (0,)
 
 
-def test_the_id_of_a_request_comes_back(triton: Any) -> None:
+def test_the_id_of_a_request_is_repeated(triton: Any) -> None:
     assert triton.infer("softmax", tensors(LOGITS), request_id="[7]").get_response()["id"] == "[7]"
     assert "id" not in triton.infer("softmax", tensors(LOGITS)).get_response()
 
@@ -266,9 +266,7 @@ async def test_the_asynchronous_client_works_as_well(server: str, http: httpx.Cl
         ({"weights": np.zeros((2, 2))}, "logits or inputs"),
     ],
 )
-def test_a_refusal_is_an_exception_that_says_what_to_change(
-    triton: Any, inputs: dict[str, Array], sentence: str
-) -> None:
+def test_a_refusal_is_an_exception_that_names_the_mend(triton: Any, inputs: dict[str, Array], sentence: str) -> None:
     with pytest.raises(InferenceServerException, match=sentence) as raised:
         triton.infer("softmax", tensors(inputs))
     assert raised.value.status() == "400"

@@ -86,7 +86,7 @@ def test_a_rolling_restart_loses_no_request(tmp_path: Path) -> None:
     assert sent.lost == []
 
 
-def test_a_replica_that_is_killed_loses_no_request(tmp_path: Path) -> None:
+def test_a_killed_replica_loses_no_request(tmp_path: Path) -> None:
     with two_replicas() as replicas, nginx(tmp_path, *ports(replicas)) as address, traffic(address) as sent:
         for replica in replicas:
             let_some_through(sent)

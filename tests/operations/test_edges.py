@@ -131,7 +131,7 @@ def test_target_probability_0_on_excluded_class_adds_nothing() -> None:
 
 @pytest.mark.parametrize("wrong", [inf, nan])
 @pytest.mark.parametrize("operation", ["softmax", "loss", "gradient"])
-def test_logit_infinite_or_nan_is_refused_where_it_stands(operation: str, wrong: Any) -> None:
+def test_logit_infinite_or_nan_is_refused_with_its_place(operation: str, wrong: Any) -> None:
     targets = {} if operation == "softmax" else {"targets": [0, 1]}
     error = refusal(NonFiniteLogit, operation, logits=[[1.0, -inf, 0.0], [2.0, wrong, wrong]], **targets)
     assert places(error) == [("logits", 1, 1), ("logits", 1, 2)]
@@ -150,7 +150,7 @@ def test_a_wrong_logit_is_found_in_any_block() -> None:
 
 
 @pytest.mark.parametrize("wrong", [inf, nan])
-def test_layer_input_not_finite_is_refused_where_it_stands(wrong: float) -> None:
+def test_layer_input_not_finite_is_refused_with_its_place(wrong: float) -> None:
     error = refusal(InvalidValue, "softmax", inputs=[[1.0, 2.0], [wrong, 0.0]], **LAYER)
     assert places(error) == [("inputs", 1, 0)]
 
@@ -176,7 +176,7 @@ def test_a_label_that_is_no_class_is_refused_and_never_wraps(operation: str, lab
     assert f"targets[1, 0] is {label}" in error.detail
 
 
-def test_nothing_is_ignored_unless_asked_for() -> None:
+def test_nothing_is_ignored_without_ignore_index() -> None:
     refusal(InvalidLabel, "loss", logits=[[1.0, 2.0]], targets=[-100])
 
 
@@ -186,13 +186,13 @@ def test_a_class_can_be_the_label_to_ignore() -> None:
 
 
 @pytest.mark.parametrize("labels", [[1.0, 0.0], np.array([1, 0], np.uint8), np.array([1, 0], np.float32)])
-def test_an_integral_label_is_taken_whatever_its_type(labels: Any) -> None:
+def test_an_integral_label_of_any_type_is_accepted(labels: Any) -> None:
     request: Request = {"logits": [[1.0, 2.0], [3.0, 5.0]]}
     assert_same(full_answer("gradient", **request, targets=labels), full_answer("gradient", **request, targets=[1, 0]))
 
 
 @pytest.mark.parametrize("label", [1.5, nan, inf, 2.0**70])
-def test_a_label_that_is_no_whole_number_of_a_class_is_refused(label: float) -> None:
+def test_a_label_that_is_not_a_class_index_is_refused(label: float) -> None:
     assert places(refusal(InvalidLabel, "loss", logits=[1.0, 2.0, 3.0], targets=np.array(label))) == [("targets",)]
 
 
@@ -288,7 +288,7 @@ def test_negative_sample_weights_negate_loss_and_gradient(options: Request) -> N
 
 
 @pytest.mark.parametrize("probability", [-0.1, nan, inf])
-def test_target_below_0_or_not_finite_is_refused_where_it_stands(probability: float) -> None:
+def test_target_below_0_or_not_finite_is_refused_with_its_place(probability: float) -> None:
     error = refusal(InvalidValue, "loss", logits=np.zeros((2, 2)), targets=[[0.5, 0.5], [0.5, probability]])
     assert places(error) == [("targets", 1, 1)]
 

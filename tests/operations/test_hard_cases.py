@@ -87,7 +87,7 @@ def test_a_softcap_at_the_end_of_double_range_does_not_overflow(softcap: float) 
 
 
 @pytest.mark.parametrize("temperature", [1e-300, 1e-200, 1e200])
-def test_the_hessian_stands_any_temperature(temperature: float) -> None:
+def test_the_hessian_is_exact_at_any_temperature(temperature: float) -> None:
     request: Request = {"logits": [[1.0, 1.0, 1.0 - 1e-12]], "targets": [0], "temperature": temperature}
     assert_exact(answer("gradient", **request, outputs=["hessian"]), Reference(**request))
 

@@ -200,7 +200,7 @@ def test_the_three_operations_agree_bit_for_bit(request: Request) -> None:
 
 
 @given(st.data())
-def test_outputs_do_not_depend_on_which_others_are_asked_for(data: st.DataObject) -> None:
+def test_outputs_do_not_depend_on_other_outputs(data: st.DataObject) -> None:
     request = data.draw(labelled() | soft() | with_vector())
     full = full_answer("gradient", **request)
     names = data.draw(st.lists(st.sampled_from(list(full)), min_size=1, unique=True))

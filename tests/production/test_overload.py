@@ -72,7 +72,7 @@ async def test_requests_over_limit_are_shed_process_stays_alive_small(
         assert await idle(address)
 
 
-async def test_who_comes_back_after_a_burst_is_served(service: tuple[str, int]) -> None:
+async def test_a_client_after_a_burst_is_served(service: tuple[str, int]) -> None:
     address, _ = service
     await asyncio.wait_for(burst(address), 60)
     assert await idle(address)

@@ -68,7 +68,7 @@ async def stall(address: str, sent: bytes) -> bytes:
         return await peer.ended()
 
 
-async def test_slow_senders_hold_up_nobody_and_are_sent_away(address: str) -> None:
+async def test_slow_senders_delay_no_client_and_are_refused(address: str) -> None:
     quiet = await seconds_of_a_request(address)
     start = time.monotonic()
     sent = len(b'{"logits": [')

@@ -219,7 +219,7 @@ def test_a_reply_is_the_one_without_ray(address: str, name: str) -> None:
     assert kept[0] == kept[1]
 
 
-def test_the_request_id_comes_back_once(address: str) -> None:
+def test_the_request_id_is_repeated_once(address: str) -> None:
     reply = httpx.post(f"{address}/softmax", json={"logits": [1]}, headers={"X-Request-ID": "demo"})
     assert reply.headers.get_list("x-request-id") == ["demo"]
 

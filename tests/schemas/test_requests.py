@@ -102,7 +102,7 @@ def test_whole_number_may_be_written_as_float_and_vice_versa(operation: Operatio
 
 
 @pytest.mark.parametrize(("operation", "each"), INTEGERS, ids=named)
-def test_a_fraction_is_no_whole_number(operation: Operation, each: Parameter) -> None:
+def test_a_fraction_is_refused_for_an_integer(operation: Operation, each: Parameter) -> None:
     error = refused(operation, {**request(operation, [each.name]), each.name: 1.5})
     assert type(error) is InvalidParameter
     assert error.detail == f"{each.name} must be a valid integer."

@@ -98,7 +98,7 @@ def test_outputs_left_out_are_the_defaults(operation: Operation, names: list[str
     assert read(operation, request(operation, names)).output_names == tuple(outputs)
 
 
-def test_outputs_come_in_the_order_asked_for() -> None:
+def test_outputs_have_the_requested_order() -> None:
     outputs = ["entropy", "loss", "probabilities"]
     assert read(LOSS, {**request(LOSS), "outputs": outputs}).output_names == tuple(outputs)
 

@@ -6,7 +6,7 @@ from tests.bodies import BODY, JSON
 from tests.connections import application, connect, converse, piece
 
 
-async def test_a_leaving_process_says_so_and_still_answers() -> None:
+async def test_a_leaving_process_is_not_ready_and_still_answers() -> None:
     app = application()
     app.runtime.lifecycle.leaving = True
     async with connect(app) as client:

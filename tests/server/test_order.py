@@ -102,7 +102,7 @@ async def test_http_1_0_gets_no_interim_response(port: int) -> None:
     assert statuses(await answer(port, head, BODY)) == [200]
 
 
-async def test_a_body_not_asked_for_is_not_a_request(port: int) -> None:
+async def test_a_body_behind_a_refused_expect_is_not_a_request(port: int) -> None:
     head = b"POST /softmax HTTP/1.1\r\nHost: a\r\nContent-Type: text/csv\r\nExpect: 100-continue\r\n" + LENGTH + b"\r\n"
     received = await answer(port, head, LIVE)
     assert statuses(received) == [415]
