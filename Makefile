@@ -83,10 +83,6 @@ docs: .venv-docs/done ## build the documentation as a web site in build/docs
 openapi: .venv/dev ## write the OpenAPI documents
 	$(BIN)/python -m tests.contract.document
 
-.PHONY: released
-released: .venv/dev ## save the OpenAPI document as that of the last release
-	$(BIN)/python -m tests.contract.document --release
-
 .venv-clients/bin/openapi-python-client: requirements/clients.txt
 	@$(call venv,.venv-clients)
 	$(call pip,.venv-clients) -r requirements/clients.txt

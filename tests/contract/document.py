@@ -1,12 +1,8 @@
-"""python -m tests.contract.document: write both documents of openapi/ as the application has them.
-
-With --release, write openapi/released.json too, with which later documents are compared.
-"""
+"""python -m tests.contract.document: write both documents of openapi/ as the application has them."""
 
 from __future__ import annotations
 
 import json
-import sys
 from math import isclose
 from pathlib import Path
 from typing import Any
@@ -18,8 +14,6 @@ from service.settings import Settings
 COMMITTED = Path(__file__).parents[2] / "openapi" / "openapi.json"
 
 TYPED = COMMITTED.with_name("typed.json")
-
-RELEASED = COMMITTED.with_name("released.json")
 
 
 def written(document: dict[str, Any]) -> str:
@@ -49,6 +43,5 @@ def same(left: Any, right: Any) -> bool:
 
 
 if __name__ == "__main__":
-    for path in [COMMITTED, RELEASED] if "--release" in sys.argv else [COMMITTED]:
-        path.write_text(current(), encoding="utf-8")
+    COMMITTED.write_text(current(), encoding="utf-8")
     TYPED.write_text(current_typed(), encoding="utf-8")
