@@ -38,7 +38,7 @@ export function derivative(view, j, i) {
     `∂${aj}/∂${pretty(logit(i))} = ${law}${overT(state)}`,
     numbers + overNumber(state),
     result.jacobian[j][i],
-    `jacobian.${result.at[j]}.${result.at[i]}`,
+    `jacobian.${j}.${i}`,
   );
 }
 
@@ -73,7 +73,7 @@ export function gradient(view, i) {
     `∂L/∂${pretty(logit(i))} = ${isScaled ? `(${law}) / T` : law}`,
     isScaled ? `(${numbers}) / ${short(state.temperature)}` : numbers,
     result.logits_gradient[i],
-    `logits_gradient.${result.at[i]}`,
+    `logits_gradient.${i}`,
   );
 }
 

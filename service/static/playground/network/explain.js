@@ -4,7 +4,7 @@ import { html } from "../dom.js";
 import { number, pretty, short } from "../format.js";
 import { chain, derivative, gradient, passedBack } from "./chain.js";
 import { bracket, line, put, words } from "./formulas.js";
-import { CLASSES, INPUTS, bias, input, logit, probability, target, targets, weight } from "./model.js";
+import { CLASSES, INPUTS, bias, input, logit, present, probability, target, targets, weight } from "./model.js";
 
 const TINY = 1e-4;
 const NEAR_ONE =
@@ -35,7 +35,6 @@ export function explain(view) {
 }
 
 const title = (name, text = "") => html("h3", {}, pretty(name), text);
-const present = (state) => CLASSES.filter((i) => !state.masked[i]);
 
 function explainInput({ state, result }, k) {
   const law = present(state).map((i) => `∂L/∂${pretty(logit(i))} ${pretty(weight(i, k))}`);
@@ -65,14 +64,14 @@ function explainWeight({ state, result }, i, k) {
       `∂L/∂${name} = ∂L/∂${z} · ${o}`,
       `${bracket(number(result.logits_gradient[i]))} · ${put(state.inputs[k])}`,
       found,
-      `weights_gradient.${result.at[i]}.${k}`,
+      `weights_gradient.${i}.${k}`,
     ),
     words("A step of gradient descent moves the weight against its gradient:"),
     line(
       `${name} − η · ∂L/∂${name}`,
       `${put(state.weights[i][k])} − ${put(state.rate)} · ${bracket(number(found))}`,
       result.updated_weights[i][k],
-      `updated_weights.${result.at[i]}.${k}`,
+      `updated_weights.${i}.${k}`,
     ),
   ];
 }
@@ -85,12 +84,7 @@ function explainLogit(view, i) {
     const law = INPUTS.map((k) => pretty(weight(i, k)) + pretty(input(k))).join(" + ");
     const numbers = INPUTS.map((k) => `${put(state.weights[i][k])} · ${put(state.inputs[k])}`).join(" + ");
     lines.push(
-      line(
-        `${z} = ${law} + ${pretty(bias(i))}`,
-        `${numbers} + ${put(state.bias[i])}`,
-        result.logits[i],
-        `logits.${result.at[i]}`,
-      ),
+      line(`${z} = ${law} + ${pretty(bias(i))}`, `${numbers} + ${put(state.bias[i])}`, result.logits[i], `logits.${i}`),
     );
   }
   if (flow === "backward") return [...lines, ...chain(view, [i])];
@@ -116,7 +110,7 @@ function explainProbability(view, j) {
       `${a} = ${symbol(j)} / (${sum(symbol)})`,
       `${power(j)} / (${sum(power)})`,
       result.probabilities[j],
-      `probabilities.${result.at[j]}`,
+      `probabilities.${j}`,
     ),
     words("Its derivative has two cases: its own score, and any other score."),
     ...present(state).map((i) => derivative(view, j, i)),

@@ -7,20 +7,14 @@ import { CLASSES, INPUTS, input, logit, probability, weight } from "./model.js";
 
 /** Fill an element with the numbers of a view. */
 export function drawNumbers(root, { state, result }) {
-  const value = (output, found) => {
-    const cell = html("data", { value: found });
-    if (output.includes("-1")) cell.textContent = short(found);
-    else show(cell, output, found);
-    return cell;
-  };
+  const value = (output, found) => show(html("data", { value: found }), output, found);
   const classes = CLASSES.map((i) => {
-    const at = result.at[i];
     return [
       `${pretty(logit(i))}, ${pretty(probability(i))} (class ${i})`,
-      value(`logits.${at}`, result.logits[i]),
-      value(`probabilities.${at}`, result.probabilities[i]),
+      value(`logits.${i}`, result.logits[i]),
+      value(`probabilities.${i}`, result.probabilities[i]),
       short(lossSlopes(state, result)[i]),
-      value(`logits_gradient.${at}`, result.logits_gradient[i]),
+      value(`logits_gradient.${i}`, result.logits_gradient[i]),
     ];
   });
   const tables = [table("Classes", ["class", "score z", "probability a", "∂L/∂a", "∂L/∂z"], classes)];
@@ -29,8 +23,8 @@ export function drawNumbers(root, { state, result }) {
       INPUTS.map((k) => [
         pretty(weight(i, k)),
         short(state.weights[i][k]),
-        value(`weights_gradient.${result.at[i]}.${k}`, result.weights_gradient[i][k]),
-        value(`updated_weights.${result.at[i]}.${k}`, result.updated_weights[i][k]),
+        value(`weights_gradient.${i}.${k}`, result.weights_gradient[i][k]),
+        value(`updated_weights.${i}.${k}`, result.updated_weights[i][k]),
       ]),
     );
     tables.push(table("Weights", ["weight", "now", "∂L/∂w", "after a step"], rows));

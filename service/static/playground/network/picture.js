@@ -51,7 +51,7 @@ function drawWeights({ edges }, { state, result, flow }) {
     for (const k of INPUTS) {
       const { group, line, value } = edges.get(weight(i, k));
       const found = isAbsent ? null : values[i][k];
-      const output = isBackward && !isAbsent && result.at[i] >= 0 && `weights_gradient.${result.at[i]}.${k}`;
+      const output = isBackward && !isAbsent && `weights_gradient.${i}.${k}`;
       const text = write(value, output, found);
       group.classList.toggle("absent", isAbsent || state.masked[i]);
       group.setAttribute("aria-label", `${isBackward ? "gradient of weight" : "weight"} ${weight(i, k)}: ${text}`);
@@ -89,11 +89,11 @@ function drawCircles({ nodes }, { state, result, flow }) {
   }
   for (const i of CLASSES) {
     const node = nodes.get(logit(i));
-    const output = (name) => (result.at[i] < 0 ? undefined : `${name}.${result.at[i]}`);
     node.group.classList.toggle("absent", state.masked[i]);
     if (isBackward)
-      drawCircle(node, `∂L/∂${logit(i)}`, output("logits_gradient"), result.logits_gradient[i], SCALE.gradient);
-    else drawCircle(node, logit(i), output("logits"), result.logits[i], SCALE.logit);
+      drawCircle(node, `∂L/∂${logit(i)}`, `logits_gradient.${i}`, result.logits_gradient[i], SCALE.gradient);
+    else if (state.masked[i]) drawCircle(node, logit(i), undefined, "-Infinity", SCALE.logit);
+    else drawCircle(node, logit(i), `logits.${i}`, result.logits[i], SCALE.logit);
   }
   drawCircle(nodes.get("L"), "loss L", "loss", result.loss, Infinity);
 }
@@ -109,11 +109,11 @@ function drawBar({ nodes }, i, { state, result, flow }) {
   const isBackward = flow === "backward";
   const [a, y] = [pretty(probability(i)), pretty(target(i))];
   const found = result.probabilities[i];
-  const isChosen = result.prediction === i;
+  const isChosen = result.predictions === i;
   const words = { chosen: isChosen, right: state.target === i, masked: state.masked[i] };
   title.textContent = isBackward ? `∂L/∂${a}` : a;
   if (isBackward) write(value, undefined, lossSlopes(state, result)[i]);
-  else write(value, result.at[i] < 0 ? undefined : `probabilities.${result.at[i]}`, found, number);
+  else write(value, `probabilities.${i}`, found, number);
   filled.style.setProperty("transform", `scaleX(${found})`);
   group.classList.toggle("chosen", isChosen);
   group.classList.toggle("absent", state.masked[i]);

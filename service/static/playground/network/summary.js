@@ -10,8 +10,8 @@ const name = (i) => `${pretty(probability(i))} (class ${i})`;
 
 /** Show the sentence and the loss of a view. */
 export function summarize({ state, result }) {
-  const { prediction, loss, probabilities, at } = result;
-  const chosen = show(html("strong"), `probabilities.${at[prediction]}`, probabilities[prediction]);
+  const { predictions: prediction, loss, probabilities } = result;
+  const chosen = show(html("strong"), `probabilities.${prediction}`, probabilities[prediction]);
   const isRight = prediction === state.target;
   const tied = winners(result);
   const start =

@@ -11,7 +11,7 @@ import { networkControls } from "./controls.js";
 import { drawCurve } from "./curve.js";
 import { explain } from "./explain.js";
 import { readLink, START, writeLink } from "./link.js";
-import { byClass, request, stepped } from "./model.js";
+import { request, stepped } from "./model.js";
 import { drawNumbers } from "./numbers.js";
 import { networkPicture } from "./picture.js";
 import { preset, PRESETS, presetOf } from "./presets.js";
@@ -48,7 +48,7 @@ export function startNetwork(query, onRest) {
     panel.request(jsonSamples(GRADIENT_URL, sent));
     try {
       const { reply, timing } = await ask(GRADIENT_URL, sent, descent?.controller.signal);
-      result = { state: asked, ...byClass(asked, reply) };
+      result = { state: asked, ...reply };
       losses = descent ? [...losses, Number(reply.loss)] : [Number(reply.loss)];
       panel.reply(message(reply), timing);
       showProblem();
