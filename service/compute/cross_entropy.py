@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from service.compute.curvature import curvature
-from service.compute.divergence import divergence_terms
+from service.compute.divergence import divergence_terms, log_ratios
 from service.compute.extended import ExtendedSoftmax
 from service.compute.gradients import HARMLESS, RowGradient
 from service.compute.rows import put, row_sums, row_totals, sum_of_others
@@ -18,6 +18,7 @@ from service.compute.softmax import Softmax
 if TYPE_CHECKING:
     from service.arrays import Floats
     from service.compute.targets import Targets
+    from service.compute.teacher import Teacher
 
 
 class CrossEntropy(RowGradient):
@@ -27,21 +28,24 @@ class CrossEntropy(RowGradient):
     an excluded class gets no eps / K'. The derivative of CE by v is p_c A - a_c. It is computed as
     p_c (A - a_c) - a_c (1 - p_c), each factor a sum of terms of one sign, so that a confident row keeps its digits.
 
-    targets: those of the whole batch; block: the rows of it that `softmax` is made of.
+    targets: those of the whole batch; block: the rows of it that `softmax` is made of; teacher: of these rows.
     """
 
-    def __init__(self, softmax: Softmax | ExtendedSoftmax, targets: Targets, block: slice) -> None:
+    def __init__(
+        self, softmax: Softmax | ExtendedSoftmax, targets: Targets, block: slice, teacher: Teacher | None = None
+    ) -> None:
         self.softmax = softmax
         self._targets = targets
         self._block = block
         self._labels: Any = None if targets.labels is None else targets.labels[block]
         """(n,) y; None for target probabilities."""
         self._is_one_hot = targets.labels is not None and not targets.label_smoothing
+        self._teacher = teacher
 
     @property
     def extended(self) -> CrossEntropy:
         """The same of the quantities of an `ExtendedSoftmax`."""
-        return CrossEntropy(ExtendedSoftmax(self._doubles), self._targets, self._block)
+        return CrossEntropy(ExtendedSoftmax(self._doubles), self._targets, self._block, self._teacher)
 
     def _weight_of_label(self, values: Numbers) -> Numbers:
         """Return (n,) values times w[y]."""
@@ -52,8 +56,12 @@ class CrossEntropy(RowGradient):
     def _effective(self) -> Numbers:
         """(n, K) a."""
         targets = self._targets
-        if targets.probabilities is None:
-            sent: Numbers = np.zeros(self._doubles.logits.shape)
+        sent: Numbers
+        if self._teacher is not None:
+            is_double = self.softmax is self._doubles
+            sent = self._teacher.softmax.probabilities if is_double else self._teacher.extended_probabilities
+        elif targets.probabilities is None:
+            sent = np.zeros(self._doubles.logits.shape)
             put(sent, self._labels, 1.0)
         else:
             sent = rows_of(targets.target_probabilities, self._block)
@@ -131,7 +139,9 @@ class CrossEntropy(RowGradient):
     def brier_scores(self) -> Floats:
         """(n,) sum_c (p_c - t_c)**2, with t as sent."""
         softmax, targets = self._doubles, self._targets
-        if targets.probabilities is not None:
+        if self._teacher is not None:
+            differences = self._teacher.differences
+        elif targets.probabilities is not None:
             differences = softmax.probabilities - targets.probabilities[self._block]
         else:
             differences = softmax.probabilities.copy()
@@ -140,11 +150,15 @@ class CrossEntropy(RowGradient):
 
     @property
     def divergences(self) -> Floats:
-        """(n,) sum_c t_c log(t_c / p_c) - t_c + p_c for target probabilities as sent, nats."""
+        """(n,) sum_c t_c log(t_c / p_c) - t_c + p_c for target probabilities as sent or of the teacher, nats."""
         softmax, targets = self._doubles, self._targets
-        assert targets.probabilities is not None
-        terms = divergence_terms(targets.probabilities[self._block], softmax.probabilities, softmax.surprisals)
-        return row_totals(terms, softmax.included)
+        if self._teacher is not None:
+            t, ratios = self._teacher.softmax.probabilities, self._teacher.log_ratios
+        else:
+            assert targets.probabilities is not None
+            t = targets.probabilities[self._block]
+            ratios = log_ratios(t, softmax.surprisals)
+        return row_totals(divergence_terms(t, softmax.probabilities, ratios), softmax.included)
 
     @cached_property
     def slopes(self) -> Numbers:
@@ -154,6 +168,9 @@ class CrossEntropy(RowGradient):
             slopes = softmax.probabilities.copy()
             put(slopes, self._labels, 0.0 - softmax.complements_at(self._labels))
             return slopes if self._targets.class_weights is None else slopes * column(self._weight_of_label(1.0))
+        if self._teacher is not None and not self._targets.label_smoothing and self._targets.class_weights is None:
+            is_double = isinstance(softmax, Softmax)
+            return self._teacher.differences if is_double else self._teacher.extended_differences
         a = self._effective
         return softmax.probabilities * sum_of_others(a, softmax.included) - a * softmax.complements
 

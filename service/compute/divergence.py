@@ -16,19 +16,24 @@ COEFFICIENTS = tuple(1.0 / np.cumprod(np.arange(1.0, 17.0))[1:])
 """1 / 2!, 1 / 3!, ..., 1 / 16!: the rest of the series is below the rounding up to `NEAR`."""
 
 
-def divergence_terms(targets: Floats, probabilities: Floats, surprisals: Floats) -> Floats:
+def log_ratios(targets: Floats, surprisals: Floats) -> Floats:
+    """Return (n, K) log p - log t for target probabilities t and surprisals -log p; 0 where t is 0."""
+    is_positive = targets > 0.0
+    return np.where(is_positive, -(surprisals + np.log(np.where(is_positive, targets, 1.0))), 0.0)
+
+
+def divergence_terms(targets: Floats, probabilities: Floats, ratios: Floats) -> Floats:
     """Return (n, K) t log(t / p) - t + p, which is never negative, and 0 only where t = p.
 
     With x = log p - log t the term is t (exp(x) - 1 - x). It is p where t is 0, and infinite where only p is 0.
 
-    targets: (n, K) t, finite and not negative; probabilities: (n, K) p; surprisals: (n, K) -log p.
+    targets: (n, K) t, finite and not negative; probabilities: (n, K) p; ratios: (n, K) x.
     """
     is_positive = targets > 0.0
-    differences = np.where(is_positive, -(surprisals + np.log(np.where(is_positive, targets, 1.0))), 0.0)
-    near = np.clip(differences, -NEAR, NEAR)
+    near = np.clip(ratios, -NEAR, NEAR)
     series = np.zeros_like(near)
     for coefficient in reversed(COEFFICIENTS):
         series = series * near + coefficient
-    far = (probabilities - targets) - np.where(is_positive, targets * differences, 0.0)
-    terms = np.where(np.abs(differences) <= NEAR, targets * near * near * series, far)
+    far = np.maximum((probabilities - targets) - np.where(is_positive, targets * ratios, 0.0), 0.0)
+    terms = np.where(np.abs(ratios) <= NEAR, targets * near * near * series, far)
     return np.where(is_positive, terms, probabilities)

@@ -20,7 +20,8 @@ Reduction = Literal["mean", "sum", "none"]
 class Targets:
     """Targets of N rows, and how much each row counts.
 
-    Either labels (N,), class indices, or probabilities (N, K), finite and not negative; they need not sum to 1.
+    One of labels (N,), class indices; probabilities (N, K), finite and not negative, which need not sum to 1;
+    teacher_logits (N, K), whose softmax is the target.
     counted: (N,), None for every row; a row that is not counted has label 0.
     class_weights: (K,) w, not negative; sample_weights: (N,) s. Finite; None for 1.
     divisor: the caller's own denominator of the mean; None for the one that follows from the weights.
@@ -29,6 +30,7 @@ class Targets:
     count: int
     labels: Integers | None = None
     probabilities: Floats | None = None
+    teacher_logits: Floats | None = None
     counted: Mask | None = None
     class_weights: Floats | None = None
     sample_weights: Floats | None = None
@@ -41,7 +43,7 @@ class Targets:
     def is_plain(self) -> bool:
         """True if the loss of each row is the surprisal of its label."""
         is_weighted = self.sample_weights is not None or self.class_weights is not None or self.counted is not None
-        return self.probabilities is None and not (is_weighted or self.label_smoothing or self.z_loss)
+        return self.labels is not None and not (is_weighted or self.label_smoothing or self.z_loss)
 
     def __post_init__(self) -> None:
         weights = self.sample_weights
@@ -120,7 +122,8 @@ class Targets:
     @cached_property
     def expected_classes(self) -> Integers:
         """(N,) The label, or the class of the largest target probability."""
-        if self.probabilities is not None:
-            return self.probabilities.argmax(axis=-1)
+        spread = self.probabilities if self.teacher_logits is None else self.teacher_logits
+        if spread is not None:
+            return spread.argmax(axis=-1)
         assert self.labels is not None
         return self.labels

@@ -19,6 +19,7 @@ class Arguments:
     bias: Array | None = None
     mask: Array | None = None
     targets: Array | None = None
+    teacher_logits: Array | None = None
     class_weights: Array | None = None
     sample_weights: Array | None = None
     probabilities_gradient: Array | None = None

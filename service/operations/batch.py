@@ -1,4 +1,4 @@
-"""A validated request as arrays: rounded to its dtype, its batch axes made one, its values checked."""
+"""The arrays of a request with one batch axis, and the quantities of all rows or of a block of them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from service.compute.float32 import SHORT_ROW, Float32Softmax
 from service.compute.gradients import RowGradient, VectorJacobianProduct
 from service.compute.scaled import Scaled, is_safe, rounded, total
 from service.compute.softmax import Softmax
-from service.compute.targets import Targets
+from service.compute.teacher import Teacher
 from service.compute.top_k import top_k_classes
-from service.operations import values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from service.arrays import Array, Floats, Integers, Mask, Shape
+    from service.arrays import Array, Floats, Integers, Shape
+    from service.compute.targets import Targets
     from service.operations.arguments import Arguments
 
 
@@ -107,11 +107,11 @@ class Batch:
     @cached_property
     def calibration(self) -> Calibration:
         """The temperature of the least mean loss, and what it changes."""
-        best = minimum(self._derivatives)
+        best = minimum(self.derivatives)
         return Calibration(best, self._evaluation(1.0), self._evaluation(best.temperature))
 
-    def _derivatives(self, temperature: float) -> tuple[float, float]:
-        """Return b f'(b) and b**2 f''(b) of the mean loss f, with b = 1 / T."""
+    def derivatives(self, temperature: float) -> tuple[float, float]:
+        """Return b f'(b) and b**2 f''(b) of the reduced loss f, with b = 1 / T."""
         batch = self._at(temperature)
         rows = batch.evaluate(
             slopes=lambda rows: rows.gradient.temperature_slopes, variances=lambda rows: rows.cross_entropy.variances
@@ -167,7 +167,7 @@ class Rows:
         self._batch = batch
         self._block = block
         self._memory = memory
-        self.logits: Array = _aligned(batch.logits[block])
+        self.logits: Array = aligned(batch.logits[block])
         """(n, K) Float64 or float32."""
         if batch.arguments.dtype == "float64":
             self.softmax = self.rounded = self._in_double()
@@ -201,8 +201,11 @@ class Rows:
     @cached_property
     def cross_entropy(self) -> CrossEntropy:
         """The cross-entropy against the targets."""
-        assert self._batch.targets is not None
-        return CrossEntropy(self.softmax, self._batch.targets, self._block)
+        targets, block = self._batch.targets, self._block
+        assert targets is not None
+        logits = targets.teacher_logits
+        teacher = None if logits is None else Teacher(self.softmax, logits[block])
+        return CrossEntropy(self.softmax, targets, block, teacher)
 
     @cached_property
     def gradient(self) -> RowGradient:
@@ -212,93 +215,6 @@ class Rows:
         return VectorJacobianProduct(self.softmax, self._batch.vectors[self._block])
 
 
-def prepare(arguments: Arguments) -> Batch:
-    """Return the batch of a request. Raises what `service.operations.values` raises for its values."""
-    if arguments.logits is None:
-        return _of_layer(arguments)
-    axes, classes = arguments.logits.shape[:-1], arguments.logits.shape[-1]
-    logits = values.as_dtype("logits", arguments.logits, arguments.dtype)
-    if len(axes) != 1:
-        logits = logits.reshape(-1, classes)
-    kept = _kept(arguments)
-    if kept is not None:
-        logits = np.where(kept, logits, logits.dtype.type(-np.inf))
-    targets = _targets(arguments, axes, classes)
-    if targets is not None and targets.counted is not None:
-        logits = values.rows_not_counted(logits, targets.counted)
-    return Batch(arguments, axes, logits, targets=targets, vectors=_vectors(arguments))
-
-
-def _of_layer(arguments: Arguments) -> Batch:
-    """Return the batch of a layer: an uncounted row that is not finite gets inputs of 0 and excludes every class."""
-    assert arguments.inputs is not None
-    assert arguments.weights is not None
-    axes = arguments.inputs.shape[:-1]
-    inputs = _doubles("inputs", arguments.inputs, arguments).reshape(-1, arguments.inputs.shape[-1])
-    weights = _doubles("weights", arguments.weights, arguments)
-    bias = None if arguments.bias is None else _doubles("bias", arguments.bias, arguments)
-    targets = _targets(arguments, axes, len(weights))
-    counted = None if targets is None else targets.counted
-    absent = values.rows_of_layer(inputs, counted, axes)
-    if absent is not None:
-        inputs = np.where(absent[:, None], 0.0, inputs)
-    kept = _kept(arguments)
-    logits = values.logits_of_layer(linear.forward(inputs, weights, bias), counted, kept, axes)
-    if absent is not None:
-        logits = np.where(absent[:, None], -np.inf, logits)
-    if kept is not None:
-        logits = np.where(kept, logits, -np.inf)
-    return Batch(arguments, axes, logits, inputs, weights, bias, targets, _vectors(arguments))
-
-
-def _targets(arguments: Arguments, axes: Shape, classes: int) -> Targets | None:
-    """Return the targets and their weights, with one batch axis."""
-    sent = arguments.targets
-    if sent is None:
-        return None
-    labels = counted = probabilities = class_weights = sample_weights = None
-    if sent.ndim == len(axes):
-        labels, counted = values.labels(sent, classes, arguments.ignore_index)
-    else:
-        probabilities = values.probabilities(_doubles("targets", sent, arguments))
-    if arguments.class_weights is not None:
-        class_weights = _doubles("class_weights", arguments.class_weights, arguments)
-    if arguments.sample_weights is not None:
-        weights = _doubles("sample_weights", arguments.sample_weights, arguments)
-        sample_weights = values.sample_weights(weights, arguments.reduction, arguments.denominator)
-    return Targets(
-        len(labels) if labels is not None else len(probabilities),  # type: ignore[arg-type]
-        labels,
-        probabilities,
-        counted,
-        class_weights,
-        sample_weights,
-        arguments.label_smoothing,
-        arguments.z_loss,
-        arguments.reduction,
-        arguments.denominator,
-    )
-
-
-def _kept(arguments: Arguments) -> Mask | None:
-    """Return the classes that the mask keeps, (N, K) or (K,); None for all."""
-    mask = arguments.mask
-    if mask is None:
-        return None
-    return mask.reshape(-1, mask.shape[-1]) != 0 if mask.ndim > 1 else mask != 0
-
-
-def _vectors(arguments: Arguments) -> Floats | None:
-    """Return the gradient with respect to the probabilities, with one batch axis."""
-    sent = arguments.probabilities_gradient
-    return None if sent is None else _doubles("probabilities_gradient", sent, arguments).reshape(-1, sent.shape[-1])
-
-
-def _doubles(name: str, tensor: Array, arguments: Arguments) -> Floats:
-    """Return a tensor rounded to the dtype of the request, as float64."""
-    return _aligned(values.as_dtype(name, tensor, arguments.dtype).astype(np.float64, copy=False))
-
-
-def _aligned(tensor: Array) -> Array:
+def aligned(tensor: Array) -> Array:
     """Return a tensor in aligned, contiguous memory: BLAS requires it, and sums elsewhere have other bits."""
     return np.ascontiguousarray(tensor) if tensor.flags.aligned else tensor.copy()

@@ -32,6 +32,16 @@ SOFT = Example(
     "Soft targets with label smoothing",
     {"logits": [[2, 3, 4]], "targets": [[0.1, 0.7, 0.2]], "label_smoothing": 0.1},
 )
+TEACHER = Example(
+    "teacher",
+    "Distillation: a student beside its teacher",
+    {
+        "logits": [[2, 3, 4]],
+        "teacher_logits": [[1, 3.5, 4]],
+        "temperature": 2,
+        "outputs": ["kl_divergence", "loss"],
+    },
+)
 
 OPERATIONS = (
     Operation(
@@ -76,7 +86,7 @@ OPERATIONS = (
         summary="Cross-entropy of logits against targets",
         doc="`L = -sum_i t_i ln p_i` for every row, with `p` the softmax of its logits and `t` its target, reduced over rows.",
         inputs=LOGITS + TARGETS,
-        alternatives=(("logits", "inputs"), ("targets",)),
+        alternatives=(("logits", "inputs"), ("targets", "teacher_logits")),
         parameters=(*SCALING, *REDUCTION, BINS),
         outputs=SOFTMAX_OUTPUTS + LOSS_OUTPUTS,
         default_outputs=("loss", "denominator"),
@@ -93,6 +103,7 @@ OPERATIONS = (
                 },
             ),
             SOFT,
+            TEACHER,
             Example("masked", "A masked class", {"logits": MASKED, "targets": 2}),
             Example("excluded_target", "A target that is masked: an infinite loss", {"logits": MASKED, "targets": 1}),
             Example(
@@ -120,7 +131,7 @@ OPERATIONS = (
             "and one step down it."
         ),
         inputs=(*LOGITS, *TARGETS, VECTOR),
-        alternatives=(("logits", "inputs"), ("targets", "probabilities_gradient")),
+        alternatives=(("logits", "inputs"), ("targets", "teacher_logits", "probabilities_gradient")),
         parameters=(*SCALING, *REDUCTION, BINS, LEARNING_RATE),
         outputs=SOFTMAX_OUTPUTS + LOSS_OUTPUTS + GRADIENT_OUTPUTS,
         default_outputs=(
@@ -141,6 +152,7 @@ OPERATIONS = (
                 {**LAYER, "targets": [1], "learning_rate": 0.1},
             ),
             SOFT,
+            TEACHER,
             Example("masked", "A masked class", {"logits": MASKED, "targets": 2}),
             Example(
                 "calibration",
@@ -172,7 +184,7 @@ OPERATIONS = (
         name="calibrate",
         summary="The temperature that calibrates a classifier",
         doc="`T` that minimises the mean of `-ln p_y` over the rows, with `p = softmax(z / T)`, and the calibration error with it.",
-        inputs=(*LOGITS, *(each for each in TARGETS if each.name != "class_weights")),
+        inputs=(*LOGITS, *(each for each in TARGETS if each.name in ("targets", "sample_weights"))),
         alternatives=(("logits", "inputs"), ("targets",)),
         parameters=tuple(each for each in (*SCALING, *REDUCTION, BINS) if each.name in CALIBRATION_PARAMETERS),
         outputs=CALIBRATION_OUTPUTS,

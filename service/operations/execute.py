@@ -10,7 +10,7 @@ import numpy as np
 from service.compute.blocks import evaluate
 from service.compute.softmax import UNSHIFTED, needs_no_shift
 from service.operations import values
-from service.operations.batch import prepare
+from service.operations.prepare import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

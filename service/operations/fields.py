@@ -5,7 +5,7 @@ Axes: see `service.operations.spec`.
 
 from __future__ import annotations
 
-from service.operations.spec import Domain, Input, Parameter
+from service.operations.spec import TARGET, TARGET_CLASSES, Domain, Input, Parameter
 
 ROWS = ("...",)
 CLASSES = ("...", "K")
@@ -42,18 +42,24 @@ TARGETS = (
         "Class indices, shape (...), or class probabilities, shape (..., K); the rank tells which. Probabilities need not sum to 1.",
     ),
     Input(
+        "teacher_logits",
+        (CLASSES,),
+        Domain.LOGITS,
+        "In place of targets: logits of a teacher, shape (..., K), nats; the target is softmax(teacher_logits / temperature).",
+    ),
+    Input(
         "class_weights",
         (("K",),),
         Domain.NON_NEGATIVE,
         "Weight of each class, shape (K,); 1 if left out.",
-        needs=("targets",),
+        needs=(TARGET,),
     ),
     Input(
         "sample_weights",
         (ROWS,),
         Domain.FINITE,
         "Weight of each row, shape (...), 1 if left out. Negative weights need a denominator, or reduction sum or none.",
-        needs=("targets",),
+        needs=(TARGET,),
     ),
 )
 
@@ -94,7 +100,7 @@ REDUCTION = (
         str,
         "Reduction of the row losses: their weighted mean, their sum, or none (one loss for each row).",
         choices=("mean", "sum", "none"),
-        needs=("targets",),
+        needs=(TARGET,),
     ),
     Parameter(
         "label_smoothing",
@@ -102,7 +108,7 @@ REDUCTION = (
         "Share of every target that is spread evenly over the classes, at least 0 and below 1.",
         minimum=0.0,
         below=1.0,
-        needs=("targets",),
+        needs=(TARGET,),
     ),
     Parameter(
         "ignore_index",
@@ -110,21 +116,21 @@ REDUCTION = (
         "Rows with this label are not counted. If left out, all rows are counted.",
         minimum=-(2**63),
         maximum=2**63 - 1,
-        needs=("targets",),
+        needs=(TARGET_CLASSES,),
     ),
     Parameter(
         "z_loss",
         float,
         "Weight of the penalty log_normalizer**2, which keeps logits from drifting.",
         minimum=0.0,
-        needs=("targets",),
+        needs=(TARGET,),
     ),
     Parameter(
         "denominator",
         float,
         "Divisor of the mean in place of the sum of weights, for batches that are sent in several requests.",
         minimum=0.0,
-        needs=("targets",),
+        needs=(TARGET,),
     ),
 )
 

@@ -26,6 +26,8 @@ SYNONYMS = {
     "sample_weight": ("sample_weights",),
     "class_weight": ("class_weights",),
     "attention_mask": ("mask",),
+    "action_mask": ("mask",),
+    "teacher": ("teacher_logits",),
     "eps": ("label_smoothing",),
     "smoothing": ("label_smoothing",),
     "size_average": ("reduction",),

@@ -11,7 +11,7 @@ from service.compute import linear
 from service.compute.curvature import jacobian
 from service.compute.evaluation import mean_of_counted
 from service.operations.fields import CLASSES, ROWS
-from service.operations.spec import Output
+from service.operations.spec import TARGET, TARGET_CLASSES, TARGET_PROBABILITIES, Output
 
 SOFTMAX_OUTPUTS = (
     Output(
@@ -93,21 +93,21 @@ LOSS_OUTPUTS = (
         "The reduced loss, a number, nats; with reduction none a loss per row, shape (...).",
         depends_on=("cross_entropies", "normalizers"),
         reduce=lambda batch, cross_entropies, normalizers: batch.loss(cross_entropies, normalizers),
-        needs=("targets",),
+        needs=(TARGET,),
     ),
     Output(
         "denominator",
         ((),),
         "Denominator of the mean, a number: the sum of the weights of the counted rows. If it is 0, loss and gradients are 0.",
         reduce=lambda batch: batch.targets.denominator,
-        needs=("targets",),
+        needs=(TARGET,),
     ),
     Output(
         "row_losses",
         (ROWS,),
         "The weighted loss of each row before reduction, shape (...), nats; 0 for a row that is not counted.",
         rows=lambda rows: rows.cross_entropy.row_losses,
-        needs=("targets",),
+        needs=(TARGET,),
     ),
     Output(
         "accuracy",
@@ -116,7 +116,7 @@ LOSS_OUTPUTS = (
         finite=True,
         depends_on=("predictions",),
         reduce=lambda batch, predictions: batch.accuracy(predictions),
-        needs=("targets",),
+        needs=(TARGET,),
     ),
     Output(
         "top_k_accuracy",
@@ -125,7 +125,7 @@ LOSS_OUTPUTS = (
         finite=True,
         depends_on=("top_k_classes",),
         reduce=lambda batch, classes: batch.top_k_accuracy(classes),
-        needs=("targets", "top_k"),
+        needs=(TARGET, "top_k"),
     ),
     Output(
         "perplexity",
@@ -133,7 +133,7 @@ LOSS_OUTPUTS = (
         "exp of the mean cross-entropy, a number, whatever the reduction; 1 without a counted row.",
         depends_on=("cross_entropies",),
         reduce=lambda batch, cross_entropies: np.exp(batch.mean_cross_entropy(cross_entropies)),
-        needs=("targets",),
+        needs=(TARGET,),
     ),
     Output(
         "brier_score",
@@ -141,7 +141,7 @@ LOSS_OUTPUTS = (
         "Mean over the counted rows of the squared distance between probabilities and target, a number, unweighted.",
         depends_on=("brier_scores",),
         reduce=lambda batch, scores: mean_of_counted(scores, batch.targets.counted),
-        needs=("targets",),
+        needs=(TARGET,),
     ),
     Output(
         "expected_calibration_error",
@@ -150,7 +150,7 @@ LOSS_OUTPUTS = (
         finite=True,
         depends_on=("confidences",),
         reduce=lambda batch, confidences: batch.reliability(confidences).expected_calibration_error,
-        needs=("targets",),
+        needs=(TARGET,),
     ),
     Output(
         "bin_counts",
@@ -160,7 +160,7 @@ LOSS_OUTPUTS = (
         finite=True,
         depends_on=("confidences",),
         reduce=lambda batch, confidences: batch.reliability(confidences).counts,
-        needs=("targets",),
+        needs=(TARGET,),
     ),
     Output(
         "bin_confidences",
@@ -169,7 +169,7 @@ LOSS_OUTPUTS = (
         finite=True,
         depends_on=("confidences",),
         reduce=lambda batch, confidences: batch.reliability(confidences).mean_confidences,
-        needs=("targets",),
+        needs=(TARGET,),
     ),
     Output(
         "bin_accuracies",
@@ -178,30 +178,30 @@ LOSS_OUTPUTS = (
         finite=True,
         depends_on=("confidences",),
         reduce=lambda batch, confidences: batch.reliability(confidences).accuracies,
-        needs=("targets",),
+        needs=(TARGET,),
     ),
     Output(
         "target_log_probabilities",
         (ROWS,),
         "Logarithm of the probability of each label, shape (...), nats; 0 for a row that is not counted.",
         rows=lambda rows: rows.cross_entropy.target_log_probabilities,
-        needs=("targets", "target classes"),
+        needs=(TARGET_CLASSES,),
     ),
     Output(
         "kl_divergence",
         ((), ROWS),
-        "Kullback-Leibler divergence of target probabilities from the softmax, reduced like the loss: a number, nats, never "
+        "Kullback-Leibler divergence of target probabilities, sent or of the teacher, from the softmax, reduced like the loss: a number, nats, never "
         "negative; with reduction none one per row, shape (...).",
         depends_on=("divergences",),
         reduce=lambda batch, divergences: batch.divergence(divergences),
-        needs=("targets", "target probabilities"),
+        needs=(TARGET_PROBABILITIES,),
     ),
     Output(
         "row_kl_divergences",
         (ROWS,),
         "Kullback-Leibler divergence of each row, unweighted, shape (...), nats.",
         rows=lambda rows: rows.cross_entropy.divergences,
-        needs=("targets", "target probabilities"),
+        needs=(TARGET_PROBABILITIES,),
     ),
 )
 
@@ -248,14 +248,15 @@ GRADIENT_OUTPUTS = (
         (CLASSES,),
         "Gradient of the loss with respect to target probabilities, shape (..., K).",
         rows=lambda rows: rows.cross_entropy.targets_gradient,
-        needs=("target probabilities",),
+        needs=(TARGET_PROBABILITIES,),
+        unless=("teacher_logits",),
     ),
     Output(
         "hessian",
         (("...", "K", "K"),),
         "Second derivative of each row's loss with respect to its logits, shape (..., K, K), scaled like the loss.",
         rows=lambda rows: rows.cross_entropy.hessian,
-        needs=("targets",),
+        needs=(TARGET,),
         unless=("softcap",),
     ),
     Output(

@@ -34,6 +34,14 @@ SHAPE_CACHE_SIZE = 1024
 """Signatures whose validation results are cached."""
 
 
+TARGET = "targets or teacher_logits"
+"""Requirement of a field or an output that any target meets."""
+
+TARGET_CLASSES = "targets that are class indices"
+TARGET_PROBABILITIES = "targets that are class probabilities"
+"""Requirements that the rank of the targets decides. The target of a teacher is probabilities."""
+
+
 class Domain(StrEnum):
     """Values that a tensor may hold."""
 
@@ -50,7 +58,7 @@ class Input:
     """A named input tensor of a request.
 
     axes: the shapes it may have. If there are several, the rank decides on the meaning.
-    needs: inputs that it requires.
+    needs: fields that it requires, "a or b" for one of two.
     """
 
     name: str
@@ -65,7 +73,7 @@ class Parameter:
     """A named scalar with its default and its range.
 
     choices: the accepted words of a str. minimum, maximum: inclusive bounds. above, below: exclusive bounds.
-    needs: fields that it requires.
+    needs: as for an input.
     axis: the axis of outputs whose length it sets.
     outputs: the outputs that it changes; empty where it changes most of them.
     """
@@ -97,7 +105,7 @@ class Output:
     rows: function that computes it for a block of rows, or None.
     reduce: function of the batch and of `depends_on`, which names other outputs or `ROW_QUANTITIES`.
     integer: it has integers. finite: it never has an infinity or a NaN.
-    needs: fields that the request must have for it. unless: fields that it excludes.
+    needs: as for an input. unless: fields that it excludes.
     """
 
     name: str

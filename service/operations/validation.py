@@ -12,6 +12,7 @@ from service.errors import (
     MissingField,
     ShapeMismatch,
 )
+from service.operations.spec import TARGET_CLASSES, TARGET_PROBABILITIES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -35,8 +36,8 @@ def check_presence(operation: Operation, given: Given) -> None:
             )
     for name in given:
         for needed in operation.needs.get(name, ()):
-            if needed not in given:
-                raise MissingField(f"{name} needs {needed}; send both or neither.", ((name,), f"needs {needed}"))
+            if not is_met(needed, given):
+                raise MissingField(f"{name} needs {needed}; leave {name} out otherwise.", ((name,), f"needs {needed}"))
     if "denominator" in given and "reduction" in given:
         raise ConflictingFields(
             "denominator divides the mean; leave it out, or set reduction to mean.", (("denominator",), "needs a mean")
@@ -67,20 +68,22 @@ def check_parameters(operation: Operation, outputs: Collection[str], given: Give
 def unavailable_reason(output: Output, given: Given) -> str | None:
     """Return the reason why the request cannot have an output, None if it can."""
     for needed in output.needs:
-        if needed == "target probabilities":
-            rows = given["logits"] if "logits" in given else given["inputs"]
-            if len(given.get("targets", ())) < len(rows):
-                return "without targets that are class probabilities"
-        elif needed == "target classes":
-            rows = given["logits"] if "logits" in given else given["inputs"]
-            if "targets" in given and len(given["targets"]) >= len(rows):
-                return "without targets that are class indices"
-        elif needed not in given:
+        if not is_met(needed, given):
             return f"without {needed}"
     for excluded in output.unless:
         if excluded in given:
             return f"together with {excluded}"
     return None
+
+
+def is_met(needed: str, given: Given) -> bool:
+    """Return whether a request has what a field or an output needs: see `service.operations.spec.Input`."""
+    if needed in (TARGET_CLASSES, TARGET_PROBABILITIES):
+        if "targets" not in given:
+            return needed == TARGET_PROBABILITIES and "teacher_logits" in given
+        rows = given["logits"] if "logits" in given else given["inputs"]
+        return (len(given["targets"]) < len(rows)) == (needed == TARGET_CLASSES)
+    return any(name in given for name in needed.split(" or "))
 
 
 def fit(inputs: Iterable[Input], shapes: Mapping[str, Shape]) -> dict[str, Shape]:

@@ -108,7 +108,7 @@ def rows_not_counted(logits: Array, counted: Mask) -> Array:
 def logits_of_layer(logits: Floats, counted: Mask | None, kept: Mask | None, axes: Shape) -> Floats:
     """Return as `rows_not_counted` does, also for -inf. Raise NonFiniteLogit for an overflow in a counted row.
 
-    kept: (N, K) or (K,) the classes that may not overflow; None for all.
+    kept: (N, K) or (1, K) the classes that may not overflow; None for all.
     """
     if np.isfinite(logits).all():
         return logits
@@ -120,13 +120,23 @@ def logits_of_layer(logits: Floats, counted: Mask | None, kept: Mask | None, axe
     return np.where(wrong.any(axis=1, keepdims=True), -np.inf, logits)
 
 
-def maxima(largest: Floats, logits: Array, axes: Shape) -> None:
+def teacher_logits(logits: Floats) -> Floats:
+    """Return logits (..., K) as rows (N, K). Raise NonFiniteLogit and ExcludedRow as for the logits of the student."""
+    rows, axes = logits.reshape(-1, logits.shape[-1]), logits.shape[:-1]
+    largest = rows.max(axis=1)
+    maxima(largest, rows, axes, "teacher_logits")
+    if (largest == -np.inf).any():
+        raise _excluded_row("teacher_logits", largest == -np.inf, axes)
+    return rows
+
+
+def maxima(largest: Floats, logits: Array, axes: Shape, name: str = "logits") -> None:
     """Raise NonFiniteLogit if the largest logit (N,) of a row is NaN or +inf."""
     if np.maximum.reduce(largest, initial=-np.inf) < np.inf:
         return
-    places = _places("logits", ~(logits < np.inf), (*axes, logits.shape[1]), "is NaN or infinite")
+    places = _places(name, ~(logits < np.inf), (*axes, logits.shape[1]), "is NaN or infinite")
     raise NonFiniteLogit(
-        f'{written(places[0][0])} is NaN or infinite; logits must be finite, or "-Infinity" to exclude a class.',
+        f'{written(places[0][0])} is NaN or infinite; {name} must be finite, or "-Infinity" to exclude a class.',
         *places,
     )
 
@@ -143,12 +153,16 @@ def no_excluded_row(largest: Floats, counted: Mask | None, mask: Array | None, a
         excluded &= counted
     if excluded.any():
         if mask is None or (mask.ndim == 1 and mask.any()):
-            places = _places("logits", excluded, axes, "excludes every class")
-        else:
-            places = _places("mask", excluded if mask.ndim > 1 else np.True_, mask.shape[:-1], "excludes every class")
-        raise ExcludedRow(
-            f"{written(places[0][0])} excludes every class; leave at least one in a row that has a loss.", *places
-        )
+            raise _excluded_row("logits", excluded, axes)
+        raise _excluded_row("mask", excluded if mask.ndim > 1 else np.True_, mask.shape[:-1])
+
+
+def _excluded_row(name: str, excluded: Mask | np.bool_, axes: Shape) -> ExcludedRow:
+    """Return the error for rows of a tensor that exclude every class."""
+    places = _places(name, excluded, axes, "excludes every class")
+    return ExcludedRow(
+        f"{written(places[0][0])} excludes every class; leave at least one in a row that has a loss.", *places
+    )
 
 
 def _places(name: str, wrong: Mask | np.bool_, shape: Shape, message: str) -> list[tuple[Location, str]]:

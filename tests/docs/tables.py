@@ -66,9 +66,15 @@ def shapes(axes: tuple[Axes, ...]) -> str:
     return " or ".join(f"({', '.join(each)}{',' if len(each) == 1 else ''})" if each else "a number" for each in axes)
 
 
+def field(need: str) -> str:
+    """Return a need with its fields as code: `targets` or `teacher_logits`, `targets` that are class indices."""
+    names = {name for operation in OPERATIONS for name in operation.names}
+    return " ".join(code(word) if word in names else word for word in need.split(" "))
+
+
 def conditions(needs: Sequence[str], unless: Sequence[str] = ()) -> str:
     """Return the fields that something needs, and those beside which it cannot be."""
-    parts = [f"needs {', '.join(map(code, needs))}"] if needs else []
+    parts = [f"needs {', '.join(map(field, needs))}"] if needs else []
     parts += [f"not with {', '.join(map(code, unless))}"] if unless else []
     return "; ".join(parts)
 

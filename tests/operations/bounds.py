@@ -44,10 +44,15 @@ class Case(NamedTuple):
 
 
 def case(exact: Reference) -> Case:
-    """Return the bounds of a request: 8 + g |z - max z| / T, with g = 8 with a softcap, 1 for a power of two, else 2."""
+    """Return the bounds of a request: 8 + g |z - max z| / T, with g = 8 with a softcap, 1 for a power of two, else 2.
+
+    With a teacher, z - max z is that of the student plus that of the teacher.
+    """
     logits = exact.logits
     temperature = float(exact.T)
     gaps = (logits.max(axis=1, keepdims=True) - logits) / exact.T
+    if exact.teacher is not None:
+        gaps = gaps + (exact.teacher.max(axis=1, keepdims=True) - exact.teacher) / exact.T
     distances = np.array([[min(float(gap), FARTHEST) for gap in row] for row in gaps])
     growth = 8.0 if exact.softcap is not None else 1.0 if np.frexp(temperature)[0] == 0.5 else 2.0
     return Case(exact, 8.0 + growth * distances)
@@ -115,6 +120,30 @@ def of_vector_terms(each: Case) -> Array:
     return exact.probabilities * (spread * exact.probabilities[:, None, :]).sum(axis=2) / exact.T
 
 
+def of_teacher_terms(each: Case) -> Array:
+    """(N, K) B + 32 of |p - t| and of max(p, t) sum_j |p_j - t_j|, scaled as the gradient."""
+    exact = each.exact
+    p, t = exact.probabilities, exact.targets
+    differences = np.abs(p - t)
+    terms = differences + np.maximum(p, t) * differences.sum(axis=1, keepdims=True)
+    return (each.own + 32) * terms * np.abs(exact.s[:, None]) * exact.shares[0] / exact.T
+
+
+def of_divergence(each: Case) -> Any:
+    """(N,) 2 B + 64 of sum |p - t| |log p - log t| over the classes."""
+    exact = each.exact
+    p, t = exact.probabilities, exact.targets
+    ratios = np.abs(exact.log_probabilities - np.frompyfunc(exact.mp.log, 1, 1)(t))
+    return (2 * (each.own + 32) * np.abs(p - t) * ratios).sum(axis=1)
+
+
+def of_gradient(each: Case) -> Array:
+    """(N, K) What the gradient by the logits may be off."""
+    if each.exact.vectors is not None:
+        return (each.own + 16) * of_vector_terms(each)
+    return of_teacher_terms(each) if each.exact.teacher is not None else each.own * terms_of_gradient(each)
+
+
 def of_curvature(each: Case) -> Array:
     """(N, K, K) B_i + B_j + 16 of the terms of the Jacobian."""
     exact, own = each.exact, each.own
@@ -133,11 +162,7 @@ BOUNDS: dict[str, Callable[[Case], Any]] = {
     "log_normalizer": lambda each: 4 * (np.abs(each.exact.u.max(axis=1)) + each.exact.log1p_tail),
     "entropy": lambda each: (each.own + 8).max(axis=1) * each.exact.entropy,
     "loss": of_loss_terms,
-    "logits_gradient": lambda each: (
-        (each.own + 16) * of_vector_terms(each)
-        if each.exact.vectors is not None
-        else each.own * terms_of_gradient(each)
-    ),
+    "logits_gradient": of_gradient,
     "temperature_gradient": of_temperature_gradient,
     "targets_gradient": lambda each: (each.own + 8) * size(each.exact.targets_gradient),
     "jacobian": of_curvature,

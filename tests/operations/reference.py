@@ -31,6 +31,7 @@ class Reference:
         weights: Any = None,
         bias: Any = None,
         targets: Any = None,
+        teacher_logits: Any = None,
         probabilities_gradient: Any = None,
         class_weights: Any = None,
         sample_weights: Any = None,
@@ -54,6 +55,10 @@ class Reference:
         self.softcap = softcap
         self.vectors = None if probabilities_gradient is None else exact(probabilities_gradient)
         self.targets: Array = np.asarray(targets)
+        self.teacher: Array | None = None if teacher_logits is None else exact(teacher_logits)
+        if self.teacher is not None:
+            exponentials = np.frompyfunc(mp.exp, 1, 1)(self.teacher / self.T)
+            self.targets = exponentials / exponentials.sum(axis=-1, keepdims=True)
         count, self.K = self.logits.shape
         self.w: Array = exact(np.ones(self.K) if class_weights is None else class_weights)
         self.sample_weights: Array = exact(np.ones(count) if sample_weights is None else sample_weights)

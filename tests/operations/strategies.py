@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 Floats = npt.NDArray[np.float64]
 Request = dict[str, Any]
 
-ROW_TENSORS = ("logits", "targets", "sample_weights", "probabilities_gradient")
+ROW_TENSORS = ("logits", "targets", "teacher_logits", "sample_weights", "probabilities_gradient")
 
 NUMBERS = st.floats(-100.0, 100.0)
 ROUNDING = 1e-9
@@ -58,6 +58,15 @@ def soft(draw: st.DrawFn) -> Request:
     request = draw(scaled())
     count, classes = request["logits"].shape
     return request | {"targets": draw(floats((count, classes), WEIGHTS))} | draw(weighting(count, classes))
+
+
+@st.composite
+def taught(draw: st.DrawFn) -> Request:
+    """Draw logits with those of a teacher, often nearly the same, with or without weights."""
+    request = draw(scaled())
+    shape = request["logits"].shape
+    near = np.where(request["logits"] == -np.inf, -1.0, request["logits"]) + draw(floats(shape, st.floats(-1e-6, 1e-6)))
+    return request | {"teacher_logits": draw(logits(shape) | st.just(near))} | draw(weighting(*shape))
 
 
 @st.composite

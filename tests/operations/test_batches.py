@@ -11,13 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.compute.blocks import BLOCK_ELEMENTS
-from tests.operations.strategies import ROUNDING, ROW_TENSORS, Floats, Request, by_rows, labelled, soft, with_vector
+from tests.operations.strategies import (
+    ROUNDING,
+    ROW_TENSORS,
+    Floats,
+    Request,
+    by_rows,
+    labelled,
+    soft,
+    taught,
+    with_vector,
+)
 from tests.operations.support import NAMED, Answer, answer, assert_same, available, full_answer
 
 if TYPE_CHECKING:
     from random import Random
 
-targeted = labelled() | soft()
+targeted = labelled() | soft() | taught()
 
 OF_ROWS = [
     "probabilities",
@@ -62,7 +72,7 @@ def pieces(request: Request, cuts: list[int]) -> Answer:
 
 def unreduced(request: Request) -> Request:
     """Return the request with reduction "none", if it has a loss."""
-    return request | {"reduction": "none"} if "targets" in request else request
+    return request | {"reduction": "none"} if "probabilities_gradient" not in request else request
 
 
 def row_outputs(request: Request) -> list[str]:
@@ -73,7 +83,7 @@ def row_outputs(request: Request) -> list[str]:
 def by_classes(request: Request, order: list[int]) -> Request:
     """Return the request with the classes in another order."""
     permuted = dict(request)
-    for name in ("logits", "class_weights", "probabilities_gradient"):
+    for name in ("logits", "teacher_logits", "class_weights", "probabilities_gradient"):
         if name in request:
             permuted[name] = request[name][..., order]
     if "ignore_index" in request:

@@ -34,6 +34,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "penalized sum": {"targets": [0, 4, 2], "z_loss": 0.1, "reduction": "sum"},
     "smoothed rows": {"targets": [0, 4, 2], "label_smoothing": 1e-3, "reduction": "none", "sample_weights": EXTREME},
     "probabilities": {"targets": GENERATOR.random((3, 5)), "denominator": 1e-290},
+    "teacher": {"teacher_logits": GENERATOR.normal(scale=5.0, size=(3, 5)), "sample_weights": EXTREME},
     "capped labels": {"targets": [0, 4, 2], "softcap": 5.0},
     "vector": {"probabilities_gradient": GENERATOR.normal(size=(3, 5))},
 }

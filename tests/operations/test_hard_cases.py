@@ -41,6 +41,13 @@ REQUESTS: dict[str, Request] = {
     "smoothed labels": {"targets": LABELS, "class_weights": CLASS_WEIGHTS, "label_smoothing": 0.1, "z_loss": 0.01},
     "probabilities": {"targets": PROBABILITIES, "sample_weights": SAMPLE_WEIGHTS, "reduction": "sum"},
     "penalized probabilities": {"targets": PROBABILITIES, "z_loss": 0.01, "reduction": "none"},
+    "a teacher": {"teacher_logits": 30.0 * GENERATOR.normal(size=(4, 3))},
+    "a weighted teacher": {
+        "teacher_logits": GENERATOR.normal(size=(4, 3)),
+        "class_weights": CLASS_WEIGHTS,
+        "label_smoothing": 0.1,
+        "sample_weights": SAMPLE_WEIGHTS,
+    },
     "a loss of one's own": {"probabilities_gradient": GENERATOR.normal(size=(4, 3))},
 }
 

@@ -20,6 +20,7 @@ from tests.operations.strategies import (
     logits,
     scaled,
     soft,
+    taught,
     with_vector,
     without,
 )
@@ -113,10 +114,10 @@ def test_the_gradient_of_a_label_sums_to_0_relative_to_its_size(request: Request
     assert (np.abs(gradient.sum(axis=-1)) <= 8 * EPSILON * np.abs(gradient).sum(axis=-1) + TINY).all()
 
 
-@given(labelled() | soft() | with_vector())
+@given(labelled() | soft() | taught() | with_vector())
 def test_every_gradient_but_that_of_the_z_loss_sums_to_0(request: Request) -> None:
     request = without(request, "softcap", "z_loss")
-    if "targets" in request:
+    if "probabilities_gradient" not in request:
         request["reduction"] = "sum"
     gradient = answer("gradient", **request)["logits_gradient"]
     np.testing.assert_allclose(gradient.sum(axis=-1), 0.0, rtol=0.0, atol=ROUNDING)
@@ -128,13 +129,13 @@ def test_the_columns_of_the_jacobian_sum_to_0(request: Request) -> None:
     np.testing.assert_allclose(jacobian.sum(axis=-2), 0.0, rtol=0.0, atol=16 * EPSILON)
 
 
-@given(labelled() | soft())
+@given(labelled() | soft() | taught())
 def test_the_hessian_is_symmetric(request: Request) -> None:
     hessian = answer("gradient", **without(request, "softcap"), outputs=["hessian"])["hessian"]
     np.testing.assert_allclose(hessian, hessian.swapaxes(-1, -2), rtol=4 * EPSILON, atol=TINY)
 
 
-@given(labelled() | soft())
+@given(labelled() | soft() | taught())
 def test_the_losses_of_the_rows_add_up_to_the_sum(request: Request) -> None:
     rows = answer("loss", **request, reduction="none", outputs=["loss", "row_losses"])
     total = answer("loss", **request, reduction="sum")["loss"]
@@ -142,7 +143,7 @@ def test_the_losses_of_the_rows_add_up_to_the_sum(request: Request) -> None:
     np.testing.assert_allclose(rows["loss"].sum(), total, rtol=8 * EPSILON)
 
 
-@given(labelled() | soft())
+@given(labelled() | soft() | taught())
 def test_the_mean_is_the_sum_over_the_denominator(request: Request) -> None:
     request = without(request, "z_loss") | {"outputs": ["loss", "logits_gradient", "denominator"]}
     mean, total = (answer("gradient", **request, reduction=each) for each in ("mean", "sum"))
@@ -188,7 +189,7 @@ def test_a_one_hot_target_is_its_label_bit_for_bit(weights: list[str], smoothing
     assert_same(one_hot, label)
 
 
-@given(labelled() | soft())
+@given(labelled() | soft() | taught())
 def test_the_three_operations_agree_bit_for_bit(request: Request) -> None:
     gradient = full_answer("gradient", **request)
     loss = full_answer("loss", **request)
@@ -201,7 +202,7 @@ def test_the_three_operations_agree_bit_for_bit(request: Request) -> None:
 
 @given(st.data())
 def test_outputs_do_not_depend_on_other_outputs(data: st.DataObject) -> None:
-    request = data.draw(labelled() | soft() | with_vector())
+    request = data.draw(labelled() | soft() | taught() | with_vector())
     full = full_answer("gradient", **request)
     names = data.draw(st.lists(st.sampled_from(list(full)), min_size=1, unique=True))
     partial = answer("gradient", **request, outputs=names)
@@ -209,7 +210,7 @@ def test_outputs_do_not_depend_on_other_outputs(data: st.DataObject) -> None:
     assert_same(partial, {name: full[name] for name in names})
 
 
-@given(labelled() | soft() | with_vector())
+@given(labelled() | soft() | taught() | with_vector())
 def test_float32_is_float64_rounded_at_both_ends(request: Request) -> None:
     rounded = {
         name: value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype == np.float64 else value
@@ -223,12 +224,12 @@ def test_float32_is_float64_rounded_at_both_ends(request: Request) -> None:
     assert_same(full_answer("gradient", **request, dtype="float32"), expected)
 
 
-@given(labelled() | soft() | with_vector())
+@given(labelled() | soft() | taught() | with_vector())
 def test_every_output_is_a_number(request: Request) -> None:
     assert_no_nan(full_answer("gradient", **request))
 
 
-@given(labelled() | soft() | with_vector())
+@given(labelled() | soft() | taught() | with_vector())
 def test_a_request_is_left_as_it_was(request: Request) -> None:
     before = copy.deepcopy(request)
     full_answer("gradient", **request)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from service.errors import ExcludedRow, InvalidValue, NonFiniteLogit, ServiceError, ShapeMismatch
-from tests.operations.strategies import floats, labelled, scaled, soft, with_vector
+from tests.operations.strategies import floats, labelled, scaled, soft, taught, with_vector
 from tests.operations.support import answer, assert_same, full_answer
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def test_mask_of_softmax_has_the_bits_of_minus_infinity(data: st.DataObject) -> 
 
 @given(st.data())
 def test_mask_of_gradient_has_the_bits_of_minus_infinity(data: st.DataObject) -> None:
-    plain, other = masked(data, data.draw(labelled() | soft() | with_vector()))
+    plain, other = masked(data, data.draw(labelled() | soft() | taught() | with_vector()))
     assert_same(full_answer("gradient", **other), full_answer("gradient", **plain))
 
 

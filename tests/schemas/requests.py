@@ -62,7 +62,7 @@ def request(operation: Operation, names: Iterable[str] = (), without: str | None
         if name not in (*chosen, without):
             chosen.append(name)
             for needed in known[name].needs:
-                add(needed)
+                add(first_field(needed))
 
     for name in names:
         add(name)
@@ -73,6 +73,11 @@ def request(operation: Operation, names: Iterable[str] = (), without: str | None
     changed = [getattr(known[name], "outputs", ())[:1] for name in chosen]
     outputs = [name for names in changed for name in names if name not in operation.default_outputs]
     return fields | ({"outputs": [MAIN_OUTPUTS[operation.name], *outputs]} if outputs else {})
+
+
+def first_field(needed: str) -> str:
+    """Return the first field that meets a need, such as targets of "targets or teacher_logits"."""
+    return needed.split(" ", maxsplit=1)[0]
 
 
 def value(each: Input | Parameter) -> Any:

@@ -184,8 +184,8 @@ def _reply(operation: Operation) -> Schema:
 
 
 def _outputs(operation: Operation) -> list[Output]:
-    """Return the outputs of an operation that a typed request can have."""
-    return [output for output in operation.outputs if "target probabilities" not in output.needs]
+    """Return the outputs of an operation that a typed request can have: it has no probability targets."""
+    return [output for output in operation.outputs if "teacher_logits" not in output.unless]
 
 
 def _tensor(axes: Axes, doc: str, kind: str) -> Schema:
