@@ -74,7 +74,7 @@ class Targets:
 
     @property
     def divisor_of_penalty(self) -> Numbers:
-        """What the mean divides the z-loss by."""
+        """Denominator of the mean z-loss."""
         return self.total_weight if self.divisor is None else self.divisor_of_mean
 
     @property

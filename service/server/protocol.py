@@ -134,7 +134,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     @property
     def _is_answering(self) -> bool:
-        """Whether a request has arrived as a whole, and its response is not complete."""
+        """True if a request has arrived as a whole and its response is not complete."""
         cycle = self._cycle
         return cycle is not None and cycle.body_complete and not cycle.response_complete
 

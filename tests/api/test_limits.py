@@ -81,7 +81,7 @@ async def test_a_large_tensor_names_both_limits_and_the_rows_that_fit() -> None:
         reply = await client.post("/softmax", json={"logits": [[0] * 7] * 15})
     assert reply.json()["detail"] == (
         "logits has 105 elements, and the limit is 100; send at most 14 of its 15 rows. "
-        "A body has at most 5000 bytes, and a tensor 100 elements."
+        "A body has at most 5000 bytes, and a tensor 100 elements; docs/recipes.md shows how to send a batch in parts."
     )
 
 
@@ -102,7 +102,7 @@ SIZES = [
     ("softmax", {"logits": [[0] * 3] * 4, "outputs": ["jacobian"]}, "jacobian", 36),
     ("loss", {"logits": [[0, 0]] * 10, "targets": [[0, 0]] * 10}, "logits", 20),
     ("gradient", {"logits": [[0] * 3] * 4, "targets": [0] * 4, "outputs": ["hessian"]}, "hessian", 36),
-    ("gradient", {**LAYER, "outputs": ["logits_gradient"]}, "logits_gradient", 12),
+    ("gradient", {**LAYER, "outputs": ["logits_gradient", "updated_bias"]}, "logits_gradient", 12),
     ("softmax", {"inputs": [[1]] * 5, "weights": [[1]] * 4, "outputs": ["logits"]}, "logits", 20),
     ("softmax", {"inputs": [[1]] * 5, "weights": [[1]] * 4, "outputs": ["predictions"]}, "logits", 20),
     ("loss", {"inputs": [[1]] * 5, "weights": [[1]] * 4, "targets": [0] * 5}, "logits", 20),

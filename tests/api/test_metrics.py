@@ -214,6 +214,8 @@ async def test_prometheus_may_ask_for_openmetrics(client: httpx.AsyncClient) -> 
 
 SCRIPT = """
 import anyio
+from tests.bodies import BODY, JSON
+from tests.connections import application, connect
 
 async def main():
     app = application()
