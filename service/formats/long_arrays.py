@@ -44,14 +44,17 @@ WINDOW_BYTES = 2**20
 OPENING = re.compile(rb":\s*+((?:\[\s*+)++)")
 """A member that is an array, and its opening brackets."""
 
-WORD = re.compile(rb'(?:"(?:-?Infinity|NaN)"[^"]*+)++')
-"""Strings that stand for non-finite numbers, and the text between them."""
+ENDING = re.compile(rb"\]\s*+(?:,\s*+\"|\})")
+"""The end of an array of numbers, or of strings that stand for numbers, and what follows a member."""
 
 PLACEHOLDER = token_hex(16)
 """Start of a string that stands for an array; a client cannot know it."""
 
-NONFINITE = {b" -1.79e+308": -np.inf, b" 1.79e+308": np.inf, b" 9e99": np.nan}
-"""Numbers that are read in place of non-finite ones. The blank keeps each apart from a number before it."""
+NONFINITE = {b" -1.79e308": -np.inf, b" 1.79e308": np.inf, b" 9e299": np.nan}
+"""Numbers that are read in place of non-finite ones. The blank keeps each apart from a number before it.
+
+None is as long as what it replaces, so that the length of the text tells how many there are.
+"""
 
 STRINGS = dict(zip((b'"-Infinity"', b'"Infinity"', b'"NaN"'), NONFINITE, strict=True))
 CONSTANTS = dict(zip((b"-Infinity", b"Infinity", b"NaN"), NONFINITE, strict=True))
@@ -104,12 +107,9 @@ def _search(pattern: re.Pattern[bytes], text: bytes | bytearray, start: int, end
 
 def _array_end(text: bytes | bytearray, start: int) -> int:
     """Return where an array of numbers, and of strings that stand for numbers, would end; 0 if it is not one."""
-    quote = text.find(b'"', start)
-    while quote != -1 and (words := WORD.match(text, quote, quote + WINDOW_BYTES)):
-        quote = text.find(b'"', words.end())
-    limit = len(text) if quote == -1 else quote
-    brace = text.find(b"}", start, limit)
-    return text.rfind(b"]", start, limit if brace == -1 else brace) + 1
+    ending = _search(ENDING, text, start, len(text))
+    end = text.rfind(b"]", start) + 1 if ending is None else ending.start() + 1
+    return end if text.find(b"{", start, end) == -1 else 0
 
 
 def original_offset(offset: int, spans: list[Span]) -> int:
@@ -198,11 +198,13 @@ class LongArray(NamedTuple):
     def _read_piece(self, text: bytes) -> Array:
         """Return the array in a short text. Raises NotNumbers where only the strict reader can tell."""
         counts = dict.fromkeys(NONFINITE, 0)
-        replacements = (STRINGS if self.words and b'"' in text else {}) | (CONSTANTS if self.bare else {})
-        for word, number in replacements.items():
-            if count := text.count(word):
-                text = text.replace(word, number)
-                counts[number] += count
+        for word, number in [*(STRINGS if self.words else {}).items(), *(CONSTANTS if self.bare else {}).items()]:
+            # A search for one byte is 10 times as fast as one for a word.
+            if word.startswith(b'"') and text.find(b'"') == -1:
+                continue
+            replaced = text.replace(word, number)
+            counts[number] += (len(replaced) - len(text)) // (len(number) - len(word))
+            text = replaced
         if self.domain is Domain.MASK:
             for word, number in BOOLEANS.items():
                 text = text.replace(word, number)
