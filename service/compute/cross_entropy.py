@@ -67,11 +67,11 @@ class CrossEntropy(RowGradient):
             sent = rows_of(targets.target_probabilities, self._block)
         if self.softmax is not self._doubles:
             sent = Scaled.of(sent)
-        effective = sent * (1.0 - targets.label_smoothing)
         if targets.label_smoothing:
-            effective = effective + in_range(targets.label_smoothing) / self._smoothed_classes
+            shares = in_range(targets.label_smoothing) / self._smoothed_classes
+            sent = sent * (1.0 - targets.label_smoothing) + shares
         weights = targets.weights_of_classes
-        return effective if weights is None else effective * weights
+        return sent if weights is None else sent * weights
 
     @property
     def _smoothed_classes(self) -> Floats | float:

@@ -33,7 +33,8 @@ def divergence_terms(targets: Floats, probabilities: Floats, ratios: Floats) -> 
     near = np.clip(ratios, -NEAR, NEAR)
     series = np.zeros_like(near)
     for coefficient in reversed(COEFFICIENTS):
-        series = series * near + coefficient
+        series *= near
+        series += coefficient
     far = np.maximum((probabilities - targets) - np.where(is_positive, targets * ratios, 0.0), 0.0)
     terms = np.where(np.abs(ratios) <= NEAR, targets * near * near * series, far)
     return np.where(is_positive, terms, probabilities)

@@ -40,12 +40,15 @@ class Float32Softmax:
         self._top = logits.argmax(-1)
         self.maximum = at(logits, self._top)
         """(n,) max z."""
-        self._included = included_classes(logits)
+
+    @cached_property
+    def _included(self) -> Any:
+        return included_classes(self.logits)
 
     @property
     def predictions(self) -> Array:
         """(n,) The most probable class, the lowest of equals; -1 if every class is excluded."""
-        return self._top if self._included is None else np.where(self.maximum == -np.inf, -1, self._top)
+        return np.where(self.maximum == -np.inf, -1, self._top)
 
     @cached_property
     def _exponentials(self) -> Any:
@@ -53,7 +56,7 @@ class Float32Softmax:
 
     @cached_property
     def _tail(self) -> Any:
-        """(n,) Sum of exp(z) over every class except the top one, float64."""
+        """(n,) Sum of exp(z) over every class except the top one."""
         exponentials = self._exponentials
         largest = at(exponentials, self._top)
         put(exponentials, self._top, 0.0)
@@ -63,7 +66,7 @@ class Float32Softmax:
 
     @cached_property
     def _log_tail(self) -> Any:
-        return np.log1p(self._tail / at(self._exponentials, self._top).astype(np.float64))
+        return np.log1p(self._tail.astype(np.float64) / at(self._exponentials, self._top))
 
     @cached_property
     def _is_shifted(self) -> Any:
@@ -81,16 +84,16 @@ class Float32Softmax:
     @cached_property
     def probabilities(self) -> Array:
         """(n, K) p, float32."""
-        total = row_sums(self._exponentials, self._included).astype(np.float32)[:, None]
+        total = row_sums(self._exponentials, self._included)[:, None]
         values = np.divide(self._exponentials, total, out=self._memory.get("probabilities"))
         return self._exact(lambda softmax: softmax.probabilities, self._is_shifted, values)
 
     @cached_property
     def log_probabilities(self) -> Array:
         """(n, K) log p, float32, nats; -inf for an excluded class."""
-        distances = self.logits - self.maximum[:, None]
         log_tail = self._log_tail.astype(np.float32)[:, None]
-        values = np.subtract(distances, log_tail, out=self._memory.get("log_probabilities", distances))
+        values = np.subtract(self.logits, self.maximum[:, None], out=self._memory.get("log_probabilities"))
+        values -= log_tail
         return self._exact(lambda softmax: softmax.log_probabilities, self._is_inexact_log, values)
 
     @cached_property

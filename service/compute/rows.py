@@ -36,7 +36,7 @@ def put(values: Numbers, classes: Integers, new: Any) -> None:
 
 
 def row_sums(values: Numbers, included: Mask | None = None) -> Numbers:
-    """Return (n,) sums over the classes, float64.
+    """Return (n,) sums over the classes, in the precision of the values.
 
     Each row is added pairwise on its own, excluded classes left out. So the bits of its sum depend neither on the other
     rows nor on how many classes are excluded.
@@ -45,15 +45,13 @@ def row_sums(values: Numbers, included: Mask | None = None) -> Numbers:
     """
     if isinstance(values, Scaled):
         return values.by_rows(partial(row_sums, included=included))
-    flat = values.reshape(-1)
     if included is None:
-        return np.add.reduceat(flat, starts(*values.shape), dtype=np.float64)
-    counts = np.count_nonzero(included, axis=1)
-    occupied = counts > 0
-    sums = np.zeros(len(values))
-    sums[occupied] = np.add.reduceat(
-        flat[included.reshape(-1)], (np.cumsum(counts) - counts)[occupied], dtype=np.float64
-    )
+        return np.add.reduceat(values.reshape(-1), starts(*values.shape))
+    # In a quarter of the time of values[included].
+    places = included.reshape(-1).nonzero()[0]
+    bounds = places.searchsorted(starts(len(values) + 1, values.shape[1]))
+    sums, occupied = np.zeros(len(values), values.dtype), bounds[1:] > bounds[:-1]
+    sums[occupied] = np.add.reduceat(values.reshape(-1).take(places), bounds[:-1][occupied])
     return sums
 
 

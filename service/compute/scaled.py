@@ -135,17 +135,17 @@ Numbers = Any
 """Doubles, in an array or one alone, or `Scaled`."""
 
 
-def in_range(values: Any, *, least: float = LEAST) -> Numbers:
-    """Return the values as they are if each is 0 or has a size from `least` to `MOST`, else as `Scaled`."""
+def in_range(values: Any) -> Numbers:
+    """Return the values as they are if each is 0 or has a size from `LEAST` to `MOST`, else as `Scaled`."""
     if isinstance(values, Scaled):
         return values
     if isinstance(values, float):
-        return values if least <= abs(values) <= MOST else Scaled.of(values)
+        return values if LEAST <= abs(values) <= MOST else Scaled.of(values)
     # argmin takes a quarter of the time of min for a small array.
-    if not values.size or (values.item(values.argmin()) >= least and values.item(values.argmax()) <= MOST):
+    if not values.size or (values.item(values.argmin()) >= LEAST and values.item(values.argmax()) <= MOST):
         return values
     sizes = np.abs(values[values != 0.0])
-    return values if ((sizes >= least) & (sizes <= MOST)).all() else Scaled.of(values)
+    return values if ((sizes >= LEAST) & (sizes <= MOST)).all() else Scaled.of(values)
 
 
 def is_safe(result: Numbers) -> bool:

@@ -70,13 +70,16 @@ class Softmax:
         """(n,) Class of the largest logit, the lowest of equals."""
         self.maximum: Floats = at(logits, self.top)
         """(n,) max z."""
-        self.included = included_classes(logits)
-        """(n, K) Classes that are not excluded; None for all."""
-        empty = None if self.included is None else self.maximum == -np.inf
-        self.empty: Mask | None = empty if empty is not None and empty.any() else None
+        occupied = included_classes(self.maximum)
+        self.empty: Mask | None = None if occupied is None else ~occupied
         """(n,) Rows of which every class is excluded; None for none."""
         self.reference = self.maximum if self.empty is None else np.where(self.empty, 0.0, self.maximum)
         """(n,) max z, 0 for an empty row."""
+
+    @cached_property
+    def included(self) -> Mask | None:
+        """(n, K) Classes that are not excluded; None for all."""
+        return included_classes(self.logits)
 
     def sums(self, values: Floats) -> Floats:
         """Return (n,) sums over the classes that are not excluded."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from service.compute.scaled import Numbers, in_range, product, rounded, rows_of, total
+from service.compute.scaled import MOST, Numbers, Scaled, in_range, product, rounded, rows_of, total
 
 if TYPE_CHECKING:
     from service.arrays import Floats, Integers, Mask
@@ -69,8 +69,9 @@ class Targets:
     @cached_property
     def target_probabilities(self) -> Numbers:
         """(N, K) t as sent, `Scaled` if a few factors could take one of them out of range."""
-        assert self.probabilities is not None
-        return in_range(self.probabilities, least=0.0)
+        t = self.probabilities
+        assert t is not None
+        return t if not t.size or t.item(t.argmax()) <= MOST else Scaled.of(t)
 
     @property
     def divisor_of_penalty(self) -> Numbers:
