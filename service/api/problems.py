@@ -127,7 +127,9 @@ def problem_response(error: Exception, request_id: str, invalid_status: int = 42
 
 async def handle_error(request: Request, error: Exception) -> Response:
     """Answer an exception that a route raised."""
-    return _as_response(problem_response(error, request.state.request_id))
+    path = getattr(request.scope.get("route"), "path", "")
+    invalid_status = HTTPStatus.BAD_REQUEST if path.startswith("/v2") else HTTPStatus.UNPROCESSABLE_ENTITY
+    return _as_response(problem_response(error, request.state.request_id, invalid_status))
 
 
 async def handle_http_exception(request: Request, error: HTTPException) -> Response:

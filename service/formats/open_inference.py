@@ -121,6 +121,14 @@ def decode(
     return Inference(fields, datatype, identity, outputs, binary_output)
 
 
+def asks_for_ready_models(body: bytes) -> bool:
+    """Return whether the body of a request for the repository index asks for ready models only. Raises ServiceError."""
+    if not body:
+        return False
+    members = _members(Document(body, max_elements=inf).root, ("ready",), "The body")
+    return _boolean(members.get("ready", False), "ready")
+
+
 def _members(value: Any, known: Collection[str], subject: str, kind: str = "member") -> dict[str, Any]:
     """Return the members of a JSON object that are not null. Raises NotAnObject and UnknownField."""
     if not isinstance(value, dict):
@@ -144,15 +152,15 @@ def _parameters(value: Any, known: Collection[str], kind: str) -> dict[str, Any]
 
 
 def _boolean(value: Any, name: str) -> bool:
-    if not isinstance(value, bool):
-        raise MalformedBody(f"{name} must be true or false.", ((name,), "is not a boolean"))
-    return value
+    if isinstance(value, bool):
+        return value
+    raise MalformedBody(f"{name} must be true or false.", ((name,), "is not a boolean"))
 
 
 def _list(value: Any, name: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise MalformedBody(f"{name} must be a list of objects.", ((name,), "is not a list"))
-    return value
+    if isinstance(value, list):
+        return value
+    raise MalformedBody(f"{name} must be a list of objects.", ((name,), "is not a list"))
 
 
 def _inputs(
@@ -182,7 +190,20 @@ def _inputs(
         datatypes[name] = datatype
     if used != len(raw):
         raise MalformedBody(f"The inputs have {used} bytes behind the JSON; the body has {len(raw)} there.")
+    for item in value:
+        if (item.get("parameters") or {}).get("content_type") == "np":
+            _restore_vector(tensors, item["name"])
     return tensors, datatypes
+
+
+def _restore_vector(tensors: dict[str, Any], name: str) -> None:
+    """Give a vector its shape back: the codec of MLServer writes [n, 1] for n numbers beside a batch of rows."""
+    rows, column = tensors.get("logits", tensors.get("inputs")), tensors[name]
+    if name in ("logits", "inputs", "weights") or column.shape[1:] != (1,) or rows is None:
+        return
+    # a column beside rows of one class is one of probabilities
+    if rows.ndim == column.ndim and len(tensors.get("weights", rows.T)) > 1:
+        tensors[name] = column.reshape(-1)
 
 
 def _heading(members: Mapping[str, Any], domains: Mapping[str, Domain]) -> tuple[str, Shape, str]:

@@ -29,8 +29,7 @@ ResultDatatype = TypeAliasType(
     "ResultDatatype",
     Annotated[
         Literal[
-            "FP64", "FP32", "FP16", "BF16",
-            "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8",
+            "FP64", "FP32", "FP16", "BF16", "INT64", "BYTES",
         ],
         Field(description="A float, or INT64; BYTES for an output with the parameter classification."),
     ],
@@ -40,7 +39,7 @@ InferParameters = TypeAliasType(
 )
 
 
-Results = list[Result]
+Results = list[Result] | list[str]
 
 
 def left_out(doc: str) -> Any:
@@ -93,7 +92,7 @@ class InferTensor(BaseModel):
     parameters: InferParameters = left_out(
         "binary_data_size: number of bytes of the tensor behind the JSON, in place of data."
     )
-    data: Results = left_out("The numbers, row by row, flat.")
+    data: Results = left_out("The numbers, or the strings of a classification, row by row, flat.")
 
 
 class InferResponse(BaseModel):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from service.operations import OPERATIONS
 from tests.bodies import compress, infer, listed, raw
-from tests.connections import application, connect
+from tests.connections import application, connect, converse, piece
 
 if TYPE_CHECKING:
     import httpx
@@ -444,8 +444,31 @@ async def test_repository_index_has_every_model() -> None:
         ready = (await client.post("/v2/repository/index")).json()
         app.runtime.lifecycle.leaving = True
         leaving = (await client.post("/v2/repository/index")).json()
+        only_ready = (await client.post("/v2/repository/index", json={"ready": True})).json()
+    assert only_ready == []
     assert ready == [{"name": name, "version": "1", "state": "READY", "reason": ""} for name in MODELS]
     assert {model["state"] for model in leaving} == {"UNAVAILABLE"}
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"ready": false}', b'{"ready": true}', b'{"ready": null}'])
+async def test_repository_index_lists_models_for_any_filter(client: httpx.AsyncClient, body: bytes) -> None:
+    models = (await client.post("/v2/repository/index", content=body)).json()
+    assert [model["name"] for model in models] == list(MODELS)
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"ready": 1}', b'{"raedy": true}', b'{"ready": true, "ready": true}'])
+async def test_repository_index_refuses_another_body(client: httpx.AsyncClient, body: bytes) -> None:
+    assert_refused(await client.post("/v2/repository/index", content=body))
+
+
+async def test_repository_index_refuses_a_long_body(client: httpx.AsyncClient) -> None:
+    assert_refused(await client.post("/v2/repository/index", content=b" " * 5000), 413)
+
+
+async def test_repository_index_refuses_a_slow_body() -> None:
+    app = application(body_timeout_seconds=0.01)
+    sent = await converse(app, "/v2/repository/index", [piece(b"{", more=True)])
+    assert sent[0]["status"] == 408
 
 
 @pytest.mark.parametrize(

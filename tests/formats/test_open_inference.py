@@ -411,6 +411,37 @@ def test_parameters_of_other_servers_are_ignored() -> None:
     assert scheduled.fields["temperature"] == 2
 
 
+def by_mlserver(name: str, values: np.ndarray, datatype: str) -> dict[str, Any]:
+    """Return an input as the codec of MLServer writes it: a vector is a column."""
+    shape = [len(values), 1] if values.ndim == 1 else list(values.shape)
+    return {
+        "name": name,
+        "shape": shape,
+        "datatype": datatype,
+        "parameters": {"content_type": "np"},
+        "data": values.ravel().tolist(),
+    }
+
+
+def test_vectors_of_mlserver_keep_their_shape() -> None:
+    tensors = {"logits": LOGITS, "targets": np.array([1, 0]), "sample_weights": np.array([1.0, 2.0])}
+    inputs = [by_mlserver(name, values, "INT64" if name == "targets" else "FP64") for name, values in tensors.items()]
+    fields = decode(infer(*inputs), None, LOSS).fields
+    for name, values in tensors.items():
+        np.testing.assert_array_equal(fields[name], values)
+    layer = {"weights": np.array([[1.0], [2.0]]), "inputs": np.array([[1.0], [2.0]]), "bias": np.array([0.5, 1.0])}
+    fields = decode(infer(*(by_mlserver(name, each, "FP64") for name, each in layer.items())), None, SOFTMAX).fields
+    for name, values in layer.items():
+        np.testing.assert_array_equal(fields[name], values)
+
+
+def test_columns_that_mlserver_did_not_write_stay_columns() -> None:
+    targets = listed("targets", np.array([[1], [0]]), "INT64")
+    assert decode(infer(listed("logits", LOGITS), targets), None, LOSS).fields["targets"].shape == (2, 1)
+    single = [by_mlserver("logits", np.array([[1.0], [2.0]]), "FP64"), by_mlserver("targets", np.zeros(2), "FP64")]
+    assert decode(infer(*single), None, LOSS).fields["targets"].shape == (2, 1)
+
+
 def test_members_that_are_null_are_absent() -> None:
     tensor = listed("logits", LOGITS) | {"parameters": None}
     text = infer(tensor, outputs=None, id=None, parameters=None, model_name=None)

@@ -284,6 +284,42 @@ def test_an_output_that_there_is_not_is_refused(triton: Any, *, binary: bool) ->
         triton.infer("softmax", tensors(LOGITS), outputs=outputs(bogus=binary))
 
 
+def test_classification_returns_the_best_classes(triton: Any) -> None:
+    asked = [triton_http.InferRequestedOutput("probabilities", class_count=2)]
+    result = triton.infer("softmax", tensors(LOGITS), outputs=asked)
+    values = result.as_numpy("probabilities")
+    assert values.shape == (2, 2)
+    assert [each.decode().rpartition(":")[2] for each in values[0]] == ["2", "1"]
+
+
+def test_classification_over_json_has_the_same_strings(triton: Any) -> None:
+    found = []
+    for binary in (True, False):
+        asked = [triton_http.InferRequestedOutput("log_probabilities", binary_data=binary, class_count=1)]
+        values = triton.infer("softmax", tensors(LOGITS), outputs=asked).as_numpy("log_probabilities")
+        found.append([each.decode() if isinstance(each, bytes) else each for each in values.ravel()])
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_configuration_and_statistics_are_as_triton_has_them(triton: Any, model: str) -> None:
+    config = triton.get_model_config(model)
+    assert (config["name"], config["max_batch_size"]) == (model, 0)
+    assert {each["data_type"] for each in config["input"]} <= {"TYPE_FP64", "TYPE_INT64", "TYPE_BOOL"}
+    before = triton.get_inference_statistics(model)["model_stats"][0]
+    if model == "softmax":
+        triton.infer(model, tensors(LOGITS))
+        after = triton.get_inference_statistics(model, "1")["model_stats"][0]
+        assert after["inference_stats"]["success"]["count"] == before["inference_stats"]["success"]["count"] + 1
+    assert [each["name"] for each in triton.get_inference_statistics()["model_stats"]] == MODELS
+
+
+def test_repository_index_lists_the_models(triton: Any) -> None:
+    assert [(each["name"], each["state"]) for each in triton.get_model_repository_index()] == [
+        (model, "READY") for model in MODELS
+    ]
+
+
 def test_a_version_that_there_is_not_is_not_found(triton: Any) -> None:
     with pytest.raises(InferenceServerException) as raised:
         triton.infer("softmax", tensors(LOGITS), model_version="2")

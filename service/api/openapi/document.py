@@ -99,11 +99,11 @@ def _build(app: FastAPI, settings: Settings) -> dict[str, Any]:
     for path, name in (("", "v2_infer"), ("/versions/{version}", "v2_version_infer")):
         paths[f"/v2/models/{{model}}{path}/infer"] = {"post": _inference(name)}
     for path, methods in paths.items():
-        for method, item in methods.items():
+        for item in methods.values():
             if path.startswith("/v2/models/{model}"):
                 _complete_model(item, path)
             _complete(item, schemas)
-            if method == "post" and "requestBody" in item:
+            if str(HTTPStatus.UNAUTHORIZED.value) in item["responses"]:
                 item["security"] = security
     return {
         **openapi,

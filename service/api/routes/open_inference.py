@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import timeout
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,8 @@ from service import __version__
 from service.api.context import STAGES
 from service.api.openapi.components import PROBLEM
 from service.api.routes.health import Readiness  # noqa: TC001  FastAPI reads it
-from service.errors import UnknownModel
-from service.formats.open_inference import VERSION
+from service.errors import BodyTooLarge, SlowBody, UnknownModel
+from service.formats.open_inference import VERSION, asks_for_ready_models
 from service.operations import OPERATIONS
 from service.schemas.models import (
     Duration,
@@ -36,6 +37,26 @@ MODELS = {operation.name: operation for operation in OPERATIONS}
 
 EXTENSIONS = ["binary_tensor_data", "model_configuration", "statistics", "model_repository"]
 """Triton's names of the supported extensions."""
+
+
+MAX_INDEX_BYTES = 2**12
+"""Longest body of a request for the repository index."""
+
+
+INDEX_BODY = {
+    "description": "Which models to list; all of them without a body.",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {"ready": {"type": "boolean", "description": "Whether to list ready models only."}},
+            },
+            "examples": {"ready": {"summary": "The models that are ready", "value": {"ready": True}}},
+        }
+    },
+}
+"""The optional body of a request for the repository index, for the OpenAPI document."""
 
 
 def find_model(model: str, version: str) -> Operation:
@@ -73,10 +94,18 @@ async def models() -> ModelNames:
     return ModelNames(models=list(MODELS))
 
 
-@router.post("/repository/index", operation_id="v2_repository_index", summary="The model repository")
-async def repository_index(readiness: Readiness, response: Response) -> list[RepositoryModel]:
-    """Return every model with its state."""
+@router.post(
+    "/repository/index",
+    operation_id="v2_repository_index",
+    summary="The model repository",
+    openapi_extra={"requestBody": INDEX_BODY},
+)
+async def repository_index(request: Request, readiness: Readiness, response: Response) -> list[RepositoryModel]:
+    """Return every model with its state. A body `{"ready": true}` asks for the models that are ready only."""
     response.status_code = HTTPStatus.OK
+    only_ready = asks_for_ready_models(await _short_body(request))
+    if only_ready and not readiness.ready:
+        return []
     state, reason = ("READY", "") if readiness.ready else ("UNAVAILABLE", "The process is shutting down.")
     return [RepositoryModel(name=name, version=VERSION, state=state, reason=reason) for name in MODELS]
 
@@ -128,6 +157,21 @@ async def model_ready(model: str, readiness: Readiness, version: str = VERSION) 
 async def unknown_model(model: str, version: str = VERSION) -> Any:
     """Raise UnknownModel: the models that exist have routes of their own."""
     raise UnknownModel(model, version, MODELS)
+
+
+async def _short_body(request: Request) -> bytes:
+    """Return the body of a request. Raise BodyTooLarge or SlowBody."""
+    seconds = request.app.state.runtime.settings.body_timeout_seconds
+    body = b""
+    try:
+        async with timeout(seconds):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > MAX_INDEX_BYTES:
+                    raise BodyTooLarge(MAX_INDEX_BYTES)
+    except TimeoutError:
+        raise SlowBody(seconds) from None
+    return body
 
 
 def _statistics(name: str, runtime: Runtime) -> ModelStatistics:
