@@ -17,8 +17,8 @@ LEAST, MOST = 1e-6, 1e6
 TOLERANCE = 1e-8
 """Relative step after which Newton's iteration, which squares it, has converged."""
 
-MAX_STEPS = 36
-"""Largest number of steps: with the two ends, two evaluations and the check of values, 41 passes over the batch."""
+MAX_STEPS = 35
+"""Largest number of steps: with the two ends, two evaluations and the check of values, 40 passes over the batch."""
 
 
 class Minimum(NamedTuple):
