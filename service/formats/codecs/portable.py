@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ def read(text: bytes, *, integers: bool) -> Array:
     try:
         shape, numbers = _flatten(from_json(text, allow_inf_nan=False))
         array = _array(numbers, integers=integers)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, struct.error):
         raise NotNumbers from None
     # a number beyond double range is read as an infinity
     if not np.isfinite(array).all():
@@ -52,11 +53,19 @@ def _flatten(value: Any) -> tuple[list[int], list[Any]]:
 
 
 def _array(numbers: list[Any], *, integers: bool) -> Array:
-    """Return int64 if integers are wanted and every number is one of 64 bits, else float64."""
-    if integers and set(map(type, numbers)) == {int}:
-        with suppress(OverflowError):
-            return np.array(numbers, np.int64)
-    return np.array(numbers, np.float64)
+    """Return int64 if integers are wanted and every number is one of 64 bits, else float64. Raises struct.error."""
+    if integers:
+        with suppress(struct.error):
+            return _packed(numbers, "q")
+    return _packed(numbers, "d")
+
+
+def _packed(numbers: list[Any], code: str) -> Array:
+    """Return numbers as an array of a dtype that has the same code in NumPy and in struct. Raises struct.error."""
+    # a third of the time of np.array
+    array = np.empty(len(numbers), code)
+    struct.pack_into(f"{len(numbers)}{code}", array.data, 0, *numbers)
+    return array
 
 
 def write(values: Array | Mapping[str, Array]) -> bytes:
