@@ -49,7 +49,10 @@ def parse(text: bytes | bytearray, *, constants: bool = False) -> Any:
         raise JsonMistake(MAX_SLOW_BYTES, Mend.TOO_LONG)
     try:
         value = from_json(text, allow_inf_nan=False)
-    except ValueError:
+    except ValueError as error:
+        if str(error).startswith("recursion limit"):
+            # the strict reader has another limit on each version of Python
+            raise JsonMistake(0, Mend.TOO_DEEP) from None
         return parse_strictly(text, constants=constants)
     # from_json keeps the last of several members of one name; a colon in a string needs the other reader as well
     colons = text.count(b":")
