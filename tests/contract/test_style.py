@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.wheels import needs_wheel
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -59,9 +61,14 @@ def test_names_of_tests_are_short(path: Path) -> None:
     assert [name for name in names if len(name) > MAX_NAME] == []
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in MODULES if "service" in path.relative_to(ROOT).parts[:1]], ids=relative
-)
+IMPORTED = [
+    pytest.param(path, marks=needs_wheel("pysimdjson")) if path.stem == "simdjson_reader" else path
+    for path in MODULES
+    if "service" in path.relative_to(ROOT).parts[:1]
+]
+
+
+@pytest.mark.parametrize("path", IMPORTED, ids=relative)
 def test_modules_of_the_service_can_be_imported(path: Path) -> None:
     name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     assert importlib.import_module(name).__name__ == name

@@ -18,6 +18,7 @@ from service.api.problems import INTERNAL, PROBLEM_TYPES
 from service.operations import OPERATIONS
 from service.settings import Settings
 from tests.docs.pages import ROOT
+from tests.wheels import GAPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -215,7 +216,27 @@ def platforms() -> str:
     return table(["platform", *(f"Python {version}" for version in platforms_module.PYTHONS)], rows)
 
 
+def gaps() -> str:
+    """Return the table of packages without a wheel for some Python, and the tests that are left out there."""
+    rows = [
+        (code(name), f"{'.'.join(map(str, gap.first))} and newer", gap.tests, gap.reason) for name, gap in GAPS.items()
+    ]
+    return table(["package", "Python", "tests of", "reason"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     function.__name__: function
-    for function in (settings, operations, inputs, parameters, outputs, endpoints, problems, metrics, layers, platforms)
+    for function in (
+        settings,
+        operations,
+        inputs,
+        parameters,
+        outputs,
+        endpoints,
+        problems,
+        metrics,
+        layers,
+        platforms,
+        gaps,
+    )
 }

@@ -15,7 +15,7 @@ if [ ! -e "$root.made" ]; then
   echo "making Debian $suite with $python ..."
   rm -rf --one-file-system "$root"
   mkdir -p "$root"
-  debootstrap --variant=minbase --include="ca-certificates,netbase,tzdata,make,curl,$python,$python-venv" \
+  debootstrap --variant=minbase --include="ca-certificates,netbase,tzdata,make,curl,nodejs,$python,$python-venv" \
     "$suite" "$root" "$mirror" > "$root.log" 2>&1 || { tail -n 20 "$root.log" >&2; exit 1; }
   find /usr/local/share/ca-certificates -name '*.crt' -exec cp {} "$root/usr/local/share/ca-certificates/" ';' 2> /dev/null || true
   chroot "$root" update-ca-certificates > /dev/null 2>&1

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 import pytest
-from tritonclient import http as triton_http  # type: ignore[import-untyped] # it comes without types
-from tritonclient.http import aio as triton_aio  # type: ignore[import-untyped] # it comes without types
-from tritonclient.utils import (  # type: ignore[import-untyped] # it comes without types
+
+from service.operations import OPERATIONS
+from tests.wheels import missing
+
+if reason := missing("tritonclient"):
+    pytest.skip(reason, allow_module_level=True)
+
+# E402: these packages are not installed everywhere. They come without types
+import ml_dtypes
+from tritonclient import http as triton_http  # type: ignore[import-untyped]
+from tritonclient.http import aio as triton_aio  # type: ignore[import-untyped]
+from tritonclient.utils import (  # type: ignore[import-untyped]
     InferenceServerException,
     np_to_triton_dtype,
 )
-
-from service.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
