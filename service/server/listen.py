@@ -88,7 +88,9 @@ def _listen_on_port(stack: ExitStack, host: str, port: int, name: str) -> list[s
         # a name such as localhost may have an address of a family that this machine lacks
         with suppress(OSError):
             each = stack.enter_context(socket.socket(family, kind, protocol))
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if os.name == "posix":
+                # elsewhere it lets two programs listen on one port
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             try:
@@ -107,6 +109,8 @@ def _listen_on_port(stack: ExitStack, host: str, port: int, name: str) -> list[s
 
 def _listen_on_path(stack: ExitStack, path: Path) -> socket.socket:
     """Return a Unix socket. Replace the file of a socket on which no process listens any more."""
+    if not hasattr(socket, "AF_UNIX"):
+        sys.exit(f"{NAME}: uds: this system has no Unix sockets; choose a port with --port or SOFTMAX_PORT")
     unix_socket = stack.enter_context(socket.socket(socket.AF_UNIX))
     try:
         if _is_left_over(path):

@@ -65,6 +65,9 @@ HEARTBEAT = b"alive"
 
 TICKS_PER_SECOND = 10
 
+HANGUP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
+"""The signal SIGHUP, which Windows does not have."""
+
 
 class Server(uvicorn.Server):
     """uvicorn's server, which drains before it shuts down, and reads certificates and keys again.
@@ -152,10 +155,11 @@ class Server(uvicorn.Server):
         """Leave at SIGTERM and SIGINT, read files again at SIGHUP. A worker leaves the last two to its supervisor."""
         with super().capture_signals():
             if self._supervisor is not None:
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-                signal.signal(signal.SIGHUP, signal.SIG_IGN)
+                for number in (signal.SIGINT, *HANGUP):
+                    signal.signal(number, signal.SIG_IGN)
             else:
-                signal.signal(signal.SIGHUP, self._handle_hangup)
+                for number in HANGUP:
+                    signal.signal(number, self._handle_hangup)
             yield
 
     def _handle_hangup(self, sig: int, frame: FrameType | None) -> None:

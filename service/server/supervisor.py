@@ -20,7 +20,7 @@ from service.api.observability import logs
 from service.api.observability.metrics import SHARED
 from service.schemas.service import NAME
 from service.server.files import WatchedFiles, read_again
-from service.server.server import ALL_LEAVE, EXIT_SECONDS, READ_AGAIN, has_terminal, serve
+from service.server.server import ALL_LEAVE, EXIT_SECONDS, HANGUP, READ_AGAIN, has_terminal, serve
 
 if TYPE_CHECKING:
     from service.server.listen import Listeners
@@ -98,7 +98,7 @@ class Supervisor:
             sys.exit(f"{NAME}: workers: metrics need a folder for temporary files; set TMPDIR to one that is writable")
         logging.config.dictConfig(logs.configuration(self._settings))
         self._listeners.log(self._settings)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT, *HANGUP):
             signal.signal(number, lambda number, _: self._signals.append(number))
         with folder as os.environ[SHARED]:
             self._workers = [self._start() for _ in range(self._settings.workers)]
@@ -124,7 +124,7 @@ class Supervisor:
 
     def _obey(self, number: int) -> None:
         """Do what a signal asks for. SIGHUP asks to leave once the terminal has closed."""
-        if number == signal.SIGHUP and not (self._has_terminal and not has_terminal()):
+        if number in HANGUP and not (self._has_terminal and not has_terminal()):
             self._read_again()
         elif self._is_leaving:
             for worker in self._workers:
