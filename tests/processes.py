@@ -14,6 +14,8 @@ from tempfile import NamedTemporaryFile
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from service.formats.codecs import VARIABLE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -61,7 +63,7 @@ def command(*flags: str) -> list[str]:
 
 def environment(variables: dict[str, str]) -> dict[str, str]:
     """Return the variables of this process without settings of the service, and the given ones."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("SOFTMAX_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SOFTMAX_") or name == VARIABLE}
     return {**kept, **variables}
 
 

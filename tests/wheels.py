@@ -21,6 +21,7 @@ class Gap(NamedTuple):
 
 GAPS = {
     "pysimdjson": Gap((3, 14), "its last release, 7.0.2, has no wheel", "the fast JSON reader"),
+    "ml-dtypes": Gap((3, 15), "its last release, 0.5.4, has no wheel", "bfloat16 beside that of ml-dtypes"),
     "tritonclient": Gap((3, 15), "greenlet and ml-dtypes, which it needs, have no wheel", "the client of Triton"),
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import ml_dtypes
 import numpy as np
 import pytest
 
@@ -81,7 +80,7 @@ FILES = {
     ),
     "array without a name": ("npz", npz(arr_0=ARRAY), "save it as np.savez(file, logits=logits)."),
     "name of Keras": ("npz", npz(logits=ARRAY, y_pred=ARRAY), "the name here is logits."),
-    "bfloat16": ("npy", npy(np.ones(3, ml_dtypes.bfloat16)), "V2, as NumPy writes bfloat16 (send float32)"),
+    "bfloat16": ("npy", npy(np.ones(3, "V2")), "V2, as NumPy writes bfloat16 (send float32)"),
     "archive as an array": ("npy", npz(logits=ARRAY), "set Content-Type to application/x-npz."),
     "array as an archive": ("npz", npy(ARRAY), "set Content-Type to application/x-npy."),
     "array as JSON": ("json", npy(ARRAY), "set Content-Type to application/x-npy or application/x-npz."),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import inf, nan
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -14,6 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from service.formats.datatypes import STORED, from_bytes, memory, stored, to_datatype
+from tests.formats.bfloat16 import BFLOAT16
+from tests.wheels import needs_wheel
 
 Array = npt.NDArray[Any]
 
@@ -24,7 +25,7 @@ BF16_PATTERNS = np.arange(2**16, dtype="<u2")
 def bfloat16(values: Array) -> Array:
     """Return the nearest bfloat16 of each value, as float32."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return values.astype(ml_dtypes.bfloat16).astype(np.float32)
+        return values.astype(BFLOAT16).astype(np.float32)
 
 
 def content_of(values: Array, datatype: str) -> bytes:
@@ -50,9 +51,10 @@ def test_every_bit_pattern_comes_back(datatype: str, content: bytes) -> None:
     assert content_of(tensor, datatype) == whole
 
 
+@needs_wheel("ml-dtypes")
 def test_every_bfloat16_is_the_number_that_its_bits_say() -> None:
     decoded = from_bytes(memoryview(BF16_PATTERNS.tobytes()), "BF16", BF16_PATTERNS.shape)
-    expected = BF16_PATTERNS.view(ml_dtypes.bfloat16).astype(np.float32)
+    expected = BF16_PATTERNS.view(BFLOAT16).astype(np.float32)
     assert decoded.dtype == np.float32
     np.testing.assert_array_equal(decoded, expected)
     np.testing.assert_array_equal(np.signbit(decoded), np.signbit(expected))
@@ -64,6 +66,7 @@ def test_every_bfloat16_but_nan_comes_back() -> None:
     assert content_of(decoded, "BF16") == numbers.tobytes()
 
 
+@needs_wheel("ml-dtypes")
 @given(arrays(np.uint32, 8, elements=st.integers(0, 2**32 - 1)))
 def test_a_float32_becomes_the_nearest_bfloat16(bits: Array) -> None:
     values = bits.view(np.float32)
@@ -92,11 +95,12 @@ def test_double_just_above_a_tie_becomes_no_tie_in_bfloat16() -> None:
     assert to_datatype(np.array([1 + 2**-8 + 2**-40]), "BF16").tolist() == [1 + 2**-7]
 
 
+@needs_wheel("ml-dtypes")
 @pytest.mark.parametrize("bits", [0x7F800001, 0x7FFFFFFF, 0xFF800001, 0xFFFFFFFF])
 def test_no_nan_rounds_to_an_infinity(bits: int) -> None:
     values = np.array([bits], np.uint32).view(np.float32)
     assert np.isnan(to_datatype(values, "BF16")).all()
-    assert np.isnan(np.frombuffer(stored(values, "BF16"), ml_dtypes.bfloat16)).all()
+    assert np.isnan(np.frombuffer(stored(values, "BF16"), BFLOAT16)).all()
 
 
 @pytest.mark.parametrize(("datatype", "value"), [("FP16", 65520.0), ("FP32", 1e300), ("BF16", 3.4e38), ("BF16", 1e300)])

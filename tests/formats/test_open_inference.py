@@ -6,7 +6,6 @@ import json
 from math import inf, nan, prod
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -31,12 +30,15 @@ from service.formats.open_inference import decode
 from service.formats.open_inference_reply import encode
 from service.operations import OPERATIONS
 from tests.bodies import heading, infer, listed, raw
+from tests.formats.bfloat16 import BFLOAT16
 
 Array = npt.NDArray[Any]
 
 SOFTMAX, LOSS, GRADIENT, _ = OPERATIONS
 
-FLOATS: dict[str, Any] = {"FP64": "<f8", "FP32": "<f4", "FP16": "<f2", "BF16": ml_dtypes.bfloat16}
+FLOATS: dict[str, Any] = {"FP64": "<f8", "FP32": "<f4", "FP16": "<f2"}
+if BFLOAT16 is not None:
+    FLOATS["BF16"] = BFLOAT16
 INTEGERS = {f"{sign}INT{8 * size}": f"<{sign.lower() or 'i'}{size}" for sign in ("", "U") for size in (1, 2, 4, 8)}
 LOGITS = np.array([[2.0, 3.0, 4.0]])
 LABELS = np.array([1, 2, 0])
@@ -68,7 +70,7 @@ def tensors(draw: st.DrawFn, datatypes: dict[str, Any]) -> tuple[str, Array]:
 def numbers(values: Array) -> Array:
     """Return values in a NumPy type, bfloat16 as float32."""
     with np.errstate(invalid="ignore"):
-        return values.astype(np.float32) if values.dtype == ml_dtypes.bfloat16 else values
+        return values.astype(np.float32) if BFLOAT16 is not None and values.dtype == BFLOAT16 else values
 
 
 @given(logits=tensors(FLOATS), targets=tensors(FLOATS | INTEGERS), weights=tensors(FLOATS))
