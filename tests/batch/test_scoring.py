@@ -28,7 +28,7 @@ def test_every_row_output_is_what_the_operation_answers(tmp_path: Path) -> None:
     }
     write(tmp_path / "in/a.parquet", **rows)
     parameters = {"temperature": 2.0, "top_k": 3, "z_loss": 0.1}
-    can = available("gradient", **rows, **parameters, reduction="sum")
+    can = available("gradient", **rows, **parameters, reduction="sum", outputs=["loss", "top_k_classes"])
     outputs = tuple(name for name in ROW_OUTPUTS if name in can)
     assert len(outputs) > 10
     asked = job(tmp_path, outputs=outputs, parameters=parameters)
