@@ -107,7 +107,6 @@ class NotAnObject(ServiceError):
 class UnknownField(ServiceError):
     """The operation has no field of this name.
 
-    name: the name in the request.
     kind: a field, an input, a parameter or an output, for example.
     hint: what to do; the nearest of the known names if left out.
     """
@@ -124,11 +123,9 @@ class UnknownField(ServiceError):
 class DuplicateField(ServiceError):
     """A field is given twice."""
 
-    def __init__(self, name: str | None = None) -> None:
-        if name is not None and PLAIN_NAME.fullmatch(name):
-            super().__init__(f"{name} is given twice; give it once.", ((name,), "is given twice"))
-        else:
-            super().__init__("A field is given twice; give it once.")
+    def __init__(self, name: str) -> None:
+        places = [((name,), "is given twice")] if PLAIN_NAME.fullmatch(name) else []
+        super().__init__(f"{name if places else 'A field'} is given twice; give it once.", *places)
 
 
 class MissingField(ServiceError):
@@ -154,11 +151,10 @@ class InvalidTensor(ServiceError):
 class RaggedTensor(InvalidTensor):
     """The rows of a tensor differ in length or depth."""
 
-    def __init__(self, name: str, *places: Location) -> None:
-        locations = [(place, "does not have the shape of the items before it") for place in places]
-        place, problem = locations[0] if locations else ((name,), "is ragged")
-        detail = f"{written(place)} {problem}; {name} must be a rectangle: rows of one length, no number beside a row."
-        super().__init__(detail, *(locations or [(place, problem)]))
+    def __init__(self, *places: Location) -> None:
+        problem = "does not have the shape of the items before it"
+        advice = f"{places[0][0]} must be a rectangle: rows of one length, no number beside a row."
+        super().__init__(f"{written(places[0])} {problem}; {advice}", *((place, problem) for place in places))
 
 
 class NotANumber(InvalidTensor):
@@ -167,19 +163,17 @@ class NotANumber(InvalidTensor):
     def __init__(self, name: str, *locations: tuple[Location, str], hint: str = "") -> None:
         logits = 'numbers only, or "-Infinity" for an excluded class'
         accepted = {"logits": logits, "teacher_logits": logits, "mask": "true, false, 1 or 0"}.get(name, "numbers only")
-        place, kind = locations[0] if locations else ((name,), "is not numeric")
-        super().__init__(
-            f"{written(place)} {kind}{hint}; {name} must hold {accepted}.", *(locations or [(place, kind)])
-        )
+        locations = locations or (((name,), "is not numeric"),)
+        place, kind = locations[0]
+        super().__init__(f"{written(place)} {kind}{hint}; {name} must hold {accepted}.", *locations)
 
 
 class NumberOutOfRange(InvalidTensor):
     """A number is beyond the range of its datatype."""
 
-    def __init__(self, name: str, dtype: str, *places: Location) -> None:
-        locations = [(place, f"is beyond the range of {dtype}") for place in places or [(name,)]]
-        first = f"{written(places[0])} is" if places else f"{name} has a number"
-        super().__init__(f"{first} beyond the range of {dtype}; scale it down.", *locations)
+    def __init__(self, dtype: str, *places: Location) -> None:
+        problem = f"is beyond the range of {dtype}"
+        super().__init__(f"{written(places[0])} {problem}; scale it down.", *((place, problem) for place in places))
 
 
 class InvalidDatatype(InvalidTensor):
@@ -212,10 +206,6 @@ class InvalidLabel(InvalidTensor):
 
 class TooLarge(ServiceError):
     """The request exceeds a limit."""
-
-    def name_limits(self, max_body_bytes: int, max_elements: int) -> None:
-        """Add both limits of a request to the sentence."""
-        self.detail += f" A body has at most {max_body_bytes} bytes, and a tensor {max_elements} elements; docs/recipes.md shows how to send a batch in parts."
 
 
 class BodyTooLarge(TooLarge):

@@ -14,6 +14,7 @@ import numpy as np
 from service.api.admission import ByteReservation
 from service.api.context import Disconnected, RequestContext
 from service.api.negotiation import content_encoding
+from service.api.problems import name_limits
 from service.errors import Draining, TooLarge
 from service.formats.compression import inflate
 from service.operations import execute, request_size
@@ -66,7 +67,6 @@ class OperationEndpoint:
         self.body_seconds = settings.body_timeout_seconds
         self.inline_bytes = settings.inline_body_bytes
         self.max_elements = settings.max_elements
-        self.max_body_bytes = settings.max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -80,7 +80,7 @@ class OperationEndpoint:
         except Disconnected:
             context.status = CLIENT_CLOSED_REQUEST
         except TooLarge as error:
-            error.name_limits(self.max_body_bytes, self.max_elements)
+            name_limits(error, self.runtime.settings)
             await context.refuse(error)
         except asyncio.CancelledError:
             # the time for a graceful shutdown is over

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from starlette.exceptions import HTTPException
     from starlette.requests import Request
 
+    from service.errors import TooLarge
+    from service.settings import Settings
+
 log = logging.getLogger("service")
 
 MEDIA_TYPE = "application/problem+json"
@@ -123,6 +126,12 @@ def problem_response(error: Exception, request_id: str, invalid_status: int = 42
     elif status in HEADERS:
         headers.append(HEADERS[status])
     return ProblemResponse(status, headers, json_encode.dumps(content))
+
+
+def name_limits(error: TooLarge, settings: Settings) -> None:
+    """Add both limits of a request to the sentence of an error."""
+    limits = f"A body has at most {settings.max_body_bytes} bytes, and a tensor {settings.max_elements} elements"
+    error.detail += f" {limits}; docs/recipes.md shows how to send a batch in parts."
 
 
 async def handle_error(request: Request, error: Exception) -> Response:

@@ -151,7 +151,7 @@ class LongArray(NamedTuple):
             if parts and not (len(part) and len(parts[0])):
                 raise JsonMistake(end, Mend.COMMA)
             if parts and part.shape[1:] != parts[0].shape[1:]:
-                raise RaggedTensor(self.name, (self.name, *origin, items))
+                raise RaggedTensor((self.name, *origin, items))
             items, size = items + len(part), size + part.size
             if size > self.max_elements:
                 raise TensorTooLarge(self.name, size, self.max_elements)
@@ -192,7 +192,7 @@ class LongArray(NamedTuple):
             return array
         # between the items of a rectangular array there are as many opening brackets as closing ones
         if not _is_balanced(piece) and _is_balanced(memoryview(text)[span.start : span.end]):
-            raise RaggedTensor(self.name, (self.name, *origin[:-1], origin[-1] + len(items)))
+            raise RaggedTensor((self.name, *origin[:-1], origin[-1] + len(items)))
         raise JsonMistake(start + mistake.offset - 1, mistake.mend)
 
     def _read_piece(self, text: bytes) -> Array:

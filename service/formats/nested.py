@@ -57,13 +57,13 @@ def from_nested(name: str, value: Any, domain: Domain, *, words: bool = False, o
     while (kinds := set(map(type, level))) == {list}:
         lengths = set(map(len, level))
         if len(lengths) > 1:
-            raise RaggedTensor(name, *_places(name, (len(row) != len(level[0]) for row in level), shape, origin))
+            raise RaggedTensor(*_places(name, (len(row) != len(level[0]) for row in level), shape, origin))
         shape.append(lengths.pop())
         if len(shape) > MAX_RANK:
             raise ShapeMismatch(f"{name} has more than {MAX_RANK} axes; merge some.", ((name,), "has too many axes"))
         level = list(chain.from_iterable(level))
     if float in kinds and (inf in level or -inf in level):
-        raise NumberOutOfRange(name, "float64", *_places(name, (item in (inf, -inf) for item in level), shape, origin))
+        raise NumberOutOfRange("float64", *_places(name, (item in (inf, -inf) for item in level), shape, origin))
     if words and str in kinds:
         level = [NONFINITE.get(item, item) if type(item) is str else item for item in level]
         kinds = set(map(type, level))
@@ -74,7 +74,7 @@ def from_nested(name: str, value: Any, domain: Domain, *, words: bool = False, o
     try:
         return _from_numbers(level, integers=domain is Domain.TARGETS and kinds == {int}).reshape(shape)
     except OverflowError:
-        raise NumberOutOfRange(name, "float64", *_places(name, map(_overflows, level), shape, origin)) from None
+        raise NumberOutOfRange("float64", *_places(name, map(_overflows, level), shape, origin)) from None
 
 
 def _from_numbers(numbers: list[Any], *, integers: bool) -> Array:
@@ -95,7 +95,7 @@ def _not_numbers(name: str, level: list[Any], shape: list[int], origin: Shape, d
     wrong = [item for item in level if type(item) not in accepted and type(item) is not list]
     if not wrong:
         is_row = type(level[0]) is list
-        return RaggedTensor(name, *_places(name, ((type(item) is list) != is_row for item in level), shape, origin))
+        return RaggedTensor(*_places(name, ((type(item) is list) != is_row for item in level), shape, origin))
     flags = (type(item) not in accepted and type(item) is not list for item in level)
     places = _places(name, flags, shape, origin)
     is_typed_array = type(wrong[0]) is dict and "0" in wrong[0]

@@ -15,8 +15,8 @@ import numpy as np
 
 from service.errors import BodyTooLarge, MalformedBody, NotANumber, UnknownField
 from service.formats.datatypes import memory
-from service.formats.names import unique
 from service.formats.query import parameters
+from service.operations.names import check_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,7 +82,7 @@ def decode_npz(body: bytes | bytearray, operation: Operation, query: str, *, max
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
             members = archive.infolist()
             names = [member.filename.removesuffix(".npy") for member in members]
-            _check_names(names, operation)
+            _check_members(names, operation)
             if sum(member.file_size for member in members) > max_bytes:
                 raise BodyTooLarge(max_bytes)
             tensors = {
@@ -93,13 +93,13 @@ def decode_npz(body: bytes | bytearray, operation: Operation, query: str, *, max
     return _with_parameters(tensors, operation, query)
 
 
-def _check_names(names: Sequence[str], operation: Operation) -> None:
+def _check_members(names: Sequence[str], operation: Operation) -> None:
     """Raise UnknownField and DuplicateField for members that are not inputs, each once."""
     for name in names:
         if name in operation.names and name not in operation.domains:
             hint = "an archive holds inputs; send parameters in the query string."
             raise UnknownField(name, operation.input_names, "input", hint)
-    unique(names, operation.input_names, "input")
+    check_names(names, operation.input_names, "input")
 
 
 def _check_directory(body: bytes | bytearray) -> None:

@@ -19,8 +19,8 @@ from service.errors import (
     ShapeMismatch,
 )
 from service.formats.datatypes import FLOATS, INTEGERS, PRECISIONS, STORED, from_bytes, to_datatype
-from service.formats.json_document import Document
-from service.formats.names import unique
+from service.formats.json_decode import Document
+from service.operations.names import check_names
 from service.operations.spec import MAX_RANK, Domain
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _members(value: Any, known: Collection[str], subject: str, kind: str = "memb
     """Return the members of a JSON object that are not null. Raises NotAnObject and UnknownField."""
     if not isinstance(value, dict):
         raise NotAnObject(f"{subject} must be a JSON object.")
-    unique(value, known, kind)
+    check_names(value, known, kind)
     return {name: member for name, member in value.items() if member is not None}
 
 
@@ -211,7 +211,7 @@ def _heading(members: Mapping[str, Any], domains: Mapping[str, Domain]) -> tuple
     name, shape, datatype = members.get("name"), members.get("shape"), members.get("datatype")
     if not isinstance(name, str):
         raise MalformedBody("An input must have a name, a string.", (("inputs",), "has an input without a name"))
-    unique([name], domains, "input")
+    check_names([name], domains, "input")
     if not isinstance(shape, list) or len(shape) > MAX_RANK:
         raise ShapeMismatch(f"{name} must have a shape, a list of at most {MAX_RANK} sizes.", ((name,), "has no shape"))
     if any(type(size) is not int or size < 0 for size in shape):
@@ -264,7 +264,7 @@ def _as_datatype(name: str, values: Array, datatype: str, shape: Shape) -> Array
         wrong = ~((values >= limits.min) & (values <= limits.max) & (values == np.floor(values)))
     if wrong.any():
         index = np.unravel_index(int(np.flatnonzero(wrong)[0]), values.shape)
-        raise NumberOutOfRange(name, datatype, (name, *map(int, index)))
+        raise NumberOutOfRange(datatype, (name, *map(int, index)))
     return _shaped(name, values, shape)
 
 

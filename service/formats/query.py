@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from service.errors import ConflictingFields, MalformedBody, UnknownField
-from service.formats.names import unique
+from service.operations.names import check_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,7 @@ def parameters(operation: Operation, query: str) -> Mapping[str, Any]:
         raise MalformedBody(f"The query string has more than {MAX_FIELDS} fields.") from None
     outputs = [name for name, _ in pairs if name == "outputs"][:1]
     names = [name for name, _ in pairs if name != "outputs"]
-    unique([*names, *outputs], (*described, "outputs"), "query parameter")
+    check_names([*names, *outputs], (*described, "outputs"), "query parameter")
     found = {name: _value(described[name], text) for name, text in pairs if name != "outputs"}
     if outputs:
         found["outputs"] = [output for name, text in pairs if name == "outputs" for output in text.split(",")]

@@ -29,7 +29,9 @@ def as_dtype(name: str, values: Array, dtype: str) -> Array:
         with np.errstate(over="raise"):
             return values.astype(np.float32, order="C", copy=False)
     except FloatingPointError:
-        raise NumberOutOfRange(name, dtype) from None
+        with np.errstate(over="ignore"):
+            wrong = np.isinf(values.astype(np.float32)) & np.isfinite(values)
+        raise NumberOutOfRange(dtype, *(place for place, _ in _places(name, wrong, values.shape, ""))) from None
 
 
 def labels(targets: Array, classes: int, ignore_index: int | None) -> tuple[Integers, Mask | None]:

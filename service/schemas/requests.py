@@ -21,7 +21,7 @@ from service.errors import (
     written,
 )
 from service.operations.arguments import Arguments
-from service.operations.foreign_names import hint
+from service.operations.names import hint
 from service.operations.spec import SHAPE_CACHE_SIZE, Domain, Operation, ShapeSignature
 from service.operations.validation import check_outputs, check_parameters, check_presence, fit, unavailable_reason
 from service.schemas.tensors import Kept, Logit, TensorField, Weight, nested, optional

@@ -56,6 +56,11 @@ BODIES: dict[str, tuple[str, dict[str, Any], str]] = {
     "axis of Keras and SciPy": ("/softmax", {"logits": LOGITS, "axis": 0}, "classes are always the last axis"),
     "from_logits of Keras": ("/loss", {"logits": LOGITS, "from_logits": True}, "the service always takes logits"),
     "eps": ("/loss", {"logits": LOGITS, "targets": [1], "eps": 0.1}, "the name here is label_smoothing."),
+    "number beyond float32": (
+        "/softmax",
+        {"logits": [[1, 2], [3, 1e300]], "dtype": "float32"},
+        "logits[1, 1] is beyond the range of float32; scale it down.",
+    ),
     "output in the singular": ("/softmax", {"logits": LOGITS, "output": []}, "the name here is outputs or logits."),
 }
 """The path, the body, and a part of the answer."""

@@ -7,7 +7,7 @@ from math import inf, isqrt
 from typing import TYPE_CHECKING, Any
 
 from service.api.negotiation import content_type, first_accepted
-from service.api.problems import problem_response
+from service.api.problems import name_limits, problem_response
 from service.errors import BodyTooLarge, ServiceError, TensorTooLarge, TooLarge
 from service.formats import json_decode, json_encode, open_inference, open_inference_reply
 from service.operations import OPERATIONS, execute, request_size
@@ -103,7 +103,7 @@ def refusals(operation: Operation, settings: Settings, media_types: tuple[str, .
         ),
     ):
         if isinstance(error, TooLarge):
-            error.name_limits(settings.max_body_bytes, settings.max_elements)
+            name_limits(error, settings)
         problem = _problem(error)
         example = {"summary": summary, "description": f"Sent: `{sent}`", "value": problem}
         refused.setdefault(problem["status"], {})[name] = example

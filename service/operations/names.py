@@ -1,11 +1,13 @@
-"""Names of PyTorch, Keras, SciPy and scikit-learn for fields of the service."""
+"""Names of fields, and the names that PyTorch, Keras, SciPy and scikit-learn use for them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from service.errors import DuplicateField, UnknownField
+
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
 SYNONYMS = {
     "input": ("logits",),
@@ -57,3 +59,14 @@ def hint(name: str, known: Collection[str]) -> str | None:
         return EXPLANATIONS[lower]
     names = [synonym for synonym in SYNONYMS.get(lower, ()) if synonym in known]
     return f"the name here is {' or '.join(names)}." if names else None
+
+
+def check_names(names: Iterable[str], known: Collection[str], kind: str = "field") -> None:
+    """Raise UnknownField or DuplicateField at the first name that is not known, or that was there before."""
+    seen: list[str] = []
+    for name in names:
+        if name not in known:
+            raise UnknownField(name, known, kind, hint(name, known))
+        if name in seen:
+            raise DuplicateField(name)
+        seen.append(name)
