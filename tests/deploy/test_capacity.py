@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
 import sys
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from deploy.capacity import (
     Node,
     burst_seconds,
     cpu_seconds,
+    main,
     memory_bytes,
     plan,
 )
@@ -165,12 +165,16 @@ NONSENSE = {
 
 
 @pytest.mark.parametrize("words", NONSENSE)
-def test_nonsense_is_refused_in_one_sentence(words: str) -> None:
-    command = [sys.executable, "-m", "deploy.capacity", *words.split()]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert (run.returncode, run.stdout) == (2, "")
-    assert NONSENSE[words] in run.stderr
-    assert run.stderr.count("\n") == 1
+def test_nonsense_is_refused_in_one_sentence(
+    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["capacity", *words.split()])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr()
+    assert (ended.value.code, printed.out) == (2, "")
+    assert NONSENSE[words] in printed.err
+    assert printed.err.count("\n") == 1
 
 
 def test_a_node_of_nan_cores_is_refused() -> None:
