@@ -44,11 +44,10 @@ def address() -> Iterator[str]:
         yield address
 
 
-def assert_problem(reply: Reply, *statuses: int) -> Problem:
-    """Assert that the response is a short problem with one of these statuses."""
+def assert_problem(reply: Reply, status: int) -> Problem:
+    """Assert that the response is a short problem with a status."""
     problem = Problem.model_validate_json(reply.body, strict=True, extra="forbid")
-    assert reply.status == problem.status
-    assert reply.status in statuses
+    assert reply.status == problem.status == status
     assert len(reply.body) < LONGEST_REPLY
     return problem
 
@@ -64,42 +63,52 @@ async def test_body_shorter_than_declared_is_awaited_then_refused(address: str) 
     assert_problem(await ask_once(address, head("/softmax", len(BODY) + 1) + BODY), 408)
 
 
-@pytest.mark.parametrize("length", ["-1", "1e3", "0x10", "", "9" * 30, "12, 13", "twelve"])
-async def test_invalid_length_is_refused_and_the_connection_closed(address: str, length: str) -> None:
+@pytest.mark.parametrize(
+    ("length", "status"),
+    [("-1", 400), ("1e3", 400), ("0x10", 400), ("", 400), ("12, 13", 400), ("twelve", 400), ("9" * 30, 400)],
+)
+async def test_invalid_length_is_refused_and_the_connection_closed(address: str, length: str, status: int) -> None:
     sent = b"POST /softmax HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: %b\r\n\r\n"
     async with connection(address) as peer:
         reply = await peer.ask(sent % length.encode() + BODY)
-        assert_problem(reply, 400, 413)
+        assert_problem(reply, status)
 
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
-    ("headers", "body"),
+    ("headers", "body", "status"),
     [
-        (GZIP, BODY),
-        (GZIP, gzip.compress(BODY)[:-9]),
-        (GZIP, gzip.compress(BODY)[:-4] + b"\0\0\0\0"),
-        (GZIP, gzip.compress(BODY) + b"behind"),
-        (GZIP, zlib.compress(BODY)),
-        (GZIP, b""),
-        (DEFLATE, BODY),
-        (DEFLATE, gzip.compress(BODY)),
-        (DEFLATE, zlib.compress(BODY)[:-2]),
-        ({**JSON, "Content-Encoding": "br"}, BODY),
-        ({**JSON, "Content-Encoding": "gzip, gzip"}, gzip.compress(gzip.compress(BODY))),
-        ({"Content-Type": "text/csv"}, BODY),
-        ({"Content-Type": "nonsense"}, BODY),
+        (GZIP, BODY, 400),
+        (GZIP, gzip.compress(BODY)[:-9], 400),
+        (GZIP, gzip.compress(BODY)[:-4] + b"\0\0\0\0", 400),
+        (GZIP, gzip.compress(BODY) + b"behind", 400),
+        (GZIP, zlib.compress(BODY), 400),
+        (GZIP, b"", 400),
+        (DEFLATE, BODY, 400),
+        (DEFLATE, gzip.compress(BODY), 400),
+        (DEFLATE, zlib.compress(BODY)[:-2], 400),
+        ({**JSON, "Content-Encoding": "br"}, BODY, 415),
+        ({**JSON, "Content-Encoding": "gzip, gzip"}, gzip.compress(gzip.compress(BODY)), 415),
+        ({"Content-Type": "text/csv"}, BODY, 415),
+        ({"Content-Type": "nonsense"}, BODY, 415),
+    ],
+    ids=[
+        *("no gzip", "gzip cut off", "gzip checksum", "bytes behind gzip", "zlib as gzip", "nothing as gzip"),
+        *("no deflate", "gzip as deflate", "deflate cut off", "brotli", "gzip twice", "csv", "nonsense"),
     ],
 )
 async def test_a_body_that_contradicts_its_headers_is_refused(
-    address: str, path: str, headers: dict[str, str], body: bytes
+    address: str, path: str, headers: dict[str, str], body: bytes, status: int
 ) -> None:
-    assert_problem(await ask_once(address, post(path, body, headers)), 400, 415)
+    assert_problem(await ask_once(address, post(path, body, headers)), status)
 
 
-@pytest.mark.parametrize("content_type", ["application/x-npy", "application/x-npz", "application/octet-stream"])
-async def test_json_that_is_said_to_be_binary_is_refused(address: str, content_type: str) -> None:
-    assert_problem(await ask_once(address, post("/softmax", BODY, {"Content-Type": content_type})), 400, 415)
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [("application/x-npy", 400), ("application/x-npz", 400), ("application/octet-stream", 415)],
+)
+async def test_json_with_a_binary_content_type_is_refused(address: str, content_type: str, status: int) -> None:
+    assert_problem(await ask_once(address, post("/softmax", BODY, {"Content-Type": content_type})), status)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -154,7 +163,7 @@ async def test_4_mb_of_wrong_type_in_any_field_are_refused_no_slower(address: st
             start = time.monotonic()
             reply = await ask_once(address, post(f"/{operation.name}", b'{"%b":%b}' % (field.encode(), value)))
             refusals.append(time.monotonic() - start)
-            assert_problem(reply, 400, 422)
+            assert_problem(reply, 400 if b"/problems/malformed-body" in reply.body else 422)
             assert b"swordfish" not in reply.body
     assert median(refusals) < valid
     assert max(refusals) < MOST_SECONDS
