@@ -16,6 +16,9 @@ from service.server.server import serve
 from service.server.supervisor import Supervisor
 from service.settings import Settings
 
+EXPORTER = "opentelemetry-exporter-otlp-proto-http"
+"""Package of the extra `tracing`, which a registry has."""
+
 TELEMETRY = {"tracing": "TRACES", "otlp_metrics": "METRICS"}
 """Settings of OpenTelemetry, with the name of the signal in its variables."""
 
@@ -45,7 +48,7 @@ def check_telemetry(name: str, signal: str) -> None:
     try:
         import_module("opentelemetry.exporter.otlp.proto.http")
     except ImportError:
-        sys.exit(f"{NAME}: {name}: no OpenTelemetry exporter is installed; run: pip install '{NAME}[tracing]'")
+        sys.exit(f"{NAME}: {name}: no OpenTelemetry exporter is installed; run: pip install {EXPORTER}")
     if not any(os.environ.get(f"OTEL_EXPORTER_OTLP_{part}ENDPOINT") for part in ("", f"{signal}_")):
         sys.stderr.write(
             f"{NAME}: {name}: nothing is exported; set OTEL_EXPORTER_OTLP_ENDPOINT to the address of a collector\n"

@@ -184,6 +184,9 @@ def _open(uri: str) -> tuple[fs.FileSystem, str]:
             return fs.LocalFileSystem(), str(Path(uri).absolute())
         try:
             filesystem, path = fs.FileSystem.from_uri(uri)
+            if filesystem.type_name in OBJECT_STORES:
+                # PyArrow returns a slash before the container of abfs://account/container, and refuses it elsewhere
+                path = path.lstrip("/")
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             filesystem, path = _open_with_fsspec(uri)
     except (ImportError, OSError, ValueError) as error:

@@ -127,7 +127,9 @@ def test_tracing_without_exporter_ends_the_start_with_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, EXPORTER, None)
-    with pytest.raises(SystemExit, match=r"^softmax-service: tracing: .*softmax-service\[tracing\]'$"):
+    with pytest.raises(
+        SystemExit, match=r"^softmax-service: tracing: .*pip install opentelemetry-exporter-otlp-proto-http$"
+    ):
         check_telemetry("tracing", "TRACES")
 
 

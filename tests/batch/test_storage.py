@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from pyarrow import fs
 
 from deploy.batch.errors import BatchError
 from deploy.batch.job import is_hidden
@@ -163,3 +164,25 @@ def test_a_bucket_that_does_not_exist_is_an_error() -> None:
     assert not folder.exists()
     with pytest.raises(OSError, match="NO_SUCH_BUCKET"):
         put(folder, "a.bin", b"")
+
+
+@pytest.mark.parametrize(
+    ("uri", "kind", "path"),
+    [
+        ("file:///data/in", fs.LocalFileSystem, "/data/in"),
+        ("gs://bucket/in", fs.GcsFileSystem, "bucket/in"),
+        ("gs://anonymous@bucket/in/", fs.GcsFileSystem, "bucket/in"),
+        ("abfs://container@account.dfs.core.windows.net/in", fs.AzureFileSystem, "container/in"),
+        ("abfss://account.dfs.core.windows.net/container/in", fs.AzureFileSystem, "container/in"),
+    ],
+)
+def test_uri_names_a_filesystem_of_pyarrow(uri: str, kind: type[fs.FileSystem], path: str) -> None:
+    folder = Folder(uri)
+    assert type(folder.filesystem) is kind
+    assert folder.path == path
+
+
+def test_filesystem_that_is_not_installed_is_one_sentence() -> None:
+    for uri in ("hdfs://namenode:8020/in", "abfs://container/in", "nothing://in"):
+        with pytest.raises(BatchError, match=rf"^{uri} cannot be opened: [^\n]+$"):
+            assert Folder(uri).filesystem
