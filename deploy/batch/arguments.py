@@ -10,6 +10,7 @@ import numpy as np
 
 from deploy.batch.errors import BatchError
 from deploy.batch.job import Job
+from deploy.batch.measures import MEASURES
 from deploy.batch.scoring import GRADIENT, ROW_OUTPUTS
 from deploy.batch.storage import Folder
 
@@ -23,7 +24,7 @@ USUAL_OUTPUTS = "probabilities,predictions,row_losses"
 DECIDED = ("reduction", "denominator", "learning_rate", "dtype")
 """Parameters without a flag: the whole decides on the first three, the type of the column of logits on the last."""
 
-SHARED = ("weights", "bias", "class_weights")
+SHARED = ("weights", "bias", "class_weights", "mask")
 """Tensors shared by all rows."""
 
 EPILOG = """\
@@ -47,7 +48,7 @@ def parse(words: Sequence[str] | None = None) -> Command:
     options = vars(parser.parse_args(words))
     outputs, keep = options.pop("outputs"), options.pop("keep")
     local, address = options.pop("local"), options.pop("address")
-    tensors = options.pop("tensors")
+    tensors, calibrate = options.pop("tensors"), options.pop("calibrate")
     source, destination = options.pop("source"), options.pop("destination")
     if local and address:
         parser.error("--local runs without a Ray cluster; leave --address out.")
@@ -56,14 +57,19 @@ def parse(words: Sequence[str] | None = None) -> Command:
             parser.error("the destination must be outside of the source, and the source outside of the destination.")
     except BatchError as error:
         parser.error(str(error))
-    unknown = [name for name in outputs if name not in ROW_OUTPUTS]
+    unknown = [name for name in outputs if name not in (*ROW_OUTPUTS, *MEASURES)]
     if unknown:
-        parser.error(f"--outputs has {unknown[0]!r}; it may name {', '.join(ROW_OUTPUTS)}.")
+        parser.error(f"--outputs has {unknown[0]!r}; it may name {', '.join((*ROW_OUTPUTS, *MEASURES))}.")
+    measures = tuple(name for name in outputs if name in MEASURES)
+    outputs = tuple(name for name in outputs if name not in MEASURES)
+    if calibrate and options["temperature"] is not None:
+        parser.error("--calibrate finds the temperature; leave --temperature out.")
     twice = set(keep) & set(outputs)
     if twice:
         parser.error(f"--keep may not name an output: {', '.join(sorted(twice))}.")
     parameters = {name: value for name, value in options.items() if value is not None}
-    return Command(Job(source, destination, outputs, keep, parameters, tensors), local, address)
+    job = Job(source, destination, outputs, keep, parameters, tensors, measures, calibrate)
+    return Command(job, local, address)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,7 +86,8 @@ def _parser() -> argparse.ArgumentParser:
         type=_names,
         default=USUAL_OUTPUTS,
         metavar="NAME,...",
-        help=f"outputs to write by the row, by default {USUAL_OUTPUTS}: {', '.join(ROW_OUTPUTS)}",
+        help=f"outputs to write by the row, by default {USUAL_OUTPUTS}: {', '.join(ROW_OUTPUTS)}; "
+        f"and outputs of all rows for the summary: {', '.join(MEASURES)}",
     )
     parser.add_argument(
         "--keep", type=_names, default=(), metavar="COLUMN,...", help="columns to copy beside the outputs"
@@ -91,6 +98,9 @@ def _parser() -> argparse.ArgumentParser:
         default={},
         metavar="FILE.npz",
         help=f"tensors shared by all rows: {', '.join(SHARED)}",
+    )
+    parser.add_argument(
+        "--calibrate", action="store_true", help="fit one temperature to all files, and score them at it; needs targets"
     )
     where = parser.add_argument_group("where it runs")
     where.add_argument("--local", action="store_true", help="on the cores of this machine, without Ray")
@@ -136,4 +146,6 @@ def _tensors(text: str) -> dict[str, Array]:
     unknown = sorted(tensors.keys() - set(SHARED))
     if unknown:
         raise argparse.ArgumentTypeError(f"{text} has {unknown[0]!r}; it may hold {', '.join(SHARED)}.")
+    if tensors.get("mask", np.empty(0)).dtype == np.bool_:
+        tensors["mask"] = tensors["mask"].view(np.uint8)
     return tensors

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from deploy.batch.errors import BatchError, first_line
 from deploy.batch.executor import VARIABLES
-from deploy.batch.scoring import score_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deploy.batch.claim import Claim
-    from deploy.batch.executor import Chunk
+    from deploy.batch.executor import Chunk, Work
     from deploy.batch.job import Job
 
 AT_ONCE = 1_000
@@ -33,8 +32,8 @@ class Ray:
 
     capacity = AT_ONCE
 
-    def __init__(self, job: Job, claim: Claim, address: str | None) -> None:
-        self._work = job, claim
+    def __init__(self, work: Work, job: Job, claim: Claim, address: str | None) -> None:
+        self._work = work, job, claim
         self._address = address
         self._waiting: dict[Any, Chunk] = {}
 
@@ -42,10 +41,10 @@ class Ray:
         """Connect. Raises BatchError if that fails."""
         self._ray = connect(self._address)
         self.cores = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
-        self._task = self._ray.remote(score_chunk).options(
+        work, job, claim = self._work
+        self._task = self._ray.remote(work).options(
             num_cpus=1, max_retries=0, scheduling_strategy="SPREAD", runtime_env={"env_vars": VARIABLES}
         )
-        job, claim = self._work
         self._arguments = self._ray.put(job), claim
         return self
 
@@ -53,11 +52,11 @@ class Ray:
         """Disconnect, which ends the tasks that still run."""
         self._ray.shutdown()
 
-    def submit(self, chunk: Chunk) -> None:
+    def submit(self, chunk: Chunk, *arguments: Any) -> None:
         """Hand a chunk to Ray."""
-        self._waiting[self._task.remote(*self._arguments, chunk)] = chunk
+        self._waiting[self._task.remote(*self._arguments, chunk, *arguments)] = chunk
 
-    def collect(self) -> tuple[Chunk, dict[str, str] | None]:
+    def collect(self) -> tuple[Chunk, Any]:
         """Wait for any chunk."""
         (done,), _ = self._ray.wait(list(self._waiting), num_returns=1)
         chunk = self._waiting.pop(done)

@@ -43,7 +43,8 @@ def tensor(name: str, column: pa.Array, first: int = 0) -> Array:
     if values.null_count:
         row = _position(values.is_null()) // length
         raise BatchError(f"Row {first + row}: {name} has a null among its numbers; fill it, or drop the row.")
-    return values.to_numpy(zero_copy_only=False).reshape(len(column), length)
+    rows = values.to_numpy(zero_copy_only=False).reshape(len(column), length)
+    return rows.view(np.uint8) if rows.dtype == np.bool_ else rows
 
 
 def flat(column: pa.Array) -> pa.Array:
@@ -55,14 +56,15 @@ def flat(column: pa.Array) -> pa.Array:
 
 
 def check(name: str, kind: pa.DataType, *, lists: bool) -> None:
-    """Raise BatchError unless a column of this type can be a tensor.
+    """Raise BatchError unless a column of this type can be a tensor. A mask may hold booleans.
 
     lists: whether each row must be a list of numbers; otherwise a number will do, too.
     """
     if isinstance(kind, pa.BaseExtensionType):
         kind = kind.storage_type
     inner = kind.value_type if is_list(kind) else kind
-    if not (pa.types.is_integer(inner) or pa.types.is_floating(inner)) or (lists and inner is kind):
+    is_boolean = name == "mask" and pa.types.is_boolean(inner)
+    if not (is_boolean or pa.types.is_integer(inner) or pa.types.is_floating(inner)) or (lists and inner is kind):
         shape = "a list of numbers" if lists else "a number or a list of numbers"
         raise BatchError(f"Column {name} has the type {kind}; each of its rows must be {shape}.")
 

@@ -6,12 +6,16 @@ bits. A chunk whose process died is reported as lost, and the run decides what t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
     from deploy.batch.storage import Entry
 
 Chunk = tuple["Entry", ...]
+
+Work = Callable[..., Any]
+"""A function of a module, which returns something of a job, a claim, a chunk, and the arguments of `Executor.submit`."""
 
 VARIABLES = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """One thread for each worker: there is a worker for each core."""
@@ -32,11 +36,11 @@ class Executor(Protocol):
     def __exit__(self, *_: object) -> None:
         """Stop every worker."""
 
-    def submit(self, chunk: Chunk) -> None:
+    def submit(self, chunk: Chunk, *arguments: Any) -> None:
         """Hand over a chunk."""
 
-    def collect(self) -> tuple[Chunk, dict[str, str] | None]:
-        """Wait for any chunk. Return it with its failures by name, or with None if its process died.
+    def collect(self) -> tuple[Chunk, Any]:
+        """Wait for any chunk. Return it with what the work returns of it, or with None if its process died.
 
-        Raises BatchError where `score_chunk` does.
+        Raises BatchError where the work does.
         """

@@ -30,8 +30,9 @@ class Job:
 
     source, destination: folders. A file keeps its name. Files of the batch command itself start with an underscore,
         which readers of a folder of Parquet files pass over.
-    parameters: of the operation, by name. tensors: inputs shared by all rows: weights, bias, class_weights.
+    parameters: of the operation, by name. tensors: inputs shared by all rows: weights, bias, class_weights, mask.
     outputs: names of outputs to write by the row. keep: columns of the source to write beside them.
+    measures: names of `measures.MEASURES` for the summary. calibrate: whether to fit the temperature to all files first.
     """
 
     source: Folder
@@ -40,11 +41,13 @@ class Job:
     keep: tuple[str, ...]
     parameters: Mapping[str, Any]
     tensors: Mapping[str, Array]
+    measures: tuple[str, ...] = ()
+    calibrate: bool = False
 
     @cached_property
     def digest(self) -> str:
         """A hash of everything that decides on the answers, except the files."""
-        request = [__version__, dict(self.parameters), self.outputs, self.keep]
+        request = [__version__, dict(self.parameters), self.outputs, self.keep, self.measures]
         digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode())
         for name, values in sorted(self.tensors.items()):
             digest.update(f"{name} {values.dtype} {values.shape}".encode())

@@ -15,7 +15,7 @@ from deploy.batch.executor import VARIABLES
 
 if TYPE_CHECKING:
     from deploy.batch.claim import Claim
-    from deploy.batch.executor import Chunk
+    from deploy.batch.executor import Chunk, Work
     from deploy.batch.job import Job
 
 
@@ -26,21 +26,21 @@ CONTEXT = multiprocessing.get_context("forkserver")
 def prepare() -> None:
     """Start the server of the workers, if it is not running yet."""
     os.environ.update(VARIABLES)
-    CONTEXT.set_forkserver_preload(["deploy.batch.scoring"])
+    CONTEXT.set_forkserver_preload(["deploy.batch.fit"])
     forkserver.ensure_running()
 
 
 class Processes:
     """Worker processes of this machine, one for each core that this process may use."""
 
-    def __init__(self, job: Job, claim: Claim) -> None:
+    def __init__(self, work: Work, job: Job, claim: Claim) -> None:
         self.cores = self.capacity = (
             len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         )
-        self._work = job, claim
+        self._work = work, job, claim
         prepare()
         self._idle: list[ProcessPoolExecutor] = []
-        self._busy: dict[Future[dict[str, str]], tuple[ProcessPoolExecutor, Chunk]] = {}
+        self._busy: dict[Future[Any], tuple[ProcessPoolExecutor, Chunk]] = {}
 
     def __enter__(self) -> Self:
         """Start the workers."""
@@ -54,30 +54,30 @@ class Processes:
                 process.kill()
             worker.shutdown(cancel_futures=True)
 
-    def submit(self, chunk: Chunk) -> None:
+    def submit(self, chunk: Chunk, *arguments: Any) -> None:
         """Hand a chunk to an idle worker."""
         worker = self._idle.pop()
-        self._busy[worker.submit(_score, chunk)] = worker, chunk
+        self._busy[worker.submit(_do, chunk, *arguments)] = worker, chunk
 
-    def collect(self) -> tuple[Chunk, dict[str, str] | None]:
+    def collect(self) -> tuple[Chunk, Any]:
         """Wait for any chunk. A worker of its own for each pool tells which chunk was lost with it."""
         done = next(iter(wait(self._busy, return_when=FIRST_COMPLETED).done))
         worker, chunk = self._busy.pop(done)
         try:
-            failures = done.result()
+            found = done.result()
         except BrokenProcessPool:
             worker.shutdown()
             self._idle.append(self._worker())
             return chunk, None
         self._idle.append(worker)
-        return chunk, failures
+        return chunk, found
 
     def _worker(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(1, CONTEXT, _start, self._work)
 
 
 _work: tuple[Any, ...] = ()
-"""The job and the claim of a worker process."""
+"""The function, the job and the claim of a worker process."""
 
 
 def _start(*work: Any) -> None:
@@ -95,8 +95,6 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _score(chunk: Chunk) -> dict[str, str]:
-    from deploy.batch.scoring import score_chunk  # noqa: PLC0415 - the server has imported it
-
-    job, claim = _work
-    return score_chunk(job, claim, chunk)
+def _do(chunk: Chunk, *arguments: Any) -> Any:
+    work, job, claim = _work
+    return work(job, claim, chunk, *arguments)

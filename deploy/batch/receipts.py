@@ -116,9 +116,11 @@ def _terms(column: pa.ChunkedArray) -> Array:
 
 
 def shaped(job: Job, name: str, values: Array) -> Array:
-    """Return a flat sum in its own shape: that of the tensor for a gradient, else a single number."""
+    """Return a flat sum in its own shape: that of the tensor for a gradient, else a number or a list of bins."""
     tensor = name.removesuffix("_gradient")
-    return values.reshape(job.tensors[tensor].shape if tensor != name else ())
+    if tensor != name:
+        return values.reshape(job.tensors[tensor].shape)
+    return values.reshape(()) if values.size == 1 else values
 
 
 def stale(names: Collection[str], job: Job) -> set[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter, deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,15 +14,17 @@ from tqdm import tqdm
 from deploy.batch import claim as claims
 from deploy.batch import receipts, summary
 from deploy.batch.errors import BatchError
+from deploy.batch.fit import Fit, chunk_derivatives, fit
 from deploy.batch.job import is_hidden, is_parquet
-from deploy.batch.scoring import MARK
+from deploy.batch.scoring import MARK, score_chunk
 from deploy.batch.storage import UNFINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from deploy.batch.claim import Claim
-    from deploy.batch.executor import Chunk, Executor
+    from deploy.batch.executor import Chunk, Executor, Work
+    from deploy.batch.fit import Derivatives
     from deploy.batch.job import Job
     from deploy.batch.storage import Entry
 
@@ -44,10 +46,14 @@ SHOWN = 20
 
 @dataclass
 class Result:
-    """The end of a run: how many files were finished in all, and the sentences of those that failed, by name."""
+    """The end of a run: how many files were finished in all, and the sentences of those that failed, by name.
+
+    fit: the temperature that was fitted; None if the job does not ask for it.
+    """
 
     finished: int = 0
     failures: dict[str, str] = field(default_factory=dict)
+    fit: Fit | None = None
 
 
 @dataclass
@@ -63,8 +69,8 @@ class State:
     unfinished: list[str]
 
 
-def run(job: Job, start: Callable[[Job, Claim], Executor], result: Result) -> None:
-    """Score every file that is not finished, remove outputs without a source, and write the summary.
+def run(job: Job, start: Callable[[Work, Job, Claim], Executor], result: Result) -> None:
+    """Fit the temperature if the job asks for it, score every file that is not finished, remove outputs without a source, and write the summary.
 
     result: filled in as the run goes on. Raises BatchError if the run as a whole cannot go on.
     """
@@ -75,11 +81,15 @@ def run(job: Job, start: Callable[[Job, Claim], Executor], result: Result) -> No
         raise BatchError(f"The source {job.source} has no Parquet file{told(skipped, '; skipped: ')}.")
     report(told(skipped, "Skipped: "))
     with claims.claimed(job.destination, job.digest) as claim:
+        if job.calibrate:
+            with start(chunk_derivatives, job, claim) as executor:
+                result.fit = calibrate(executor, list(files.values()))
+            job = replace(job, parameters={**job.parameters, "temperature": result.fit.temperature})
         state = look(job)
         pending = prepare(job, files, state)
         result.finished = len(files) - len(pending)
         if pending:
-            with start(job, claim) as executor:
+            with start(score_chunk, job, claim) as executor:
                 died = score(executor, pending, result, len(files))
             if died:
                 for name in look(job).unfinished:
@@ -156,32 +166,50 @@ def chunks(pending: Iterable[Entry], cores: int) -> Iterator[Chunk]:
 
 
 def score(executor: Executor, pending: list[Entry], result: Result, count: int) -> bool:
-    """Run all chunks. Return whether any worker died.
-
-    A lost chunk is run again file by file, and a file that takes too many workers with it is given up.
-    """
-    waiting = deque(chunks(pending, executor.cores))
-    running = 0
+    """Score all files. Return whether any worker died."""
     deaths = Counter[str]()
     # disable=None: no bar unless a person watches
     with tqdm(total=count, initial=count - len(pending), unit="file", disable=None) as bar:
-        while waiting or running:
-            while waiting and running < executor.capacity:
-                executor.submit(waiting.popleft())
-                running += 1
-            chunk, failures = executor.collect()
-            running -= 1
-            if failures is None:
-                deaths.update(entry.name for entry in chunk)
-                failures = {name: f"{DEATHS} workers died." for name in deaths if deaths[name] >= DEATHS}
-                again = [entry for entry in chunk if entry.name not in failures]
-                waiting.extend((entry,) for entry in again)
-                chunk = tuple(entry for entry in chunk if entry.name in failures)
-            bar.update(len(chunk))
+        for names, failures in work(executor, pending, deaths):
+            bar.update(len(names))
             for name in sorted(failures):
                 fail(result, name, failures[name], bar)
-            result.finished += len(chunk) - len(failures)
+            result.finished += len(names) - len(failures)
     return bool(deaths)
+
+
+def work(
+    executor: Executor, files: list[Entry], deaths: Counter[str], *arguments: Any
+) -> Iterator[tuple[list[str], Any]]:
+    """Yield names of files with what the work returns of them, or with a sentence for each that is given up.
+
+    A lost chunk is run again file by file, and a file that takes too many workers with it is given up.
+    """
+    waiting = deque(chunks(files, executor.cores))
+    running = 0
+    while waiting or running:
+        while waiting and running < executor.capacity:
+            executor.submit(waiting.popleft(), *arguments)
+            running += 1
+        chunk, found = executor.collect()
+        running -= 1
+        names = [entry.name for entry in chunk]
+        if found is None:
+            deaths.update(names)
+            waiting.extend((entry,) for entry in chunk if deaths[entry.name] < DEATHS)
+            names = [name for name in names if deaths[name] >= DEATHS]
+            found = dict.fromkeys(names, f"{DEATHS} workers died.")
+        yield names, found
+
+
+def calibrate(executor: Executor, files: list[Entry]) -> Fit:
+    """Return the temperature for all files together. A file that cannot be read has no part in it."""
+
+    def derivatives(chosen: list[Entry], temperature: float) -> Derivatives:
+        parts = work(executor, chosen, Counter(), temperature)
+        return {name: found for _, part in parts for name, found in part.items() if not isinstance(found, str)}
+
+    return fit(derivatives, files)
 
 
 def fail(result: Result, name: str, reason: str, bar: tqdm[None]) -> None:
@@ -196,7 +224,7 @@ def finish(job: Job, files: dict[str, Entry], skipped: Counter[str], result: Res
     wanted = {name: receipts.fingerprint(entry) or "" for name, entry in files.items() if name not in result.failures}
     names = [entry.name for entry in job.destination.entries(receipts.folder(job))]
     sums, superfluous = receipts.total(job, names, wanted)
-    summary.write(job, sums, len(wanted), result.failures, skipped)
+    summary.write(job, sums, len(wanted), result, skipped)
     for name in superfluous:
         job.destination.remove(name)
 

@@ -8,17 +8,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from deploy.batch import columns, receipts
+from deploy.batch import columns, measures, receipts
 from deploy.batch.errors import BatchError, sentence
 from deploy.batch.exact import ExactSum
 from deploy.batch.job import partition
 from service.compute.blocks import PARALLEL_ELEMENTS
 from service.errors import ServiceError
 from service.operations import OPERATIONS, execute
+from service.operations.validation import is_met
 from service.schemas.requests import request_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from deploy.batch.claim import Claim
     from deploy.batch.job import Job
@@ -28,13 +29,16 @@ if TYPE_CHECKING:
 
 OPERATION = {operation.name: operation for operation in OPERATIONS}
 
-SOFTMAX, GRADIENT = OPERATION["softmax"], OPERATION["gradient"]
+SOFTMAX, LOSS, GRADIENT, CALIBRATE = (OPERATION[name] for name in ("softmax", "loss", "gradient", "calibrate"))
 
 ROW_OUTPUTS = tuple(output.name for output in GRADIENT.outputs if all(axes[:1] == ("...",) for axes in output.axes))
 """Outputs with an entry for each row, which can be written beside it."""
 
-ROW_INPUTS = ("logits", "inputs", "targets", "sample_weights")
+ROW_INPUTS = ("logits", "inputs", "mask", "targets", "teacher_logits", "sample_weights")
 """Tensors with an entry for each row, which are columns of the files."""
+
+LISTS = ("logits", "inputs", "mask", "teacher_logits")
+"""Those of which each entry is a list."""
 
 TOTALS = ("loss", "denominator", "weights_gradient", "bias_gradient")
 """Outputs that add up over rows, as long as no mean divides them."""
@@ -98,19 +102,14 @@ def score(job: Job, claim: Claim, entry: Entry) -> receipts.Receipt:
         job.destination.write(entry.name) as stream,
     ):
         question = ask(job, entry.name, file.schema_arrow)
-        names = [name for name in question.names if name not in question.constants]
         kept = [name for name in job.keep if name in file.schema_arrow.names]
         schema = output_schema(job, file.schema_arrow, question, kept)
         # computed floats hardly ever repeat, so only copied columns get a dictionary
         with pq.ParquetWriter(stream, schema, use_dictionary=kept) as writer:
-            for batch in file.iter_batches(
-                group_rows(job, file, names), columns=list(dict.fromkeys([*names, *kept])), use_threads=False
-            ):
-                if not len(batch):
-                    continue
-                scored = score_rows(job, question, batch, rows, sums)
+            for first, batch in batches(job, question, file, kept):
+                scored = score_rows(job, question, batch, first, sums)
                 writer.write_table(pa.table([*(batch.column(name) for name in kept), *scored], schema))
-                rows += len(batch)
+                rows = first + len(batch)
         size = stream.tell()
         claim.check(job.destination)
     totals = {name: exact.total() for name, exact in sums.items()}
@@ -126,18 +125,18 @@ def ask(job: Job, name: str, present: pa.Schema) -> Question:
     for each in (front, *job.keep):
         if each not in available:
             raise BatchError(f"The file has no column {each}; it has {', '.join(present.names) or 'none'}.")
-    for each in job.outputs:
-        if each not in SOFTMAX.named_outputs and "targets" not in available:
+    for each in (*job.outputs, *job.measures):
+        if each not in SOFTMAX.named_outputs and not available & {"targets", "teacher_logits"}:
             raise BatchError(f"The file has no column targets, which {each} needs; add it, or leave {each} out.")
     names = tuple(each for each in (front, *ROW_INPUTS[2:]) if each in available)
     constants = {}
     for each in names:
         if each in present.names:
-            columns.check(each, present.field(each).type, lists=each == front)
+            columns.check(each, present.field(each).type, lists=each in LISTS)
         else:
             constants[each] = constant(each, folders[each])
-    if front in constants:
-        raise BatchError(f"Column {front} is in the name of a folder; it must be in the file.")
+            if each in LISTS:
+                raise BatchError(f"Column {each} is in the name of a folder; it must be in the file.")
     return Question(names, constants, "float32" if columns.is_narrow(present.field(front).type) else "float64")
 
 
@@ -173,14 +172,12 @@ def score_rows(
 
     first: the number of the first row in its file. Raises ServiceError and BatchError.
     """
-    tensors = {name: np.broadcast_to(value, len(batch)) for name, value in question.constants.items()}
-    tensors |= {name: columns.tensor(name, batch.column(name), first) for name in question.names if name not in tensors}
     pieces: list[dict[str, Array]] = []
-    for rows in blocks(len(batch), max([1, len(job.tensors.get("weights", ())), *map(_width, tensors.values())])):
+    for start, rows in row_blocks(job, question, batch, first):
         try:
-            outputs, totals = answer(job, {name: values[rows] for name, values in tensors.items()})
+            outputs, totals = answer(job, rows)
         except ServiceError as error:
-            raise at_row(error, first + rows.start) from None
+            raise at_row(error, start) from None
         pieces.append(outputs)
         for name, values in totals.items():
             sums.setdefault(name, ExactSum()).add(values)
@@ -188,6 +185,30 @@ def score_rows(
     return [
         columns.column(each if each.dtype.kind == "i" else each.astype(question.dtype, copy=False)) for each in scored
     ]
+
+
+def batches(
+    job: Job, question: Question, file: pq.ParquetFile, kept: Sequence[str] = ()
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yield the rows of a file, some at a time, with the number of the first of them."""
+    names = [name for name in question.names if name not in question.constants]
+    first = 0
+    for batch in file.iter_batches(
+        group_rows(job, file, names), columns=list(dict.fromkeys([*names, *kept])), use_threads=False
+    ):
+        if len(batch):
+            yield first, batch
+        first += len(batch)
+
+
+def row_blocks(
+    job: Job, question: Question, batch: pa.RecordBatch, first: int
+) -> Iterator[tuple[int, dict[str, Array]]]:
+    """Yield the tensors of the rows that are scored at once, with the number of their first row in the file."""
+    tensors = {name: np.broadcast_to(value, len(batch)) for name, value in question.constants.items()}
+    tensors |= {name: columns.tensor(name, batch.column(name), first) for name in question.names if name not in tensors}
+    for rows in blocks(len(batch), max([1, len(job.tensors.get("weights", ())), *map(_width, tensors.values())])):
+        yield first + rows.start, {name: values[rows] for name, values in tensors.items()}
 
 
 def blocks(count: int, width: int) -> Iterator[slice]:
@@ -213,23 +234,25 @@ def answer(job: Job, rows: Mapping[str, Array]) -> tuple[dict[str, Array], dict[
     """Return the outputs of some rows, and what the rows add to the whole.
 
     Without targets the rows add nothing. Otherwise they add those of `TOTALS` that the job has, the number of counted rows,
-    and how many of these are predicted right. Raises ServiceError.
+    how many of these are predicted right, and what the measures are made of. Raises ServiceError.
     """
-    fields = {**job.parameters, **job.tensors, **rows, "outputs": list(job.outputs)}
-    if "targets" not in rows:
+    fields = {**job.parameters, **job.tensors, **rows}
+    targets = rows.get("targets", rows.get("teacher_logits"))
+    if targets is None:
         return compute(SOFTMAX, fields, list(job.outputs)), {}
     fields["reduction"] = "sum"
-    totals = [name for name in TOTALS if all(each in fields for each in GRADIENT.named_outputs[name].needs)]
-    answered = compute(GRADIENT, fields, [*job.outputs, *totals, "accuracy"])
-    counted = np.array(counted_rows(rows["targets"], job.parameters.get("ignore_index")), np.float64)
-    added = {name: answered[name] for name in totals}
+    totals = [name for name in TOTALS if all(is_met(needed, fields) for needed in GRADIENT.named_outputs[name].needs)]
+    wanted = dict.fromkeys([*job.outputs, *totals, *measures.outputs_of(job.measures), "accuracy"])
+    answered = compute(GRADIENT, fields, list(wanted))
+    counted = np.array(counted_rows(targets, job.parameters.get("ignore_index")), np.float64)
+    added = {name: answered[name] for name in totals} | measures.terms(job.measures, answered, counted)
     added |= {"counted": counted, "hits": np.rint(answered["accuracy"] * counted)}
     return {name: answered[name] for name in job.outputs}, added
 
 
 def compute(operation: Operation, fields: dict[str, Any], outputs: list[str]) -> dict[str, Array]:
     """Validate a request and return its outputs. Raises ServiceError."""
-    message = request_model(operation).read(fields)
+    message = request_model(operation).read(fields | {"outputs": outputs})
     return execute(operation, message.arguments, outputs)
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import io
 import json
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from deploy.batch.measures import combined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from deploy.batch.job import Job
+    from deploy.batch.run import Result
     from service.arrays import Array
 
 SUMMARY = "_summary.json"
@@ -25,12 +29,10 @@ def remove(job: Job) -> None:
         job.destination.remove(name)
 
 
-def write(
-    job: Job, sums: Mapping[str, Array], files: int, failures: Mapping[str, str], skipped: Mapping[str, int]
-) -> None:
+def write(job: Job, sums: Mapping[str, Array], files: int, result: Result, skipped: Mapping[str, int]) -> None:
     """Write `SUMMARY`, and `GRADIENT` if there is a layer.
 
-    sums: over all finished files. files: how many those are. failures: sentences by file. skipped: counts by reason.
+    sums: over all finished files. files: how many those are. skipped: counts by reason.
     """
     gradients = {name: mean(sums[name], sums) for name in sums if name.endswith("_gradient")}
     if gradients:
@@ -38,12 +40,16 @@ def write(
         np.savez(content, allow_pickle=False, **gradients)
         with job.destination.write(GRADIENT) as file:
             file.write(content.getvalue())
-    found: dict[str, Any] = {"files": files, "failed": dict(failures), "skipped": dict(skipped)}
+    found: dict[str, Any] = {"files": files, "failed": dict(result.failures), "skipped": dict(skipped)}
     found["rows"] = int(sums.get("rows", 0))
     if "loss" in sums:
         hits, counted = int(sums["hits"]), int(sums["counted"])
         found |= {"counted": counted, "accuracy": hits / counted if counted else 0.0}
         found |= {"denominator": float(sums["denominator"]), "loss": spelled(float(mean(sums["loss"], sums)))}
+        measured = combined(job.measures, sums)
+        found |= {name: spelled(value) if isinstance(value, float) else value for name, value in measured.items()}
+    if result.fit is not None:
+        found["calibration"] = asdict(result.fit)
     with job.destination.write(SUMMARY) as file:
         file.write((json.dumps(found, indent=2) + "\n").encode())
 

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -17,14 +18,13 @@ import pyarrow.parquet as pq
 
 from deploy.batch.job import Job
 from deploy.batch.run import Result, run
-from deploy.batch.scoring import score_chunk
 from deploy.batch.storage import Folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from deploy.batch.claim import Claim
-    from deploy.batch.executor import Chunk
+    from deploy.batch.executor import Chunk, Work
 
 Array = npt.NDArray[Any]
 
@@ -44,23 +44,23 @@ class Here:
 
     cores = capacity = 1
 
-    def __init__(self, job: Job, claim: Claim) -> None:
-        self.work = job, claim
-        self.chunks: list[Chunk] = []
+    def __init__(self, work: Work, job: Job, claim: Claim) -> None:
+        self.work = partial(work, job, claim)
+        self.chunks: list[tuple[Any, ...]] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None: ...
 
-    def submit(self, chunk: Chunk) -> None:
+    def submit(self, chunk: Chunk, *arguments: Any) -> None:
         """Keep a chunk until it is collected."""
-        self.chunks.append(chunk)
+        self.chunks.append((chunk, *arguments))
 
-    def collect(self) -> tuple[Chunk, dict[str, str] | None]:
-        """Score the oldest chunk."""
-        chunk = self.chunks.pop(0)
-        return chunk, score_chunk(*self.work, chunk)
+    def collect(self) -> tuple[Chunk, Any]:
+        """Do the work of the oldest chunk."""
+        chunk, *arguments = self.chunks.pop(0)
+        return chunk, self.work(chunk, *arguments)
 
 
 def scored(job: Job) -> dict[str, str]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from deploy.batch.arguments import DECIDED, parse
+from deploy.batch.measures import MEASURES
 from deploy.batch.scoring import ROW_OUTPUTS
 from service.operations import OPERATIONS
 
@@ -51,13 +52,25 @@ def test_every_parameter_and_output_is_in_the_help(capsys: pytest.CaptureFixture
     shown = capsys.readouterr().out
     for parameter in OPERATIONS[2].parameters:
         assert (f"--{parameter.name.replace('_', '-')} " in shown) is (parameter.name not in DECIDED), parameter.name
-    for name in ROW_OUTPUTS:
+    for name in (*ROW_OUTPUTS, *MEASURES, "--calibrate"):
         assert name in shown
 
 
 def test_tensors_come_from_their_file() -> None:
     job = parsed("in", "out", "--tensors", "layer.npz")
     assert {name: values.shape for name, values in job.tensors.items()} == {"weights": (3, 2), "bias": (3,)}
+
+
+def test_a_mask_of_booleans_becomes_bytes() -> None:
+    np.savez("mask.npz", allow_pickle=False, mask=np.array([True, False]))
+    mask = parsed("in", "out", "--tensors", "mask.npz").tensors["mask"]
+    assert mask.dtype == np.uint8
+    assert mask.tolist() == [1, 0]
+
+
+def test_outputs_of_all_rows_go_to_the_summary() -> None:
+    job = parsed("in", "out", "--outputs", "predictions,brier_score,bin_counts", "--calibrate")
+    assert (job.outputs, job.measures, job.calibrate) == (("predictions",), ("brier_score", "bin_counts"), True)
 
 
 def test_addresses_are_kept_as_they_are() -> None:
@@ -73,9 +86,10 @@ WRONG = {
     "in out --outputs loss": "--outputs has 'loss'; it may name probabilities",
     "in out --keep id,predictions": "--keep may not name an output: predictions.",
     "in out --tensors nowhere.npz": "nowhere.npz does not exist.",
-    "in out --tensors logits.npz": "logits.npz has 'logits'; it may hold weights, bias, class_weights.",
+    "in out --tensors logits.npz": "logits.npz has 'logits'; it may hold weights, bias, class_weights, mask.",
     "in out --tensors text.npz": "text.npz is not a .npz file of numbers",
     "in out --temperature warm": "invalid float value",
+    "in out --calibrate --temperature 2": "--calibrate finds the temperature; leave --temperature out.",
     "in out --reduction mean": "unrecognized arguments",
     "in out --local --address auto": "--local runs without a Ray cluster",
     "in nope://bucket/out": "nope://bucket/out cannot be opened: Protocol not known: nope",

@@ -189,6 +189,18 @@ def test_ray_writes_the_bits_of_one_process(tmp_path: Path, cluster: TwoNodes) -
     assert {name: (tmp_path / "out" / name).read_bytes() for name in visible(tmp_path / "out")} == written
 
 
+def test_ray_fits_the_temperature_of_one_process(tmp_path: Path, cluster: TwoNodes) -> None:
+    for n in range(5):
+        write(tmp_path / f"in/{n}.parquet", inputs=inputs(n, 300), targets=labels(n, 300))
+    np.savez(tmp_path / "layer.npz", allow_pickle=False, **layer())
+    flags = [word for word in words(tmp_path, cluster) if word not in ("--keep", "id")]
+    assert ended(*flags, "--calibrate").returncode == 0
+    found = (tmp_path / "out/_summary.json").read_bytes()
+    shutil.rmtree(tmp_path / "out")
+    assert scored(job(tmp_path, tensors=layer(), calibrate=True)) == {}
+    assert (tmp_path / "out/_summary.json").read_bytes() == found
+
+
 def test_workers_read_and_write_a_bucket(tmp_path: Path, cluster: TwoNodes, store: dict[str, str]) -> None:
     write(tmp_path / "a.parquet", inputs=inputs(0, 300), targets=labels(0, 300), id=np.arange(300))
     np.savez(tmp_path / "layer.npz", allow_pickle=False, **layer())

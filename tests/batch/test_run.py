@@ -193,10 +193,11 @@ def test_a_source_that_is_missing_or_a_file_is_an_error(tmp_path: Path) -> None:
 class Dying(Here):
     """An executor whose process dies with every chunk that has a bad file."""
 
-    def collect(self) -> tuple[Chunk, dict[str, str] | None]:
+    def collect(self) -> tuple[Chunk, Any]:
         """Lose the chunk, or score it."""
-        if any(entry.name == "1.parquet" for entry in self.chunks[0]):
-            return self.chunks.pop(0), None
+        chunk = self.chunks[0][0]
+        if any(entry.name == "1.parquet" for entry in chunk):
+            return self.chunks.pop(0)[0], None
         return super().collect()
 
 

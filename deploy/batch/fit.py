@@ -1,0 +1,102 @@
+"""Fit one temperature to all files: Newton's iteration of the service, over sums of the files."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from deploy.batch.errors import BatchError
+from deploy.batch.exact import ExactSum
+from deploy.batch.scoring import CALIBRATE, LOSS, ask, batches, compute, row_blocks
+from service.compute.calibration import minimum
+from service.operations.prepare import prepare
+from service.schemas.requests import request_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from deploy.batch.claim import Claim
+    from deploy.batch.executor import Chunk
+    from deploy.batch.job import Job
+    from deploy.batch.storage import Entry
+    from service.arrays import Array, Floats
+
+Derivatives = dict[str, Any]
+"""(2,) b f'(b) and b**2 f''(b) of the summed loss of each file, with b = 1 / temperature."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The fitted temperature. at_bound: it is an end of the range of temperatures. files: how many it is made of."""
+
+    temperature: float
+    at_bound: bool
+    files: int
+
+
+def fit(derivatives: Callable[[list[Entry], float], Derivatives], files: list[Entry]) -> Fit:
+    """Return the temperature of the least loss of all files together.
+
+    derivatives: returns the derivatives at a temperature of each file that can be read. The other files have no part.
+
+    Raises BatchError if none can be read.
+    """
+    readable = derivatives(files, 1.0).keys()
+    good = [entry for entry in files if entry.name in readable]
+    if not good:
+        raise BatchError("No file can be calibrated: each needs targets; run without --calibrate to see what is wrong.")
+
+    def total(temperature: float) -> tuple[float, float]:
+        found = derivatives(good, temperature)
+        lost = sorted({entry.name for entry in good} - found.keys())
+        if lost:
+            raise BatchError(f"{lost[0]} could be read first and cannot any more; run the command again.")
+        sums = ExactSum()
+        for values in found.values():
+            sums.add(values)
+        slope, curvature = sums.total().tolist()
+        return slope, curvature
+
+    best = minimum(total)
+    return Fit(best.temperature, best.at_bound, len(good))
+
+
+def chunk_derivatives(job: Job, _claim: Claim, chunk: Chunk, temperature: float) -> Derivatives:
+    """Return the derivatives of each file of a chunk that can be read."""
+    found = {}
+    for entry in chunk:
+        # whatever is wrong with one file, the others go on; scoring tells what it is
+        with suppress(Exception):
+            found[entry.name] = _derivatives(job, entry, temperature)
+    return found
+
+
+def _derivatives(job: Job, entry: Entry, temperature: float) -> Floats:
+    """Return the derivatives of one file, rounded once. The rows are checked as those of a request are."""
+    sums = ExactSum()
+    sums.add(np.zeros(2))
+    with job.source.open(entry.name) as stored, pq.ParquetFile(stored, pre_buffer=False) as file:
+        question = ask(job, entry.name, file.schema_arrow)
+        if "targets" not in question.names:
+            raise BatchError("The file has no column targets, which --calibrate needs.")
+        for first, batch in batches(job, question, file):
+            for _, rows in row_blocks(job, question, batch, first):
+                sums.add(_of_rows(job, rows, temperature))
+    return sums.total()
+
+
+def _of_rows(job: Job, rows: Mapping[str, Array], temperature: float) -> Floats:
+    known = {*CALIBRATE.names} - {"bins"}
+    fields: dict[str, Any] = {
+        name: value for name, value in {**job.parameters, **job.tensors, **rows}.items() if name in known
+    }
+    if temperature == 1.0:
+        # the first temperature: check the values
+        compute(LOSS, fields, ["loss"])
+    arguments = request_model(CALIBRATE).read(fields).arguments
+    with np.errstate(all="ignore"):
+        return np.array(prepare(replace(arguments, reduction="sum")).derivatives(temperature))
