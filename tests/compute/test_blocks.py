@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from threading import Event
+import os
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, current_thread
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from service.compute import blocks
 from service.compute.blocks import BLOCK_ELEMENTS, evaluate
 from service.compute.curvature import jacobian
 from service.compute.softmax import Softmax
@@ -49,12 +50,21 @@ def test_blocks_cover_every_row_once_and_fit(count: int, classes: int) -> None:
 
 def test_a_batch_waits_for_no_thread_that_has_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
     logits = np.random.default_rng(0).normal(size=(10 * BLOCK_ELEMENTS, 1))
-    monkeypatch.setattr(blocks, "_cores", lambda: 2)
-    free = Event()
-    other_work = blocks._threads(1).submit(free.wait, 10)  # noqa: SLF001 - the thread that would help
-    results = evaluate(lambda rows, _: Softmax(logits[rows]), logits.shape, QUANTITIES)
-    assert not other_work.done()
-    free.set()
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    busy, free = Event(), Event()
+
+    def slow(rows: slice, _: object) -> Softmax:
+        if current_thread().name.startswith("rows"):
+            busy.set()
+            free.wait(10)
+        return Softmax(logits[rows])
+
+    with ThreadPoolExecutor(1) as thread:
+        other = thread.submit(evaluate, slow, logits.shape, QUANTITIES)
+        assert busy.wait(10)
+        results = evaluate(lambda rows, _: Softmax(logits[rows]), logits.shape, QUANTITIES)
+        assert not other.done()
+        free.set()
     for name, quantity in QUANTITIES.items():
         np.testing.assert_array_equal(results[name], quantity(Softmax(logits)))
 
