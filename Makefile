@@ -49,6 +49,10 @@ test: .venv/dev ## run the tests
 test-thorough: .venv/dev ## run the property tests with five times as many examples
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --hypothesis-profile thorough -m hypothesis
 
+.PHONY: test-portable
+test-portable: .venv/dev ## run the tests of everything that reads or writes JSON, without the accelerators
+	SOFTMAX_JSON_CODEC=portable $(BIN)/python -m pytest --numprocesses auto --dist worksteal tests/api tests/formats tests/integration
+
 .PHONY: fuzz
 fuzz: .venv/dev ## test 20,000 streams of requests, cut at random, on each event loop
 	$(BIN)/python -m tests.server.streams 20000
@@ -109,7 +113,7 @@ check-contract: .venv/dev .venv-clients/bin/openapi-python-client .venv-kserve/d
 # --- more tests: each needs a program beside Python -------------------------------------------------------------------
 
 .PHONY: check-more
-check-more: check-contract test-thorough test-browser test-production test-kubernetes test-nginx test-image test-ray ## run every check of CI that needs more than Python
+check-more: check-contract test-portable test-thorough test-browser test-production test-kubernetes test-nginx test-image test-ray $(if $(FRESH),test-fresh) ## run every check of CI that needs more than Python
 
 .PHONY: environments
 environments: .venv-clients/bin/openapi-python-client .venv-kserve/done tests/clients/node_modules/.package-lock.json tests/browser/node_modules .venv-deploy/done .venv-ray/ray ## install the packages of check-more

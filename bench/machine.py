@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.services import OURS
+from service.formats.codecs import active_codecs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,7 @@ FLAGS = "flags of this service"
 
 
 def describe() -> dict[str, str]:
-    """Return the machine, the date and the flags of this service."""
+    """Return the machine, the date, and the flags and JSON codecs of this service."""
     cpu = dict(_pairs(Path("/proc/cpuinfo"))).get("model name", platform.machine())
     memory = dict(_pairs(Path("/proc/meminfo")))["MemTotal"]
     return {
@@ -31,6 +32,7 @@ def describe() -> dict[str, str]:
         "memory": f"{int(memory.removesuffix(' kB')) / 2**20:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        "JSON codecs": ", ".join(f"{role} {name}" for role, name in active_codecs().items()),
         FLAGS: OURS.partition("{port} ")[2],
     }
 
