@@ -36,39 +36,29 @@ def overfitted() -> list[tuple[Array, Array]]:
     return [(logits[half], labels[half]) for half in np.array_split(held_out, 2)]
 
 
+def ask(client: httpx.Client, operation: str, logits: Array, labels: Array, **request: Any) -> Any:
+    """Return the outputs of an operation by name."""
+    request |= {"logits": logits.tolist(), "targets": labels.tolist()}
+    return client.post(f"/{operation}", json=request).raise_for_status().json()
+
+
 def fit(client: httpx.Client, logits: Array, labels: Array) -> float:
     """Return the temperature with the smallest loss."""
-    request = {"logits": logits.tolist(), "targets": labels.tolist(), "outputs": ["temperature"]}
-    return float(client.post("/calibrate", json=request).raise_for_status().json()["temperature"])
+    return float(ask(client, "calibrate", logits, labels)["temperature"])
 
 
-def probabilities(client: httpx.Client, logits: Array, temperature: float) -> Array:
-    """Return the probabilities at a temperature."""
-    request = {"logits": logits.tolist(), "temperature": temperature, "outputs": ["probabilities"]}
-    return np.array(client.post("/softmax", json=request).raise_for_status().json()["probabilities"])
+def reliability(client: httpx.Client, logits: Array, labels: Array, temperature: float) -> Any:
+    """Return the bins of confidence at a temperature, and the calibration error."""
+    outputs = ["expected_calibration_error", "bin_counts", "bin_confidences", "bin_accuracies"]
+    return ask(client, "loss", logits, labels, temperature=temperature, bins=BINS, outputs=outputs)
 
 
-def reliability(predicted: Array, labels: Array) -> tuple[Array, Array, Array]:
-    """Return the count, the mean confidence and the accuracy of the digits in each bin of confidence."""
-    confidence, right = predicted.max(axis=1), predicted.argmax(axis=1) == labels
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    counts = np.bincount(bins, minlength=BINS)
-    sure, accurate = (np.bincount(bins, each, BINS) / np.maximum(counts, 1) for each in (confidence, right))
-    return counts, sure, accurate
-
-
-def calibration_error(counts: Array, sure: Array, accurate: Array) -> float:
-    """Return the expected calibration error: the distance of confidence from accuracy, averaged over the digits."""
-    return float(np.average(np.abs(sure - accurate), weights=counts))
-
-
-def picture(diagrams: dict[str, tuple[Array, Array, Array]]) -> Figure:
+def picture(diagrams: dict[str, Any]) -> Figure:
     """Draw the reliability diagrams side by side."""
     figure = Figure(figsize=(10, 5), layout="constrained")
     middles = (np.arange(BINS) + 0.5) / BINS
-    for panel, (title, (counts, sure, accurate)) in zip(
-        figure.subplots(1, 2, sharey=True), diagrams.items(), strict=True
-    ):
+    for panel, (title, diagram) in zip(figure.subplots(1, 2, sharey=True), diagrams.items(), strict=True):
+        counts, sure, accurate = (np.array(diagram[f"bin_{name}"]) for name in ("counts", "confidences", "accuracies"))
         panel.plot([0, 1], [0, 1], color="#59636e", linestyle="--", linewidth=1)
         panel.bar(middles, accurate, width=0.09, color="#0072b2", label="share that is right")
         panel.scatter(sure[counts > 0], sure[counts > 0], color="#d55e00", zorder=3, label="confidence")
@@ -90,8 +80,9 @@ def main(arguments: list[str] | None = None) -> None:
     diagrams = {}
     with httpx.Client(base_url=options.url) as client:
         for temperature in (1.0, fit(client, logits, labels)):
-            diagram = reliability(probabilities(client, unseen, temperature), truth)
-            title = f"temperature {temperature:.3f}, calibration error {calibration_error(*diagram):.2%}"
+            diagram = reliability(client, unseen, truth, temperature)
+            error = diagram["expected_calibration_error"]
+            title = f"temperature {temperature:.3f}, calibration error {error:.2%}"
             print(title)
             diagrams[title] = diagram
     options.pictures.mkdir(parents=True, exist_ok=True)

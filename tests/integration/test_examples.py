@@ -11,7 +11,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from examples import calibrate, compare, train_digits
+from examples import calibrate, compare, distil, train_digits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,17 +78,23 @@ def test_temperature_equals_that_of_a_local_optimiser(temperature: float) -> Non
 def test_temperature_halves_the_error_of_held_out_digits(http: httpx.Client, temperature: float) -> None:
     _, (unseen, labels) = calibrate.overfitted()
     before, after = (
-        calibrate.calibration_error(*calibrate.reliability(calibrate.probabilities(http, unseen, each), labels))
-        for each in (1.0, temperature)
+        calibrate.reliability(http, unseen, labels, each)["expected_calibration_error"] for each in (1.0, temperature)
     )
     assert after < before / 2
 
 
-def test_calibration_error_is_the_mean_gap_to_accuracy() -> None:
-    predicted = np.array([[0.95, 0.05], [0.91, 0.09], [0.35, 0.65], [0.26, 0.74]])
-    error = calibrate.calibration_error(*calibrate.reliability(predicted, np.array([0, 1, 1, 0])))
-    # two have confidence 0.93 and accuracy 1/2, one 0.65 and 1, one 0.74 and 0
-    assert error == pytest.approx((2 * (0.93 - 0.5) + (1 - 0.65) + 0.74) / 4)
+def test_student_of_a_teacher_recognises_more_digits(server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    distil.main(["--url", server, "--steps", "40"])
+    few, taught, teacher = (float(line.split(": ")[1].strip("%")) for line in capsys.readouterr().out.splitlines())
+    assert few < taught <= teacher
+    assert taught > 90
+
+
+def test_student_gets_nearer_to_its_teacher_with_each_step(http: httpx.Client) -> None:
+    seen, _, _ = distil.digits()
+    learned = {name: seen[name][:200] for name in ("inputs", "teacher_logits")}
+    _, losses = distil.train(http, learned, 20, distil.TEMPERATURE)
+    assert all(np.diff(losses) < 0)
 
 
 def test_calibration_prints_its_result_and_draws(
@@ -120,7 +126,7 @@ def test_the_comparison_does_not_time_a_way_that_is_wrong() -> None:
         compare.milliseconds(lambda logits: compare.three_lines(2 * logits), np.eye(3), 0.01)
 
 
-@pytest.mark.parametrize("program", [train_digits, calibrate, compare])
+@pytest.mark.parametrize("program", [train_digits, calibrate, compare, distil])
 def test_help_of_an_example_names_its_command(program: Any, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         program.main(["--help"])

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import special
 
 from service.errors import ExcludedRow, InvalidValue, NonFiniteLogit, ServiceError, ShapeMismatch
 from tests.operations.strategies import floats, labelled, scaled, soft, taught, with_vector
@@ -106,6 +107,17 @@ def test_weights_of_a_masked_class_change_nothing_and_stay() -> None:
     assert other["updated_weights"][1].tolist() == huge[1]
     for name in plain.keys() - {"updated_weights"}:
         np.testing.assert_array_equal(other[name], plain[name], name)
+
+
+def test_policy_gradient_with_a_mask_weighs_rows_by_advantage() -> None:
+    generator = np.random.default_rng(6)
+    logits, actions, advantages = generator.normal(size=(3, 4)), np.array([0, 1, 3]), np.array([2.0, -1.0, -0.5])
+    request: Request = {"logits": logits, "mask": MASK.view(np.uint8), "targets": actions, "sample_weights": advantages}
+    gradient = answer("gradient", **request, reduction="sum")["logits_gradient"]
+    masked = np.where(MASK, logits, -np.inf)
+    probabilities = special.softmax(masked, axis=1)
+    np.testing.assert_allclose(gradient, advantages[:, None] * (probabilities - np.eye(4)[actions]), rtol=1e-14)
+    assert not gradient[~MASK].any()
 
 
 def test_ignored_row_may_mask_every_class() -> None:
