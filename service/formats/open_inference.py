@@ -43,8 +43,8 @@ IGNORED = frozenset({"sequence_id", "sequence_start", "sequence_end", "priority"
 
 IGNORED_PREFIX = "triton_"
 
-INPUT_PARAMETERS = ("binary_data_size", *IGNORED)
-OUTPUT_PARAMETERS = ("binary_data", "classification", *IGNORED)
+INPUT_PARAMETERS = ("binary_data_size",)
+OUTPUT_PARAMETERS = ("binary_data", "classification")
 
 DTYPES = {"float64": "FP64", "float32": "FP32"}
 """The datatype of the answer for the parameter dtype."""
@@ -143,12 +143,8 @@ def _parameters(value: Any, known: Collection[str], kind: str) -> dict[str, Any]
         return {}
     if not isinstance(value, dict):
         raise NotAnObject("parameters must be a JSON object.")
-    named = {
-        name: each
-        for name, each in value.items()
-        if name in known or not (name in IGNORED or name.startswith(IGNORED_PREFIX))
-    }
-    return {name: each for name, each in _members(named, known, "parameters", kind).items() if name not in IGNORED}
+    named = {name: each for name, each in value.items() if name not in IGNORED and not name.startswith(IGNORED_PREFIX)}
+    return _members(named, known, "parameters", kind)
 
 
 def _boolean(value: Any, name: str) -> bool:

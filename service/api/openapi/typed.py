@@ -15,6 +15,7 @@ from service.api.problems import MEDIA_TYPE
 from service.api.wire_formats import JSON
 from service.operations import OPERATIONS
 from service.operations.spec import Domain
+from service.schemas.problem import Problem
 from service.schemas.service import NAME
 
 if TYPE_CHECKING:
@@ -76,42 +77,13 @@ NAMES = {
 KINDS = {Domain.TARGETS: "integer", Domain.MASK: "boolean"}
 """Kinds of the elements of inputs that are not numbers with a fraction."""
 
-PROBLEM: Schema = {
-    "type": "object",
-    "description": "An error, as RFC 9457 problem details.",
-    "required": ["type", "title", "status", "detail", "instance", "errors", "error"],
-    "properties": {
-        "type": {"type": "string", "description": "The problem type; stable."},
-        "title": {"type": "string", "description": "The problem type in words."},
-        "status": {**INTEGER, "description": "The HTTP status."},
-        "detail": {"type": "string", "description": "One sentence that says what to change."},
-        "instance": {"type": "string", "description": "The request id."},
-        "errors": {
-            "type": "array",
-            "description": "At most 20 places in the request.",
-            "items": {"$ref": "#/components/schemas/ProblemError"},
-        },
-        "error": {"type": "string", "description": "The same as detail."},
-    },
-}
-
-PROBLEM_ERROR: Schema = {
-    "type": "object",
-    "description": "One place in the request, and what is wrong there.",
-    "required": ["loc", "msg"],
-    "properties": {
-        "loc": {"type": "array", "items": {}, "description": "A field name, and the indices in it."},
-        "msg": {"type": "string", "description": "What is wrong there."},
-    },
-}
-
 ONE_NUMBER = ("mean", "sum")
 """The reductions whose loss is one number. `row_losses` has the loss of each row."""
 
 
 def typed_document(settings: Settings) -> dict[str, Any]:
     """Return the OpenAPI document for code generators."""
-    schemas: dict[str, Schema] = {**TENSORS, "Problem": PROBLEM, "ProblemError": PROBLEM_ERROR}
+    schemas: dict[str, Schema] = {**TENSORS, **_problem()}
     for operation in OPERATIONS:
         schemas[f"{operation.name.title()}Request"] = _request(operation)
         schemas[f"{operation.name.title()}Reply"] = _reply(operation)
@@ -136,6 +108,21 @@ def typed_document(settings: Settings) -> dict[str, Any]:
         # generators ask for a key wherever one is possible
         "security": [{BEARER: []}] if settings.needs_key else [],
     }
+
+
+def _problem() -> dict[str, Schema]:
+    """Return the schemas of a problem and of its places, in the terms of OpenAPI 3.0."""
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas: dict[str, Schema] = {**problem.pop("$defs"), "Problem": problem}
+    for schema in schemas.values():
+        del schema["title"]
+        for field in schema["properties"].values():
+            del field["title"]
+            field.pop("examples", None)
+    problem["properties"]["status"] |= INTEGER
+    # a name or an index
+    schemas["ProblemError"]["properties"]["loc"]["items"] = {}
+    return schemas
 
 
 def _path(operation: Operation) -> dict[str, Any]:
