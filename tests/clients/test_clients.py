@@ -175,7 +175,7 @@ def test_client_compiles_strictly_and_gets_exact_numbers(
 
 
 def check_sources(generator: str) -> None:
-    """Assert that the sources of a client have 64-bit types."""
+    """Assert that the sources of a client have 64-bit types, and no value for a field that is not set."""
     pattern, types = SOURCES[generator]
     files = [
         path for path in (BUILD / generator).rglob("*") if re.search(pattern, path.name) and "test" not in path.parts
@@ -184,6 +184,7 @@ def check_sources(generator: str) -> None:
     for field, kind in types.items():
         declared = rf"(\b{field}\s+{re.escape(kind)}|{re.escape(kind)}\s+{field}\b)"
         assert re.search(declared, text), f"{field} is not {kind}"
+    assert re.findall(r"private (?!static).* = new .*", text) == []
 
 
 def test_every_generator_has_a_program_or_its_sources_checked() -> None:

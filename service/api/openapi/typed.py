@@ -93,6 +93,7 @@ def typed_document(settings: Settings) -> dict[str, Any]:
     # one enumeration for all operations: in Go and C, the names of its members are global
     named = {output.name: None for operation in OPERATIONS for output in _outputs(operation)}
     schemas["Output"] = {"type": "string", "enum": list(named), "description": "The name of an output."}
+    schemas["Outputs"] = {"type": "array", "items": _ref("Output"), "description": "Names of outputs."}
     return {
         "openapi": "3.0.3",
         "info": {
@@ -154,8 +155,8 @@ def _request(operation: Operation) -> Schema:
     }
     fields |= {parameter.name: _parameter(parameter) for parameter in operation.parameters}
     fields["outputs"] = {
-        "type": "array",
-        "items": _ref("Output"),
+        # as a list of its own, it would be sent by Java's client even if it is empty
+        "allOf": [_ref("Outputs")],
         "description": f"The outputs to return. The defaults are {', '.join(operation.default_outputs)}, if available.",
     }
     return {"type": "object", "description": operation.doc, "properties": fields}
