@@ -29,17 +29,7 @@ def certificate(folder: Path, name: str, issuer: Certificate | None = None) -> C
     signed_by = [] if issuer is None else ["-CA", str(issuer.chain), "-CAkey", str(issuer.key)]
     names = "subjectAltName=IP:127.0.0.1,DNS:localhost"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"]
-    command += [
-        "-days",
-        "1",
-        "-subj",
-        f"/CN={name}",
-        "-addext",
-        names,
-        "-keyout",
-        str(made.key),
-        "-out",
-        str(made.chain),
-    ]
+    command += ["-days", "1", "-subj", f"/CN={name}", "-addext", names]
+    command += ["-keyout", str(made.key), "-out", str(made.chain)]
     subprocess.run([*command, *signed_by], check=True, capture_output=True)
     return made

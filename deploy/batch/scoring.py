@@ -38,7 +38,7 @@ ROW_INPUTS = ("logits", "inputs", "mask", "targets", "teacher_logits", "sample_w
 """Tensors with an entry for each row, which are columns of the files."""
 
 LISTS = ("logits", "inputs", "mask", "teacher_logits")
-"""Those of which each entry is a list."""
+"""Tensors with a list for each row."""
 
 TOTALS = ("loss", "denominator", "weights_gradient", "bias_gradient")
 """Outputs that add up over rows, as long as no mean divides them."""

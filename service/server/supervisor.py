@@ -123,7 +123,7 @@ class Supervisor:
                 self._bury(worker)
 
     def _obey(self, number: int) -> None:
-        """Do what a signal asks for. SIGHUP asks to leave once the terminal has closed."""
+        """Handle a signal. SIGHUP means to leave once the terminal has closed."""
         if number in HANGUP and not (self._has_terminal and not has_terminal()):
             self._read_again()
         elif self._is_leaving:

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -33,6 +32,7 @@ from tests.batch.files import (
     write,
 )
 from tests.batch.store import BUCKET
+from tests.processes import free_port
 from tests.ray.cluster import TwoNodes, two_nodes
 
 if TYPE_CHECKING:
@@ -230,8 +230,7 @@ def test_an_interrupted_run_names_the_command_to_continue(tmp_path: Path, folder
 
 def test_an_address_without_a_cluster_is_one_sentence(tmp_path: Path) -> None:
     write(tmp_path / "in/a.parquet", inputs=inputs(0, 3), targets=labels(0, 3))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     run = ended(f"{tmp_path}/in", f"{tmp_path}/out", "--address", f"127.0.0.1:{port}")
     assert run.returncode == 2
     assert run.stderr.startswith(f"No Ray cluster answers at 127.0.0.1:{port} (Connection refused); start one")

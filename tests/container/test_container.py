@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ import pytest
 from deploy.capacity import memory_bytes
 from service.formats import json_encode
 from service.settings import Settings
+from tests.certificates import certificate
 from tests.container.containers import Container, run, running
 
 if TYPE_CHECKING:
@@ -75,20 +75,12 @@ def test_the_health_check_finds_the_port_and_a_hang(container: Container) -> Non
     assert container.execute(*check).returncode == 0
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """Return a folder with a self-signed certificate that every user can read."""
-    key, chain = tmp_path / "key.pem", tmp_path / "chain.pem"
-    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=softmax.example", "-days", "1"]
-    subprocess.run([*request, "-keyout", key, "-out", chain], check=True, capture_output=True)
-    for path, mode in ((key, 0o644), (tmp_path, 0o755)):
-        path.chmod(mode)
-    return tmp_path
-
-
-def test_the_health_check_speaks_tls_when_the_service_does(certificate: Path) -> None:
-    variables = ["--env", "SOFTMAX_TLS_CERTIFICATE_FILE=/tls/chain.pem", "--env", "SOFTMAX_TLS_KEY_FILE=/tls/key.pem"]
-    with running(SMALL, *variables, "--volume", f"{certificate}:/tls:ro") as container:
+def test_the_health_check_uses_tls_when_the_service_does(tmp_path: Path) -> None:
+    # the container has another user
+    certificate(tmp_path, "tls").key.chmod(0o644)
+    tmp_path.chmod(0o755)
+    variables = ["--env", "SOFTMAX_TLS_CERTIFICATE_FILE=/tls/tls.crt", "--env", "SOFTMAX_TLS_KEY_FILE=/tls/tls.key"]
+    with running(SMALL, *variables, "--volume", f"{tmp_path}:/tls:ro") as container:
         _, *check = container.inspect()["Config"]["Healthcheck"]["Test"]
         assert container.execute(*check).returncode == 0
 
