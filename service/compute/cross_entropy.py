@@ -52,9 +52,9 @@ class CrossEntropy(RowGradient):
         weights = self._targets.weights_of_classes
         return values if weights is None else values * rows_of(weights, self._labels)
 
-    @cached_property
-    def _effective(self) -> Numbers:
-        """(n, K) a."""
+    @property
+    def _target_probabilities(self) -> Numbers:
+        """(n, K) t, one-hot for labels."""
         targets = self._targets
         sent: Numbers
         if self._teacher is not None:
@@ -65,13 +65,16 @@ class CrossEntropy(RowGradient):
             put(sent, self._labels, 1.0)
         else:
             sent = rows_of(targets.target_probabilities, self._block)
-        if self.softmax is not self._doubles:
-            sent = Scaled.of(sent)
-        if targets.label_smoothing:
-            shares = in_range(targets.label_smoothing) / self._smoothed_classes
-            sent = sent * (1.0 - targets.label_smoothing) + shares
-        weights = targets.weights_of_classes
-        return sent if weights is None else sent * weights
+        return sent if self.softmax is self._doubles else Scaled.of(sent)
+
+    @cached_property
+    def _effective(self) -> Numbers:
+        """(n, K) a."""
+        effective, smoothing = self._target_probabilities, self._targets.label_smoothing
+        if smoothing:
+            effective = effective * (1.0 - smoothing) + in_range(smoothing) / self._smoothed_classes
+        weights = self._targets.weights_of_classes
+        return effective if weights is None else effective * weights
 
     @property
     def _smoothed_classes(self) -> Floats | float:
@@ -159,6 +162,11 @@ class CrossEntropy(RowGradient):
             t = targets.probabilities[self._block]
             ratios = log_ratios(t, softmax.surprisals)
         return row_totals(divergence_terms(t, softmax.probabilities, ratios), softmax.included)
+
+    @property
+    def far_divergences(self) -> Numbers:
+        """(n,) The same where it is beyond double range: sum_c -t_c log p_c, next to which the rest is nothing."""
+        return row_totals(product(self._target_probabilities, self.softmax.surprisals), self.softmax.included)
 
     @cached_property
     def slopes(self) -> Numbers:

@@ -73,7 +73,12 @@ class Batch:
     def divergence(self, divergences: Floats) -> Floats:
         """Return () the divergences of the rows (N,), reduced like the loss; (N,) times s if they are not reduced."""
         assert self.targets is not None
-        return rounded(self.targets.reduced(Scaled.of(divergences), self.targets.divisor_of_mean))
+        values = Scaled.of(divergences)
+        is_beyond = np.isinf(divergences)
+        if is_beyond.any():
+            for part, far in zip(values, self._extended("far_divergences"), strict=True):
+                part[is_beyond] = far[is_beyond]
+        return rounded(self.targets.reduced(values, self.targets.divisor_of_mean))
 
     def temperature_gradient(self, slopes: Floats) -> Floats:
         """Return () dL/dT, the sum of the parts (N,) of the rows."""

@@ -83,14 +83,17 @@ def terms_of_gradient(each: Case) -> Array:
     return np.abs(exact.s[:, None]) * ((exact.A * exact.probabilities + exact.a) * share + penalty) / exact.T
 
 
-def of_loss_terms(each: Case) -> Any:
-    """Return the sum over rows of s a |log p| with the B of its class, and of the z-loss."""
+def of_row_losses(each: Case, share: Any, z_share: Any) -> Array:
+    """(N,) s a |log p| with the B of its class, and of the z-loss."""
     exact = each.exact
-    share, z_share = exact.shares
     terms = np.abs(exact.s[:, None]) * times(exact.a, -exact.log_probabilities) * (each.own + 16) * share
-    penalty = np.abs(exact.s) * exact.z_loss * exact.log_normalizer**2 * 64 * z_share
-    rows = terms.sum(axis=1) + penalty
-    return rows if exact.reduction == "none" else rows.sum()
+    return terms.sum(axis=1) + np.abs(exact.s) * exact.z_loss * exact.log_normalizer**2 * 64 * z_share
+
+
+def of_loss_terms(each: Case) -> Any:
+    """Return what `of_row_losses` gives, reduced like the loss."""
+    rows = of_row_losses(each, *each.exact.shares)
+    return rows if each.exact.reduction == "none" else rows.sum()
 
 
 def times(weights: Array, values: Array) -> Array:
@@ -156,6 +159,43 @@ def of_curvature(each: Case) -> Array:
     return terms * (own[:, :, None] + own[:, None, :] + 16 + bent) / exact.T * slopes
 
 
+def of_hessian(each: Case) -> Array:
+    """(N, K, K) B_i + B_j + 16 of the terms of the Hessian."""
+    exact, own = each.exact, each.own
+    p, (share, z_share) = exact.probabilities, exact.shares
+    square, diagonal = p[:, :, None] * p[:, None, :], np.eye(exact.K, dtype=int) * (p * (1 - p))[:, :, None]
+    curved = np.where(np.eye(exact.K, dtype=bool), diagonal, square)
+    s, a, normalizers = (np.abs(v).reshape(-1, 1, 1) for v in (exact.s, exact.A, exact.log_normalizer))
+    terms = s * (a * curved * share + 2 * exact.z_loss * (normalizers * curved + square) * z_share)
+    return terms * (own[:, :, None] + own[:, None, :] + 16) / exact.T**2
+
+
+def of_divergences(each: Case) -> Array:
+    """(N,) 32 + B of p_i |log p_i - log t_i|, p_i where t_i is 0."""
+    exact = each.exact
+    t = exact.exact(exact.targets)
+    logarithms = np.frompyfunc(exact.mp.log, 1, 1)(np.where(t == 0, exact.exact(1), t))
+    distances = np.where(t == 0, 1, size(exact.log_probabilities - logarithms))
+    return (times(np.maximum(t, exact.probabilities), distances) * (each.own + 32)).sum(axis=1)
+
+
+def reduced(rows: Array, each: Case) -> Any:
+    """(N,) allowances of rows, reduced like the loss."""
+    rows = np.abs(each.exact.s) * rows
+    return rows if each.exact.reduction == "none" else rows.sum() * each.exact.shares[0]
+
+
+def over_rows(terms: Callable[[Reference, Array], Any]) -> Callable[[Case], Any]:
+    """Return the largest B and 16 + log2 N, of the sizes of terms added over the rows."""
+
+    def allowed(each: Case) -> Any:
+        depth = 16 + float(np.log2(max(len(each.exact.logits), 1)))
+        slopes = 1 if isinstance(each.exact.slopes, int) else np.abs(each.exact.slopes)
+        return (each.largest.max() + depth) * terms(each.exact, terms_of_gradient(each) * slopes)
+
+    return allowed
+
+
 BOUNDS: dict[str, Callable[[Case], Any]] = {
     "probabilities": lambda each: each.own * each.exact.probabilities,
     "log_probabilities": lambda each: each.own * size(each.exact.log_probabilities),
@@ -166,6 +206,16 @@ BOUNDS: dict[str, Callable[[Case], Any]] = {
     "temperature_gradient": of_temperature_gradient,
     "targets_gradient": lambda each: (each.own + 8) * size(each.exact.targets_gradient),
     "jacobian": of_curvature,
+    "row_losses": lambda each: of_row_losses(each, 1, 1),
+    "target_log_probabilities": lambda each: (
+        (each.own + 8)[np.arange(len(each.exact.labels)), each.exact.labels] * size(each.exact.target_log_probabilities)
+    ),
+    "row_kl_divergences": of_divergences,
+    "kl_divergence": lambda each: reduced(of_divergences(each), each),
+    "hessian": of_hessian,
+    "weights_gradient": over_rows(lambda exact, terms: terms.T @ np.abs(exact.inputs)),
+    "bias_gradient": over_rows(lambda _, terms: terms.sum(axis=0)),
+    "inputs_gradient": over_rows(lambda exact, terms: terms @ np.abs(exact.weights)),
     "denominator": lambda each: 16 * size(each.exact.denominator),
 }
 """Bound on the error of each output, in units of 2**-53."""
