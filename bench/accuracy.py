@@ -1,12 +1,19 @@
-"""python -m bench.accuracy: the digits of this service and of SciPy on the same inputs, as a Markdown table."""
+"""Compare the digits of this service, of SciPy and of optax: `python -m bench.accuracy` rewrites docs/accuracy.md."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import special
 
+from bench.environments import create
+from bench.services import ENVIRONMENTS, HERE
+from tests.docs.tables import table
 from tests.operations.families import FAMILIES, ends, normal
 from tests.operations.reference import DIGITS, Reference
 from tests.operations.support import answer
@@ -21,11 +28,14 @@ UNIT = 2.0**-53
 
 SMALLEST_NORMAL = 2.0**-1022
 
-HEAD = """\
-Worst relative error in units of 2^-53, against the same formulas in many digits. Values beyond double range do not count.
+PAGE = HERE.parent / "docs" / "accuracy.md"
 
-| inputs | probability | SciPy | loss | SciPy | gradient | SciPy |
-| --- | --- | --- | --- | --- | --- | --- |"""
+MEASURED = re.compile(r"(<!-- measured: peers -->\n).*?(<!-- end of peers -->)", re.DOTALL)
+
+QUANTITIES = ("probability", "loss", "gradient")
+
+Values = tuple["Floats", "Floats", "Floats"]
+"""The probabilities, losses and gradients of a batch."""
 
 
 def inputs() -> Iterator[tuple[str, Floats, float, int]]:
@@ -45,7 +55,7 @@ def ranked(logits: Floats) -> Array:
     return np.argsort(-logits, axis=1, kind="stable")[rows, np.resize([0, 1, -1], len(logits))]
 
 
-def ours(logits: Floats, labels: Array, temperature: float) -> tuple[Floats, Floats, Floats]:
+def of_service(logits: Floats, labels: Array, temperature: float) -> Values:
     """Return the values that the service computes."""
     names = ["probabilities", "loss", "logits_gradient"]
     request = {"targets": labels, "temperature": temperature, "reduction": "none", "outputs": names}
@@ -53,7 +63,7 @@ def ours(logits: Floats, labels: Array, temperature: float) -> tuple[Floats, Flo
     return answered["probabilities"], answered["loss"], answered["logits_gradient"]
 
 
-def of_scipy(logits: Floats, labels: Array, temperature: float) -> tuple[Floats, Floats, Floats]:
+def of_scipy(logits: Floats, labels: Array, temperature: float) -> Values:
     """Return the values of SciPy: softmax, -log_softmax at the label, softmax less one-hot."""
     rows = np.arange(len(logits))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -62,6 +72,24 @@ def of_scipy(logits: Floats, labels: Array, temperature: float) -> tuple[Floats,
     gradient = probabilities.copy()
     gradient[rows, labels] -= 1.0
     return probabilities, losses, gradient / temperature
+
+
+def of_optax(batches: list[tuple[Floats, Array, float]]) -> list[Values]:
+    """Return the values of optax and JAX for every batch, computed in an environment of their own."""
+    folder, environment = HERE / "peers" / "optax", ENVIRONMENTS / "optax"
+    create(environment, folder / "requirements.txt")
+    sent = io.BytesIO()
+    named: dict[str, Any] = {
+        f"{name}{i}": value
+        for i, batch in enumerate(batches)
+        for name, value in zip(("logits", "labels", "temperature"), batch, strict=True)
+    }
+    np.savez(sent, **named)
+    command = [f"{environment}/bin/python", str(folder / "values.py")]
+    done = subprocess.run(command, input=sent.getvalue(), capture_output=True, check=True)  # noqa: S603 - ours
+    answered = np.load(io.BytesIO(done.stdout))
+    names = ("probabilities", "loss", "gradient")
+    return [tuple(answered[f"{name}{i}"] for name in names) for i in range(len(batches))]
 
 
 def verdict(actual: Floats, exact: Array) -> str:
@@ -79,21 +107,27 @@ def verdict(actual: Floats, exact: Array) -> str:
     return "all digits" if error >= 1.0 else f"{error / UNIT:,.1f}"
 
 
-def row(name: str, logits: Floats, temperature: float, digits: int) -> str:
-    """Return a line of the table."""
-    labels = ranked(logits)
-    exact = Reference(logits, targets=labels, temperature=temperature, reduction="none", digits=digits)
-    truths = (exact.probabilities, exact.loss, exact.logits_gradient)
-    results = zip(ours(logits, labels, temperature), of_scipy(logits, labels, temperature), truths, strict=True)
-    cells = [cell for mine, scipys, truth in results for cell in (verdict(mine, truth), verdict(scipys, truth))]
-    return f"| {' | '.join([name, *cells])} |"
+def lines() -> list[list[str]]:
+    """Return the rows of the table."""
+    cases = [(name, (logits, ranked(logits), temperature), digits) for name, logits, temperature, digits in inputs()]
+    optax = of_optax([batch for _, batch, _ in cases])
+    found = []
+    for (name, batch, digits), of_peer in zip(cases, optax, strict=True):
+        logits, labels, temperature = batch
+        exact = Reference(logits, targets=labels, temperature=temperature, reduction="none", digits=digits)
+        truths = (exact.probabilities, exact.loss, exact.logits_gradient)
+        results = zip(of_service(*batch), of_scipy(*batch), of_peer, truths, strict=True)
+        found.append([name, *(verdict(each, truth) for *values, truth in results for each in values)])
+    return found
 
 
 def main() -> None:
-    """Print the table."""
-    print(HEAD)  # noqa: T201 - the table is what this is for
-    for each in inputs():
-        print(row(*each))  # noqa: T201 - see above
+    """Rewrite the table of the page."""
+    head = ["inputs", *(cell for quantity in QUANTITIES for cell in (quantity, "SciPy", "optax"))]
+    measured = table(head, lines())
+    text = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(MEASURED.sub(lambda found: f"{found[1]}\n{measured}\n{found[2]}", text), encoding="utf-8")
+    sys.stdout.write(measured)
 
 
 if __name__ == "__main__":

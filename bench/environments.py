@@ -8,6 +8,8 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bench.services import Service
 
 INSTALL_SECONDS = 900
@@ -19,16 +21,19 @@ class InstallError(Exception):
 
 def install(service: Service) -> None:
     """Install the environment of a service unless it is there. Raises InstallError."""
-    if service.environment is None:
-        return
-    requirements = service.folder / "requirements.txt"
-    installed = service.environment / requirements.name
+    if service.environment is not None:
+        create(service.environment, service.folder / "requirements.txt")
+
+
+def create(environment: Path, requirements: Path) -> None:
+    """Install an environment unless it is there. Raises InstallError."""
+    installed = environment / requirements.name
     if installed.exists() and installed.read_bytes() == requirements.read_bytes():
         return
-    sys.stderr.write(f"{service.title}: installing\n")
-    shutil.rmtree(service.environment, ignore_errors=True)
-    _run([sys.executable, "-m", "venv", str(service.environment)])
-    _run([f"{service.commands}/python", "-m", "pip", "install", "--quiet", "--requirement", str(requirements)])
+    sys.stderr.write(f"{environment.name}: installing\n")
+    shutil.rmtree(environment, ignore_errors=True)
+    _run([sys.executable, "-m", "venv", str(environment)])
+    _run([f"{environment}/bin/python", "-m", "pip", "install", "--quiet", "--requirement", str(requirements)])
     shutil.copy(requirements, installed)
 
 
