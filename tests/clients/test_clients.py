@@ -154,7 +154,7 @@ def test_client_compiles_strictly_and_gets_exact_numbers(
     elif generated == "go":
         (tmp_path / "go.mod").write_text(GO_MODULE.format(client=BUILD / "go"))
         shutil.copy(PROGRAMS / "article.go", tmp_path)
-        offline = {"GOPROXY": "off", "GOFLAGS": "-mod=mod"}
+        offline = {"GOPROXY": "off", "GOFLAGS": "-mod=mod", "GOCACHE": str(BUILD / "go-cache")}
         run("go", "vet", ".", cwd=tmp_path, **offline)
         assert json.loads(run("go", "run", ".", server, cwd=tmp_path, **offline)) == expected(http)
     elif generated in TYPESCRIPT:
