@@ -38,10 +38,10 @@ def describe() -> dict[str, str]:
 
 
 def versions(service: Service) -> dict[str, str]:
-    """Return the installed versions of the packages of a service."""
+    """Return the versions of the packages of a service, without those that are not installed."""
     folder = next(service.commands.parent.glob("lib/python*/site-packages"))
     found = {distribution.name.lower(): distribution.version for distribution in distributions(path=[str(folder)])}
-    return {name: found[name] for name in service.packages}
+    return {name: found[name] for name in service.packages if name in found}
 
 
 def _pairs(path: Path) -> Iterator[tuple[str, str]]:

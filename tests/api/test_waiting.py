@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import httpx
 import numpy as np
 import pytest
-import ssrjson
 
-from service.formats import npy
+from service.formats import json_encode, npy
 from tests.bodies import JSON
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ REQUESTS = 2
 
 def json_body(random: np.random.Generator) -> bytes:
     """Return 20 MB of JSON."""
-    return ssrjson.dumps_to_bytes({"logits": random.normal(size=(1024, 1000))})
+    return b"".join(json_encode.encode({"logits": random.normal(size=(1024, 1000))}))
 
 
 def npy_body(random: np.random.Generator) -> bytes:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from asyncio.subprocess import PIPE
 from typing import TYPE_CHECKING
 
 import pytest
-import ssrjson
 
 from service.settings import Settings
 from tests.connections import ask_once, post
@@ -52,7 +52,7 @@ async def burst(address: str) -> tuple[list[Reply], list[float]]:
     await live.stdout.readline()
     replies = await asyncio.gather(*(ask_once(address, LARGE) for _ in range(CLIENTS)))
     seconds, _ = await live.communicate(b"")
-    return replies, ssrjson.loads(seconds)
+    return replies, json.loads(seconds)
 
 
 async def test_requests_over_limit_are_shed_process_stays_alive_small(
