@@ -86,6 +86,9 @@ class Server(uvicorn.Server):
             app,
             http=HttpProtocol,  # type: ignore[arg-type]  # `_accept` makes the protocols
             ws="none",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
             log_config=logs.configuration(self._settings),
             timeout_keep_alive=self._settings.keep_alive_seconds,
             timeout_graceful_shutdown=CLOSE_SECONDS,

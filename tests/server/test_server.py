@@ -50,6 +50,15 @@ async def serving(**settings: Any) -> AsyncIterator[list[int]]:
             signal.signal(signal.SIGHUP, kept)
 
 
+async def test_responses_have_these_headers_and_no_other() -> None:
+    async with serving(metrics_port=0) as ports:
+        # the server makes the date once a second
+        await asyncio.sleep(1.2)
+        for port in ports:
+            reply = await ask_once(port, get("/livez"))
+            assert sorted(reply.headers) == ["content-length", "content-type", "date", "x-request-id"]
+
+
 async def test_metrics_port_has_metrics_and_the_other_port_has_not() -> None:
     async with serving(metrics_port=0) as (port, metrics_port):
         assert (await ask_once(port, SMALL)).status == 200
