@@ -205,8 +205,9 @@ class ByteReservation:
         return self._try_grow_to(size)
 
     async def reserve(self, size: int) -> None:
-        """Wait for room for memory in all. Raise Overloaded or TooMuchWork."""
+        """Wait for room for memory in all, before the body is decoded again. Raise Overloaded or TooMuchWork."""
         await self._grow_to(size)
+        self._inflated_bytes = 0
 
     def release(self) -> None:
         """Free all memory."""

@@ -53,6 +53,7 @@ class RequestContext:
     """A request whose body is not read yet, and the way to answer it.
 
     headers: by name in lower case; the values of a repeated header are joined with commas.
+    content: the body, once it has been read.
     route, operation, key_id, rows, elements, stages: set by the endpoint, for metrics and the log.
     stages: milliseconds of each of STAGES so far.
     gone: whether the client has left.
@@ -67,7 +68,7 @@ class RequestContext:
     rows: int | None = None
     elements = 0
     gone = False
-    _content: bytes | bytearray = b""
+    content: bytes | bytearray = b""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, lifecycle: Lifecycle) -> None:
         self.started = perf_counter()
@@ -121,7 +122,7 @@ class RequestContext:
             await reservation.reserve_body(length, factor)
         try:
             async with timeout(seconds):
-                self._content, more = await self._piece()
+                self.content, more = await self._piece()
                 if more or self.bytes_in > reservation.small_bytes:
                     await reservation.add_body(self.bytes_in)
                 if more:
@@ -132,12 +133,12 @@ class RequestContext:
 
     async def _read_rest(self, reservation: ByteReservation) -> None:
         """Read the pieces of a body behind the first."""
-        pieces, more = [self._content], True
+        pieces, more = [self.content], True
         while more:
             piece, more = await self._piece()
             await reservation.add_body(len(piece))
             pieces.append(piece)
-        self._content = b"".join(pieces)
+        self.content = b"".join(pieces)
 
     async def _piece(self) -> tuple[bytes, bool]:
         """Return the next piece of the body, and whether more follow. Raise Disconnected."""
@@ -150,12 +151,11 @@ class RequestContext:
 
     def inflated_size(self, encoding: str) -> int:
         """Return the size of the body after decompression, or a bound on it."""
-        return inflated_size(self._content, encoding)
+        return inflated_size(self.content, encoding)
 
-    def take(self) -> bytes | bytearray:
-        """Return the body, and forget it, so that the caller decides how long it stays in memory."""
-        content, self._content = self._content, b""
-        return content
+    def drop_body(self) -> None:
+        """Forget the body, so that its memory is free."""
+        self.content = b""
 
     async def disconnected(self) -> None:
         """Return when the client has left. The body must have been read."""

@@ -15,6 +15,7 @@ from service.api.admission import ByteReservation
 from service.api.context import Disconnected, RequestContext
 from service.api.negotiation import content_encoding
 from service.api.problems import name_limits
+from service.api.wire_formats import Reply
 from service.errors import Draining, TooLarge
 from service.formats.compression import inflate
 from service.operations import execute, request_size
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from service.api.runtime import Runtime
-    from service.api.wire_formats import Body, Fields, Reply, WireFormat, Write
+    from service.api.wire_formats import Body, Fields, WireFormat, Write
     from service.operations.spec import Operation
     from service.schemas.requests import ValidatedRequest
 
@@ -89,7 +90,7 @@ class OperationEndpoint:
         except Exception as error:  # noqa: BLE001  the response says what a client may know, and the log has the rest
             await context.refuse(error, self.wire_format.invalid_status)
         finally:
-            context.take()
+            context.drop_body()
             reservation.release()
             self.runtime.end(context)
 
@@ -101,35 +102,44 @@ class OperationEndpoint:
         self.wire_format.check_headers(context)
         encoding = content_encoding(context.headers.get(b"content-encoding"))
         await context.read(reservation, self.body_seconds, self.wire_format.memory_factor(context))
-        if encoding is None and context.bytes_in <= self.inline_bytes:
+        if encoding is None and context.bytes_in <= self.inline_bytes and not self.wire_format.is_archive(context):
             await self.runtime.wait_for_turn()
             job = self._decode(context, reservation, None)
             if not job.memory:
                 return self._answer(context, job)
+            if reservation.try_reserve(job.memory):
+                return await self.runtime.in_thread(context, partial(self._answer, context, job))
+            memory = job.memory
+            del job
         else:
             if encoding is not None:
                 await reservation.reserve_inflated(context.inflated_size(encoding))
             done = await self.runtime.in_thread(context, partial(self._work, context, reservation, encoding))
-            if not isinstance(done, _Job):
+            if isinstance(done, Reply):
                 return done
-            job = done
-        await reservation.reserve(job.memory)
-        return await self.runtime.in_thread(context, partial(self._answer, context, job))
+            memory = done
+        # it waits without its tensors, and is decoded again
+        await reservation.reserve(memory)
+        return await self.runtime.in_thread(context, partial(self._work_again, context, reservation, encoding))
 
-    def _work(self, context: RequestContext, reservation: ByteReservation, encoding: str | None) -> Reply | _Job:
-        """Decode a request, and return its response, or the job if its tensors have to wait for memory.
+    def _work(self, context: RequestContext, reservation: ByteReservation, encoding: str | None) -> Reply | int:
+        """Decode a request, and return its response, or the memory that it has to wait for.
 
         Raise ServiceError or Disconnected.
         """
         job = self._decode(context, reservation, encoding)
         if context.gone:
             raise Disconnected
-        return self._answer(context, job) if reservation.try_reserve(job.memory) else job
+        return self._answer(context, job) if reservation.try_reserve(job.memory) else job.memory
+
+    def _work_again(self, context: RequestContext, reservation: ByteReservation, encoding: str | None) -> Reply:
+        """Return the response to a request that has waited for memory. Raise ServiceError."""
+        return self._answer(context, self._decode(context, reservation, encoding))
 
     def _decode(self, context: RequestContext, reservation: ByteReservation, encoding: str | None) -> _Job:
         """Decode and validate a request. Raise ServiceError."""
         start = perf_counter()
-        body = context.take()
+        body = context.content
         if encoding is not None:
             body = inflate(body, encoding, reservation.add_inflated)
         fields, write = self.wire_format.decode(context, body, self.operation)
@@ -142,15 +152,17 @@ class OperationEndpoint:
         if work_bytes > self.inline_bytes:
             memory = reservation.needed_for(work_bytes, body_is_kept=has_views(body, fields))
         context.rows, context.elements = size.rows, size.logits
-        context.stages.append((perf_counter() - start) * 1e3)
+        context.stages = [(perf_counter() - start) * 1e3]
         return _Job(request, write, memory)
 
     def _answer(self, context: RequestContext, job: _Job) -> Reply:
         """Execute the operation, and return the response. Raise ServiceError."""
         start = perf_counter()
+        # the body is not needed any more, and may be as large as the outputs
+        context.drop_body()
         request = job.request
         outputs = execute(self.operation, request.arguments, request.output_names)
-        # the inputs are not needed any more, and may be as large as the outputs
+        # nor are the inputs
         del request.arguments
         computed = perf_counter()
         context.stages.append((computed - start) * 1e3)

@@ -70,6 +70,9 @@ class WireFormat(Protocol):
     def memory_factor(self, context: RequestContext) -> int:
         """Return the memory that a request usually takes, in units of its body."""
 
+    def is_archive(self, context: RequestContext) -> bool:
+        """Return whether a short body may hold much longer tensors."""
+
     def decode(self, context: RequestContext, body: Body, operation: Operation) -> tuple[Fields, Write]:
         """Return the fields in a body, and the function that encodes the outputs. Raise ServiceError."""
 
@@ -93,6 +96,10 @@ class PlainFormat:
     def memory_factor(self, context: RequestContext) -> int:
         """Return 2 for NumPy files: their tensors are views of the body, and the outputs need memory beside it."""
         return 1 if content_type(context.headers.get(b"content-type"), PLAIN_TYPES) == JSON else 2
+
+    def is_archive(self, context: RequestContext) -> bool:
+        """Return whether the body is a .npz archive, whose members may be compressed."""
+        return content_type(context.headers.get(b"content-type"), PLAIN_TYPES) == npy.NPZ
 
     def decode(self, context: RequestContext, body: Body, operation: Operation) -> tuple[Fields, Write]:
         """Return the fields in a body, and the function that encodes the outputs. Raise ServiceError."""
@@ -144,6 +151,10 @@ class OpenInferenceFormat:
     def memory_factor(self, context: RequestContext) -> int:
         """Return 2 for a body with binary tensors, as for a NumPy file."""
         return 1 if HEADER_LENGTH_NAME not in context.headers else 2
+
+    def is_archive(self, _: RequestContext) -> bool:
+        """Return False: tensors are as long as the body."""
+        return False
 
     def decode(self, context: RequestContext, body: Body, operation: Operation) -> tuple[Fields, Write]:
         """Return the fields in a body, and the function that encodes the outputs. Raise ServiceError."""

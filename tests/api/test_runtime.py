@@ -1,4 +1,4 @@
-"""Test the threads: which requests use one, how long they wait, and which are dropped."""
+"""Test where requests are worked on, how long they wait, and which are dropped."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ import gzip
 import os
 import threading
 import time
+import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from service import operations
 from service.api import endpoint
 from service.api.runtime import TURN_SECONDS
-from tests.bodies import BODY, JSON, body_of
+from service.api.wire_formats import PlainFormat
+from tests.bodies import BODY, JSON, body_of, compress, npz
 from tests.connections import LEFT, application, connect, converse, piece
+from tests.server.sockets import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -200,3 +204,43 @@ async def test_probes_are_answered_between_requests_that_take_long(monkeypatch: 
             probed.append(len(computed))
         assert {reply.status_code for reply in asked.result()} == {200}
     assert len(set(computed)) > 5
+
+
+NUMBERS = 150_000
+DENSE = b'{"logits": [0%b]}' % (b",0" * (NUMBERS - 1))
+ARCHIVE = npz(compressed=True, logits=np.zeros(NUMBERS))
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (DENSE, JSON),
+        (DENSE[:200_001] + b"]}", JSON),
+        (compress(DENSE, "gzip"), {**JSON, "Content-Encoding": "gzip"}),
+        (ARCHIVE, {"Content-Type": "application/x-npz", "Accept": "application/json"}),
+    ],
+    ids=["json", "short", "gzip", "npz"],
+)
+async def test_request_that_waits_for_memory_holds_no_tensors(
+    monkeypatch: pytest.MonkeyPatch, body: bytes, headers: dict[str, str]
+) -> None:
+    app = application(max_bytes_in_flight=2**21, max_body_bytes=2**21)
+    decoded: list[weakref.ref[Any]] = []
+    decode = PlainFormat.decode
+
+    def decode_and_note(*args: Any) -> Any:
+        fields, write = decode(*args)
+        decoded.append(weakref.ref(fields["logits"]))
+        return fields, write
+
+    monkeypatch.setattr(PlainFormat, "decode", decode_and_note)
+    memory = app.runtime.admission
+    memory.try_take(memory.max_bytes - 400_000)
+    async with connect(app) as client:
+        asked = asyncio.create_task(client.post("/softmax?outputs=predictions", content=body, headers=headers))
+        await until(lambda: memory.waiting > 0 and bool(decoded))
+        assert decoded[0]() is None
+        memory.give_back(memory.max_bytes - 400_000)
+        reply = await asked
+    assert (reply.status_code, reply.json()) == (200, {"predictions": 0})
+    assert memory.bytes == 0
