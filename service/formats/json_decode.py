@@ -17,6 +17,7 @@ from service.formats.long_arrays import (
     MAX_ARRAYS,
     OPENING,
     PLACEHOLDER,
+    WINDOW_BYTES,
     LongArray,
     Span,
     extract_long_arrays,
@@ -25,7 +26,7 @@ from service.formats.long_arrays import (
 from service.formats.nested import from_nested, from_numbers
 from service.formats.query import merge, parameters
 from service.operations.names import check_names
-from service.operations.spec import Domain
+from service.operations.spec import MAX_RANK, Domain
 
 if TYPE_CHECKING:
     from service.arrays import Array
@@ -142,7 +143,7 @@ class Document:
         opening = None
         for _ in range(MAX_ARRAYS):
             offset = text.rfind(b":", 0, offset)
-            opening = OPENING.match(text, offset) if offset != -1 else None
+            opening = OPENING.match(text, offset, offset + WINDOW_BYTES) if offset != -1 else None
             if opening is not None or offset == -1:
                 break
         name = NAME.search(text[max(0, offset - LONG_BYTES) : offset]) if opening else None
@@ -150,7 +151,7 @@ class Document:
         if opening is None or name is None or name[1] == b"outputs":
             return
         span = Span(opening.start(1), text.rfind(b"]") + 1, opening[1].count(b"["))
-        if span.end - span.start < LONG_BYTES:
+        if span.end - span.start < LONG_BYTES or span.rank > MAX_RANK:
             return
         try:
             self._long_array(name[1].decode(), Domain.LOGITS).read(span)

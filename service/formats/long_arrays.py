@@ -7,6 +7,7 @@ next piece. A mistake is looked for in its piece only.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import cache
 from secrets import token_hex
 from typing import TYPE_CHECKING, NamedTuple
@@ -181,11 +182,14 @@ class LongArray(NamedTuple):
             around = text[start : inner.start] + text[inner.end : end]
             if 0 <= inner.start < inner.end and not around.strip():
                 return self.read(inner, origin)[np.newaxis]
+        if end - start > MAX_PIECE_BYTES:
+            # one item, which only blanks can make that long
+            blanks = end - start - len(text[start:end].lstrip())
+            start, end = start + blanks, start + blanks + len(text[start + blanks : end].rstrip())
         piece = b"".join((b"[", memoryview(text)[start:end], b"]"))
-        try:
-            return self._read_piece(piece)
-        except NotNumbers:
-            pass
+        if len(piece) <= MAX_SLOW_BYTES:
+            with suppress(NotNumbers):
+                return self._read_piece(piece)
         items, mistake = parse_items(piece, constants=self.bare)
         array = from_nested(self.name, items, self.domain, words=self.words, origin=origin)
         if mistake is None:
