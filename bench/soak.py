@@ -9,12 +9,16 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from time import monotonic, sleep
+from typing import TYPE_CHECKING
 
 from bench.load import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SECONDS = 300
 CLIENTS = 12
@@ -46,11 +50,18 @@ LEAVES = 0.2
 def main() -> None:
     """Start a server, and print a line about it at regular intervals."""
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
+    with started() as (pid, port):
+        asyncio.run(soak(pid, port, seconds))
+
+
+@contextmanager
+def started() -> Iterator[tuple[int, int]]:
+    """Yield the process id and the port of a new server with default settings."""
     with NamedTemporaryFile("r") as log, Path(log.name).open("w") as stderr:
         command = [sys.executable, "-m", "service", "--host", HOST, "--port", "0"]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr) as server:  # noqa: S603  this service
             try:
-                asyncio.run(soak(server.pid, port_of(Path(log.name)), seconds))
+                yield server.pid, port_of(Path(log.name))
             finally:
                 server.terminate()
 
