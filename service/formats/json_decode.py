@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 NAME = re.compile(rb'"(\w{1,64})"\s*$')
 """The name of a member, before its colon."""
 
-
 BLANK_BYTES = 2**14
 """Length of text in which blanks are looked for in one call."""
 
@@ -108,9 +107,8 @@ class Document:
             if array is None:
                 words = self._constants or domain is Domain.LOGITS
                 return from_nested(name, value, domain, words=words)
-            return (
-                array if array.dtype == np.int64 and domain is Domain.TARGETS else array.astype(np.float64, copy=False)
-            )
+            is_exact = domain is Domain.TARGETS and array.dtype == np.int64
+            return array if is_exact else array.astype(np.float64, copy=False)
         self.unread -= 1
         try:
             return self._long_array(name, domain).read(self._spans[int(value[len(PLACEHOLDER) :])])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
 
@@ -66,18 +66,10 @@ class ModelMetadata(BaseModel):
             versions=[version],
             platform=NAME,
             inputs=[
-                InputMetadata(
-                    name=tensor.name,
-                    datatype=_datatype(tensor),
-                    shape=_shape(tensor),
-                    parameters=TensorParameters(optional=is_optional(operation, tensor)),
-                )
+                InputMetadata(**_metadata(tensor), parameters={"optional": _is_optional(operation, tensor)})
                 for tensor in operation.inputs
             ],
-            outputs=[
-                TensorMetadata(name=tensor.name, datatype=_datatype(tensor), shape=_shape(tensor))
-                for tensor in operation.outputs
-            ],
+            outputs=[TensorMetadata(**_metadata(tensor)) for tensor in operation.outputs],
         )
 
 
@@ -114,18 +106,10 @@ class ModelConfig(BaseModel):
             backend="numpy",
             max_batch_size=0,
             input=[
-                ConfigInput(
-                    name=tensor.name,
-                    data_type=f"TYPE_{_datatype(tensor)}",
-                    dims=_shape(tensor),
-                    optional=is_optional(operation, tensor),
-                )
+                ConfigInput(**_configuration(tensor), optional=_is_optional(operation, tensor))
                 for tensor in operation.inputs
             ],
-            output=[
-                ConfigTensor(name=tensor.name, data_type=f"TYPE_{_datatype(tensor)}", dims=_shape(tensor))
-                for tensor in operation.outputs
-            ],
+            output=[ConfigTensor(**_configuration(tensor)) for tensor in operation.outputs],
         )
 
 
@@ -181,7 +165,7 @@ class ReadyModel(BaseModel):
     ready: bool = Field(description="True until the process shuts down.")
 
 
-def is_optional(operation: Operation, tensor: Input) -> bool:
+def _is_optional(operation: Operation, tensor: Input) -> bool:
     """Return whether a request may leave an input out."""
     return (tensor.name,) not in operation.alternatives
 
@@ -192,5 +176,11 @@ def _datatype(tensor: Input | Output) -> str:
     return "INT64" if tensor.integer else "FP64"
 
 
-def _shape(tensor: Input | Output) -> list[int]:
-    return [-1] * len(tensor.axes[0])
+def _metadata(tensor: Input | Output) -> dict[str, Any]:
+    """Return the fields of a TensorMetadata."""
+    return {"name": tensor.name, "datatype": _datatype(tensor), "shape": [-1] * len(tensor.axes[0])}
+
+
+def _configuration(tensor: Input | Output) -> dict[str, Any]:
+    """Return the fields of a ConfigTensor."""
+    return {"name": tensor.name, "data_type": f"TYPE_{_datatype(tensor)}", "dims": [-1] * len(tensor.axes[0])}
