@@ -85,6 +85,12 @@ def bytes_in_kernel(transport: asyncio.Transport) -> int:
         return 0
 
 
+def addresses(transport: asyncio.Transport) -> tuple[tuple[str, int | None], tuple[str, int] | None]:
+    """Return the addresses of the server and of the client. A Unix socket has a path, and clients without address."""
+    server, client = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+    return ((server, None), None) if isinstance(server, str) else (server[:2], client[:2])
+
+
 def joined(pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
     """Return the pieces of a response, as one if they are short."""
     return (b"".join(pieces),) if sum(map(len, pieces)) <= JOINED_BYTES else pieces

@@ -9,7 +9,7 @@ from service.api.context import PIECES, REJECTION
 from service.errors import MalformedHeader, Overloaded, ServiceError
 from service.server.body import ChunkedBody, FixedLengthBody
 from service.server.cycle import RequestCycle
-from service.server.flow import FlowControl, bytes_in_kernel, joined, read_buffer
+from service.server.flow import FlowControl, addresses, bytes_in_kernel, joined, read_buffer
 from service.server.head import HEAD_END, RequestHead, check_start, parse_head
 
 if TYPE_CHECKING:
@@ -78,10 +78,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._server.connections.add(self)  # type: ignore[arg-type]  # uvicorn only calls `shutdown`
         self._has_tls = transport.get_extra_info("sslcontext") is not None
         self._scope["scheme"] = "https" if self._has_tls else "http"
-        server, client = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
-        # a Unix socket has a path, and its clients have no address
-        self._scope["server"] = (server, None) if isinstance(server, str) else server[:2]
-        self._scope["client"] = None if isinstance(server, str) else client[:2]
+        self._scope["server"], self._scope["client"] = addresses(transport)
         self._client_turn_since = self._loop.time()
         self._timer = self._loop.call_later(self._client_timeout, self._check_timeout)
 
@@ -105,9 +102,8 @@ class HttpProtocol(asyncio.BufferedProtocol):
             # the client may never confirm the end of the session
             self._loop.call_later(TLS_CLOSE_SECONDS, self._transport.abort)
 
-    def get_buffer(self, sizehint: int) -> memoryview:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # as asyncio has it
         """Return memory for the next read."""
-        del sizehint
         return read_buffer.long if self._cycle is not None and self._cycle.is_waiting else read_buffer.short
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -140,16 +136,13 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     def _advance(self, data: bytes) -> None:
         """Start the next request if none is in progress, and give it what `data` has of its body."""
-        rest = data
-        if self._cycle is None:
-            rest = self._read_head(rest)
+        rest = self._read_head(data) if self._cycle is None else data
         if rest and self._cycle is not None and not self._cycle.body_complete:
             rest = self._read_body(self._cycle, rest)
         if self._ignores_input:
             return
         if rest and not self._unread and self._cycle is None:
-            # a head begins
-            self._client_turn_since = None
+            self._client_turn_since = None  # a head begins
         self._unread = rest
         if len(rest) < len(data) and not self._is_answering:
             self._line_up()
@@ -177,8 +170,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
                 check_start(data)
                 return data
             if data[:end] != self._head_data:
-                self._head = parse_head(data[:end])
-                self._head_data = data[:end]
+                self._head, self._head_data = parse_head(data[:end]), data[:end]
         except MalformedHeader as error:
             self._fail(error)
             return b""
@@ -222,9 +214,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     def write(self, *pieces: Piece) -> None:
         """Write to the client."""
-        if self._transport.is_closing():
-            return
-        for piece in joined(pieces):
+        for piece in () if self._transport.is_closing() else joined(pieces):
             if piece:
                 self._transport.write(piece)
 
@@ -242,11 +232,9 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     def response_completed(self) -> None:
         """Go on to the next request."""
-        if self._cycle is None:
-            return
-        if not self._cycle.keep_alive:
+        if self._cycle is not None and not self._cycle.keep_alive:
             self._close()
-        elif self._cycle.body_complete:
+        elif self._cycle is not None and self._cycle.body_complete:
             self._end_request()
             self._line_up()
         self._update()
