@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from bench import report, results
+from service import __version__
 from service.api.problems import INTERNAL, PROBLEM_TYPES
 from service.formats.codecs import VARIABLE
 from service.operations import OPERATIONS
@@ -175,3 +176,11 @@ def test_kustomizations_name_folders_of_the_repository() -> None:
     assert folders
     for folder in folders:
         assert (ROOT / folder.removeprefix("softmax-service/") / "kustomization.yaml").is_file(), folder
+
+
+def test_the_changelog_has_a_date_for_the_version() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## \[(.+)\](?: - (\d{4}-\d\d-\d\d))?$", changelog, re.MULTILINE)
+    assert versions[0] == ("Unreleased", "")
+    assert versions[1][0] == __version__
+    assert all(date for _, date in versions[1:])
