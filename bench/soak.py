@@ -1,4 +1,7 @@
-"""Send good and bad traffic for some minutes, and report the memory of the server: `python -m bench.soak [SECONDS]`."""
+"""Send good, bad and hostile traffic for some minutes: `python -m bench.soak [SECONDS]`.
+
+It prints the resources of the server, and ends with an error if an honest client was not answered or the memory grew.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from tempfile import NamedTemporaryFile
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
+from bench.attackers import attack
 from bench.load import HOST
 
 if TYPE_CHECKING:
@@ -22,10 +26,12 @@ if TYPE_CHECKING:
 
 SECONDS = 300
 CLIENTS = 12
+ATTACKERS = 8
 LINES = 20
 STARTED = re.compile(r"Listening on http://[^:]+:(\d+)")
 START_SECONDS = 30
 PATIENCE_SECONDS = 30
+IDLE_SECONDS = 2
 
 JSON = "Content-Type: application/json\r\n"
 BATCH = b'{"logits": [%b[2, 3, 4]], "targets": [%b1]}' % (b"[2.5, -3.125, 4.0625]," * 20_000, b"1," * 20_000)
@@ -42,6 +48,15 @@ TRAFFIC = {
     "a wrong type": ("/softmax", "Content-Type: text/csv\r\n", b"1,2,3"),
     "no such path": ("/swordfish", JSON, b"{}"),
 }
+HONEST = ("a row", "a batch", "a compressed batch", "large outputs")
+"""Traffic that must be answered 200, or 503 after a wait."""
+
+MAX_MIB = (80e6 + 4 * 40 * 2**20) / 2**20
+"""Memory of a server with default settings."""
+
+KEPT_MIB = 64
+"""Memory that an idle server may keep above the idle server after a fifth of the time."""
+
 CHANCE = random.Random(0)  # noqa: S311  no secret
 LEAVES = 0.2
 """Share of the requests whose client leaves before it has sent all, or before it has the reply."""
@@ -77,27 +92,48 @@ def port_of(log: Path) -> int:
 
 
 async def soak(pid: int, port: int, seconds: float) -> None:
-    """Run the clients for some seconds. Print the resources of the server at regular intervals, and once more at the end."""
-    outcomes = Counter[str]()
+    """Run the clients for some seconds, and print the resources of the server at regular intervals.
+
+    Raises SystemExit if the server failed.
+    """
+    outcomes, failed = Counter[str](), Counter[str]()
     write(f"{'seconds':>8} {'MiB':>6} {'peak':>6} {'files':>6} {'threads':>8} {'answers':>9}")
-    report(pid, 0, outcomes)
     start = monotonic()
-    clients = [asyncio.create_task(client(port, start + seconds, outcomes)) for _ in range(CLIENTS)]
-    for step in range(1, LINES + 1):
-        await asyncio.sleep(max(0, start + step * seconds / LINES - monotonic()))
+    report(pid, 0, outcomes)
+    await run(port, seconds / 5, outcomes, failed)
+    idle, _ = report(pid, monotonic() - start, outcomes)
+    clients = asyncio.create_task(run(port, start + seconds - monotonic(), outcomes, failed))
+    while not clients.done():
+        await asyncio.wait([clients], timeout=seconds / LINES)
         report(pid, monotonic() - start, outcomes)
-    await asyncio.gather(*clients)
-    await asyncio.sleep(1)
-    report(pid, monotonic() - start, outcomes)
+    await clients
+    left, peak = report(pid, monotonic() - start, outcomes)
     write(", ".join(f"{name}: {count}" for name, count in sorted(outcomes.items())))
+    if failed or peak > MAX_MIB or left > idle + KEPT_MIB:
+        sys.exit(f"not answered: {dict(failed)}; memory: {idle:.0f} MiB, in the end {left:.0f}, at most {peak:.0f}")
 
 
-def report(pid: int, seconds: float, outcomes: Counter[str]) -> None:
-    """Print memory, descriptors and threads of the server."""
+async def run(port: int, seconds: float, outcomes: Counter[str], failed: Counter[str]) -> None:
+    """Run clients and attackers for some seconds, and wait until the server is idle."""
+    deadline = monotonic() + seconds
+
+    async def attack_again() -> None:
+        while monotonic() < deadline:
+            await attack(port)
+            outcomes["attack"] += 1
+
+    clients = (client(port, deadline, outcomes, failed) for _ in range(CLIENTS))
+    await asyncio.gather(*clients, *(attack_again() for _ in range(ATTACKERS)))
+    await asyncio.sleep(IDLE_SECONDS)
+
+
+def report(pid: int, seconds: float, outcomes: Counter[str]) -> tuple[float, float]:
+    """Print memory, descriptors and threads of the server. Return its memory and the peak, in MiB."""
     lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     now, peak = (int(lines[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
     files = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
     write(f"{seconds:8.0f} {now:6.0f} {peak:6.0f} {files:6} {int(lines['Threads']):8} {outcomes.total():9}")
+    return now, peak
 
 
 def write(line: str) -> None:
@@ -106,14 +142,18 @@ def write(line: str) -> None:
     sys.stdout.flush()
 
 
-async def client(port: int, deadline: float, outcomes: Counter[str]) -> None:
+async def client(port: int, deadline: float, outcomes: Counter[str], failed: Counter[str]) -> None:
     """Send requests one after another, each on a new connection, until the deadline."""
     while monotonic() < deadline:
-        path, headers, body = CHANCE.choice(list(TRAFFIC.values()))
+        name = CHANCE.choice(list(TRAFFIC))
+        path, headers, body = TRAFFIC[name]
         head = (
             f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
         )
-        outcomes[await asyncio.wait_for(exchange(port, head.encode() + body), PATIENCE_SECONDS)] += 1
+        outcome = await asyncio.wait_for(exchange(port, head.encode() + body), PATIENCE_SECONDS)
+        outcomes[outcome] += 1
+        if name in HONEST and outcome not in {"200", "503", "left"}:
+            failed[f"{name}: {outcome}"] += 1
 
 
 async def exchange(port: int, sent: bytes) -> str:
