@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from service.api.app import create_app
+from service.api.observability import logs
 from service.server.files import read_secrets
 from service.server.listen import listening
 from service.server.server import Server
@@ -29,6 +30,12 @@ SECONDS = 30
 """Longest time until a server has started, has read a file again, or has ended."""
 
 SMALL = post("/softmax", b'{"logits": [0, 0]}', {**JSON, "Authorization": "Bearer swordfish"})
+
+
+@pytest.fixture(autouse=True)
+def _logging(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the logging of the test run."""
+    monkeypatch.setattr(logs, "configuration", lambda _: None)
 
 
 @asynccontextmanager
