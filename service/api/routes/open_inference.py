@@ -50,7 +50,9 @@ INDEX_BODY = {
             "schema": {
                 "type": "object",
                 "additionalProperties": False,
-                "properties": {"ready": {"type": "boolean", "description": "Whether to list ready models only."}},
+                "properties": {
+                    "ready": {"type": ["boolean", "null"], "description": "Whether to list ready models only."}
+                },
             },
             "examples": {"ready": {"summary": "The models that are ready", "value": {"ready": True}}},
         }
