@@ -58,7 +58,7 @@ def test_worst_bodies_are_answered_in_bounded_time_and_memory(*, compressed: boo
 
 
 @pytest.mark.parametrize("name", [name for name, case in BODIES.items() if (case.path, case.type) == ("/loss", JSON)])
-def test_worst_body_is_decoded_within_bounds_by_the_portable_codec(name: str) -> None:
+def test_portable_codec_decodes_the_worst_body_within_bounds(name: str) -> None:
     environment = {"SOFTMAX_JSON_CODEC": "portable", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-c", PROGRAM]
     done = subprocess.run(command, input=BODIES[name].make(), capture_output=True, check=True, env=environment)
