@@ -33,7 +33,9 @@ SHORT_REPLY_BYTES = 2**16
 STAGES = ("decode", "compute", "encode")
 """The stages of an operation, in order."""
 
-TIMINGS = [", ".join(f"{stage};dur=%.3f" for stage in STAGES[:count]).encode() for count in range(len(STAGES) + 1)]
+TIMINGS = [
+    ", ".join(f"{name};dur=%.3f" for name in (*STAGES[:count], "total")).encode() for count in range(len(STAGES) + 1)
+]
 """The header Server-Timing after so many stages."""
 
 RawHeader = tuple[bytes, bytes]
@@ -189,10 +191,12 @@ class RequestContext:
         await self._send({"type": "http.response.body", "body": b""})
 
     def reply_headers(self) -> list[RawHeader]:
-        """Return the headers of every response: X-Request-ID, and Server-Timing in milliseconds after a stage."""
-        headers = [(b"x-request-id", self.request_id.encode())]
-        if self.stages:
-            headers.append((b"server-timing", TIMINGS[len(self.stages)] % tuple(self.stages)))
+        """Return the headers of every response: X-Request-ID, and Server-Timing in milliseconds."""
+        total = (perf_counter() - self.started) * 1e3
+        headers = [
+            (b"x-request-id", self.request_id.encode()),
+            (b"server-timing", TIMINGS[len(self.stages)] % (*self.stages, total)),
+        ]
         # read now: without the header a client sends its next request into a connection that is about to close
         if self._lifecycle.leaving:
             headers.append((b"connection", b"close"))

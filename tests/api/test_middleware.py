@@ -111,7 +111,7 @@ async def test_in_place_of_any_other_id_one_is_made(client: httpx.AsyncClient, s
 async def test_an_operation_reports_the_time_of_each_stage(client: httpx.AsyncClient, operation: Operation) -> None:
     reply = await client.post(f"/{operation.name}", json=operation.examples[0].request)
     stages = dict(stage.split(";dur=") for stage in reply.headers["Server-Timing"].split(", "))
-    assert list(stages) == ["decode", "compute", "encode"]
+    assert list(stages) == ["decode", "compute", "encode", "total"]
     assert all(0 <= float(milliseconds) < 60_000 for milliseconds in stages.values())
 
 
@@ -121,7 +121,13 @@ async def test_the_stages_are_counted_in_milliseconds(
     seconds = iter([10.0, 10.001, 10.001, 10.02, 10.3])
     monkeypatch.setattr("service.api.endpoint.perf_counter", lambda: next(seconds))
     reply = await client.post("/softmax", json={"logits": [0]})
-    assert reply.headers["Server-Timing"] == "decode;dur=1.000, compute;dur=19.000, encode;dur=280.000"
+    assert reply.headers["Server-Timing"].startswith("decode;dur=1.000, compute;dur=19.000, encode;dur=280.000, total;")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/v2", "/docs", "/nowhere", "/softmax"])
+async def test_every_answer_has_the_time_that_it_took(client: httpx.AsyncClient, path: str) -> None:
+    reply = await client.get(path)
+    assert re.fullmatch(r"total;dur=\d+\.\d{3}", reply.headers["Server-Timing"])
 
 
 GOT = [

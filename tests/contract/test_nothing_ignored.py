@@ -98,6 +98,8 @@ async def test_a_field_in_the_body_has_an_effect(
     answer = await post(client, operation, fields)
     without = await post(client, operation, {each: fields[each] for each in fields if each != name})
     if answer.status_code == 200:
+        # an infinite loss is the same in every precision
+        assume(b"Infinity" not in answer.content)
         assert answer.content != without.content
     else:
         assert answer.status_code == 422

@@ -63,7 +63,7 @@ async def test_responses_have_these_headers_and_no_other() -> None:
         await asyncio.sleep(1.2)
         for port in ports:
             reply = await ask_once(port, get("/livez"))
-            assert sorted(reply.headers) == ["content-length", "content-type", "date", "x-request-id"]
+            assert sorted(reply.headers) == ["content-length", "content-type", "date", "server-timing", "x-request-id"]
 
 
 async def test_metrics_port_has_metrics_and_the_other_port_has_not() -> None:

@@ -22,9 +22,9 @@ HEADERS: dict[str, dict[str, Any]] = {
         "example": REQUEST_ID,
     },
     "Server-Timing": {
-        "description": "The time of each stage, in milliseconds.",
+        "description": "Milliseconds of each stage of an operation, and until the response began.",
         "schema": {"type": "string"},
-        "example": "decode;dur=0.021, compute;dur=0.038, encode;dur=0.006",
+        "example": "decode;dur=0.021, compute;dur=0.038, encode;dur=0.006, total;dur=0.164",
     },
     "Retry-After": {
         "description": "Seconds to wait before a retry.",

@@ -158,7 +158,6 @@ def _operation(operation: Operation, settings: Settings) -> dict[str, Any]:
     for status, refused in examples.refusals(operation, settings, PLAIN_TYPES).items():
         media = PROBLEM["content"][MEDIA_TYPE]
         responses[str(status)]["content"] = {MEDIA_TYPE: {**media, "examples": refused}}
-    add_header(responses["200"], "Server-Timing")
     return {
         "tags": ["operations"],
         "summary": operation.summary,
@@ -181,7 +180,6 @@ def _inference(name: str) -> dict[str, Any]:
     reply = request | {JSON: {"schema": schema("InferResponse"), "examples": examples.inference_replies()}}
     responses = {"200": {"content": reply}, **error_responses(404, 405, HTTPStatus.UNPROCESSABLE_ENTITY)}
     add_header(responses["200"], HEADER_LENGTH)
-    add_header(responses["200"], "Server-Timing")
     return {
         "tags": ["open-inference"],
         "summary": "Run an operation",
@@ -215,6 +213,7 @@ def _complete(item: dict[str, Any], schemas: dict[str, Any]) -> None:
     responses["default"] = {**PROBLEM, "description": "Any other error; 500 is a bug of the service."}
     for status, response in responses.items():
         add_header(response, "X-Request-ID")
+        add_header(response, "Server-Timing")
         if status in ERROR_HEADERS:
             add_header(response, ERROR_HEADERS[status])
     item["responses"] = dict(sorted(responses.items()))
