@@ -153,7 +153,7 @@ def is_safe(result: Numbers) -> bool:
     if isinstance(result, Scaled):
         return False
     if result.ndim == 0:
-        return SAFE <= abs(result) < np.inf
+        return bool(SAFE <= abs(result) < np.inf)
     sizes = np.abs(result)
     return bool(((sizes >= SAFE) & (sizes < np.inf)).all())
 

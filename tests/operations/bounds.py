@@ -18,8 +18,8 @@ SMALLEST = 2.0**-1074
 
 LARGEST = float(np.finfo(np.float64).max)
 
-FARTHEST = 750.0
-"""Smallest distance in nats for which exp(-distance) is 0."""
+FARTHEST = 2.0**14
+"""Distance in nats from which on exp(-distance) is 0, also times the largest factors."""
 
 
 class Case(NamedTuple):
