@@ -1,4 +1,4 @@
-"""Clients that mean harm, for the soak: none of them may keep an honest client waiting, or the server's memory."""
+"""Hostile clients for the soak: none may keep an honest client waiting, or exhaust the memory of the server."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ SENT = {
         post(gzip.compress(b'{"logits":[[]%b]}' % (b",[]" * 10_000_000), 1), b"Content-Encoding: gzip\r\n")
     ],
 }
-"""What each attacker sends, piece by piece. It reads nothing, slowly, or all."""
+"""The pieces that each attacker sends. It reads nothing, slowly, or all of the answer."""
 
 
 async def attack(port: int) -> None:
-    """Run one attack, chosen by chance, and leave without a word."""
+    """Run one random attack, and close the connection."""
     pieces = CHANCE.choice(list(SENT.values()))
     read = CHANCE.choice((_read_nothing, _read_slowly, _read_all))
     reader, writer = await asyncio.open_connection(HOST, port)
