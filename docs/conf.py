@@ -11,7 +11,15 @@ author = "the softmax-service authors"
 
 extensions = ["myst_parser"]
 # The source folder is the root of the repository, so that links are the same here and in a viewer of Markdown files.
-include_patterns = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "bench/README.md", "bench/outputs.md", "docs/*.md"]
+include_patterns = [
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "bench/README.md",
+    "bench/outputs.md",
+    "docs/*.md",
+]
 root_doc = "docs/index"
 templates_path = ["templates"]
 nitpicky = True
