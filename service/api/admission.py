@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 from service.errors import BodyTooLarge, Overloaded, TooMuchWork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from prometheus_client import Gauge
 
     from service.settings import Settings
@@ -44,8 +42,6 @@ class Admission:
         self.max_bytes = settings.max_bytes_in_flight
         self.small_bytes = min(settings.inline_body_bytes, settings.max_body_bytes)
         self.bytes = 0
-        self.on_idle: Callable[[], None] = lambda: None
-        """Called when no request holds memory any more."""
         self._max_wait_seconds = settings.max_wait_seconds
         self._gauge = gauge
         self._lock = Lock()
@@ -109,8 +105,6 @@ class Admission:
         self._gauge.dec(size)
         if self._loop is not None and self.waiting:
             self._loop.call_soon_threadsafe(self._serve_waiting)
-        if not self.bytes:
-            self.on_idle()
 
     def _serve_waiting(self) -> None:
         """Give memory to the requests that wait, in order. Behind a request that does not fit only small ones get some."""

@@ -104,7 +104,9 @@ def parse_items(text: bytes, *, constants: bool = False) -> tuple[list[Any], Jso
     try:
         value, length = parse_start(text, constants=constants)
     except JsonMistake as mistake:
-        return _complete_items(text[: mistake.offset].decode(errors="replace")), mistake
+        items = _complete_items(text[: mistake.offset].decode(errors="replace"))
+        # a new one, since the traceback of this one leads to the caller's frame: a cycle that keeps the body in memory
+        return items, JsonMistake(mistake.offset, mistake.mend)
     return value, JsonMistake(length, Mend.AFTER) if text[length:].strip(BLANKS) else None
 
 

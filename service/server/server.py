@@ -190,6 +190,8 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Return whether the process has drained, ten times a second."""
         await super().on_tick(counter)
+        if counter % TICKS_PER_SECOND == 0:
+            give_back_freed_memory()
         if self._supervisor is not None:
             self._talk_to_supervisor(self._supervisor, counter)
         elif counter % TICKS_PER_SECOND == 0 and self._files.have_changed():
@@ -257,7 +259,6 @@ def serve(settings: Settings, listeners: Listeners, supervisor: Connection | Non
         sys.stderr.write(f"{NAME}: {error}\n")
         raise SystemExit(STARTUP_FAILURE) from None
     app = create_app(settings)
-    app.runtime.admission.on_idle = give_back_freed_memory
     server = Server(app, listeners, tls, supervisor)
     codecs = active_codecs()
     log.info("JSON is read by %s and written by %s", codecs["reader"], codecs["writer"])

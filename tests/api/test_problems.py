@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import gzip
 import re
 from typing import TYPE_CHECKING, NoReturn
 
@@ -15,6 +17,8 @@ from tests.bodies import JSON
 from tests.connections import connect
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import httpx
 
 REFUSED = [
@@ -46,10 +50,15 @@ LARGE = {
     "no JSON": b"swordfish" * (FOUR_MB // 9),
     "a wrong end": b'{"logits":[%b271828.]}' % (b"271828," * (FOUR_MB // 7)),
     "brackets": b"[" * FOUR_MB,
+    "closing brackets": b'{"logits":[[1%b' % (b"]" * FOUR_MB),
+    "empty arrays": b'{"logits":[[]%b]}' % (b",[]" * (FOUR_MB // 3)),
+    "objects": b'{"logits":[{}%b]}' % (b",{}" * (FOUR_MB // 3)),
+    "a comma at the end": b'{"logits":[%b]}' % (b"271828," * (FOUR_MB // 7)),
+    "a cut": b'{"logits":[[%b' % (b"271828," * (FOUR_MB // 7)),
 }
 MALFORMED = {
     *("a long name", "many names", "a long name of a number out of range"),
-    *("a long word", "no JSON", "a wrong end"),
+    *("a long word", "no JSON", "a wrong end", "closing brackets", "a comma at the end", "a cut"),
 }
 
 
@@ -138,6 +147,30 @@ async def test_refusal_of_4_mb_is_short_and_repeats_nothing(client: httpx.AsyncC
     assert "swordfish" not in reply.text.lower()
     # the request id may contain any digits
     assert "271828" not in reply.text.replace(problem.instance, "")
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize("name", LARGE)
+async def test_a_refused_body_leaves_memory_at_once(
+    client: httpx.AsyncClient, name: str, compress: Callable[[bytes], bytes]
+) -> None:
+    path = "/loss" if b"targets" in LARGE[name] else "/softmax"
+    headers = JSON | ({"Content-Encoding": "gzip"} if compress is gzip.compress else {})
+    content = compress(LARGE[name])
+    gc.collect()
+    gc.disable()
+    try:
+        reply = await client.post(path, content=content, headers=headers)
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        held = [each for kept in gc.garbage for each in gc.get_referents(kept)]
+        longest = max((len(each) for each in held if isinstance(each, (bytes, bytearray, str, list))), default=0)
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert reply.status_code == (400 if name in MALFORMED else 422)
+    assert longest < 100_000
 
 
 async def test_a_405_names_the_methods_that_are_answered(client: httpx.AsyncClient) -> None:
