@@ -158,8 +158,9 @@ class VectorJacobianProduct(RowGradient):
 
     @property
     def size(self) -> Numbers:
-        """Bound on dL/dz."""
-        return largest(self._vectors) * self.factor
+        """Bound on dL/dz; infinite where differences of u may be."""
+        most = largest(self._vectors)
+        return most * self.factor if most <= FAR_FROM_OVERFLOW else np.inf
 
     @cached_property
     def _shifted(self) -> Numbers:

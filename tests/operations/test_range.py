@@ -59,6 +59,7 @@ def anywhere(draw: st.DrawFn) -> Request:
 
 
 @example({"logits": np.array([[0.0, -np.inf]]), "targets": np.full((1, 2), 1.7e308), "temperature": 1e307})
+@example({"logits": np.zeros((1, 2)), "probabilities_gradient": np.array([[-1.79e308, 1e307]]), "temperature": 5e307})
 @given(anywhere())
 @settings(max_examples=3 * settings().max_examples)
 def test_finite_input_anywhere_gives_no_nan(request: Request) -> None:
