@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,42 +26,32 @@ def top_k_hits(top_k_classes: Integers, labels: Integers) -> Mask:
 class Reliability:
     """Counted rows in equal bins of confidence over (0, 1], the upper end of each bin included.
 
-    confidences: (M,) largest probabilities; hits: (M,) whether the prediction is the target.
+    counts: (bins,) rows in each bin. mean_confidences, accuracies: (bins,) mean confidence and share of right
+    predictions in each bin, 0 for an empty bin.
     """
 
-    confidences: Floats
-    hits: Mask
-    bins: int
+    counts: Integers
+    mean_confidences: Floats
+    accuracies: Floats
 
     @classmethod
     def of(cls, confidences: Floats, hits: Mask, counted: Mask | None, bins: int) -> Reliability:
-        """Return the bins of the counted rows."""
-        return cls(confidences, hits, bins) if counted is None else cls(confidences[counted], hits[counted], bins)
+        """Return the bins of the counted rows.
 
-    @cached_property
-    def _places(self) -> Integers:
-        return np.digitize(self.confidences, np.linspace(0.0, 1.0, self.bins + 1)[1:-1], right=True)
-
-    @cached_property
-    def counts(self) -> Integers:
-        """(bins,) Rows in each bin."""
-        return np.bincount(self._places, minlength=self.bins)
-
-    @property
-    def mean_confidences(self) -> Floats:
-        """(bins,) Mean confidence in each bin, 0 for an empty bin."""
-        return np.bincount(self._places, self.confidences, self.bins) / np.maximum(self.counts, 1)
-
-    @property
-    def accuracies(self) -> Floats:
-        """(bins,) Share of right predictions in each bin, 0 for an empty bin."""
-        return np.bincount(self._places, self.hits, self.bins) / np.maximum(self.counts, 1)
+        confidences: (N,) largest probabilities; hits: (N,) whether the prediction is the target.
+        """
+        if counted is not None:
+            confidences, hits = confidences[counted], hits[counted]
+        places = np.digitize(confidences, np.linspace(0.0, 1.0, bins + 1)[1:-1], right=True)
+        counts = np.bincount(places, minlength=bins)
+        sums = (np.bincount(places, values, bins) for values in (confidences, hits))
+        return cls(counts, *(each / np.maximum(counts, 1) for each in sums))
 
     @property
     def expected_calibration_error(self) -> Floats:
-        """() sum over bins of count / M * |accuracy - mean confidence|, 0 without a row.
+        """() sum over bins of count / M * |accuracy - mean confidence| for M rows, 0 without a row.
 
         .. [1] Guo et al. (2017), On calibration of modern neural networks.
         """
         gaps = np.abs(self.accuracies - self.mean_confidences)
-        return np.asarray((self.counts * gaps).sum() / max(1, len(self.confidences)))
+        return np.asarray((self.counts * gaps).sum() / max(1, self.counts.sum()))

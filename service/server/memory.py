@@ -10,6 +10,9 @@ TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8
 KEPT_BYTES = 64 * 2**20
 """Freed memory that the process keeps: as much as a request of 20 MB takes."""
 
+MOST_KEPT_BYTES = 96 * 2**20
+"""Freed memory from which the process returns some of it."""
+
 MAPPED_BYTES = 32 * 2**20
 """Size from which the C library maps a block by itself, and unmaps it when it is freed; the largest allowed."""
 
@@ -48,12 +51,12 @@ class Heap(ctypes.Structure):
 
 
 def give_back_freed_memory() -> None:
-    """Return kept memory to the system if it exceeds twice KEPT_BYTES. Between blocks in use it has no other bound."""
+    """Return kept memory to the system if there is much of it. Between blocks in use it has no other bound."""
     try:
         library = ctypes.CDLL(None)
         mallinfo, trim = library.mallinfo2, library.malloc_trim
     except (AttributeError, OSError, TypeError):
         return
     mallinfo.restype = Heap
-    if mallinfo().fordblks > 2 * KEPT_BYTES:
+    if mallinfo().fordblks > MOST_KEPT_BYTES:
         trim(ctypes.c_size_t(KEPT_BYTES))

@@ -190,8 +190,7 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Return whether the process has drained, ten times a second."""
         await super().on_tick(counter)
-        if counter % TICKS_PER_SECOND == 0:
-            give_back_freed_memory()
+        give_back_freed_memory()
         if self._supervisor is not None:
             self._talk_to_supervisor(self._supervisor, counter)
         elif counter % TICKS_PER_SECOND == 0 and self._files.have_changed():
