@@ -55,7 +55,7 @@ MAX_MIB = (80e6 + 4 * 40 * 2**20) / 2**20
 """Memory of a server with default settings."""
 
 KEPT_MIB = 64
-"""Memory that an idle server may keep above the idle server after a fifth of the time."""
+"""Memory that an idle server may keep above the idle server after 20 % of the time."""
 
 CHANCE = random.Random(0)  # noqa: S311  no secret
 LEAVES = 0.2
