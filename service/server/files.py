@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from service.api.security import Keys
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 log = logging.getLogger("service")
+
+REPLACE_SECONDS = 5
+"""Seconds that a certificate and its key may differ while somebody replaces one after the other."""
+
+RETRY_SECONDS = 0.1
 
 
 class Secrets(NamedTuple):
@@ -52,6 +58,18 @@ class WatchedFiles:
 def read_secrets(settings: Settings) -> Secrets:
     """Return the contents of the files. Raise ValueError, which names the setting, if one of them cannot be used."""
     return Secrets(Keys(settings.read_keys()), _tls_context(settings))
+
+
+def read_until_whole(settings: Settings) -> Secrets:
+    """Return the contents of the files. Retry for some seconds while they cannot be used, then raise ValueError."""
+    deadline = time.monotonic() + REPLACE_SECONDS
+    while True:
+        try:
+            return read_secrets(settings)
+        except ValueError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(RETRY_SECONDS)
 
 
 def read_again(settings: Settings) -> Secrets | None:

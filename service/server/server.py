@@ -21,7 +21,7 @@ from service.api.observability import logs
 from service.api.observability.tracing import describe_process
 from service.formats.codecs import active_codecs
 from service.schemas.service import NAME
-from service.server.files import WatchedFiles, read_again, read_secrets
+from service.server.files import WatchedFiles, read_again, read_secrets, read_until_whole
 from service.server.flow import FlowControl
 from service.server.listen import BACKLOG
 from service.server.memory import give_back_freed_memory, keep_freed_memory
@@ -252,9 +252,9 @@ def serve(settings: Settings, listeners: Listeners, supervisor: Connection | Non
     if settings.has_telemetry:
         describe_process()
     try:
-        tls = read_secrets(settings).tls
+        # a worker may start while the files are replaced; they were good when its supervisor started
+        tls = (read_until_whole if supervisor else read_secrets)(settings).tls
     except ValueError as error:
-        # it turned bad after the check of the supervisor
         sys.stderr.write(f"{NAME}: {error}\n")
         raise SystemExit(STARTUP_FAILURE) from None
     app = create_app(settings)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import ssl
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from service.server.files import WatchedFiles, read_again, read_secrets
+from service.server import files as watched
+from service.server.files import WatchedFiles, read_again, read_secrets, read_until_whole
 from service.settings import Settings
 from tests.certificates import Certificate, certificate
 
@@ -59,6 +62,24 @@ def test_unusable_file_is_named_by_its_setting(ours: Certificate, tmp_path: Path
     ):
         with pytest.raises(ValueError, match=f"^{said}"):
             read_secrets(files)
+
+
+def test_key_that_follows_its_certificate_is_waited_for(ours: Certificate, tmp_path: Path) -> None:
+    files = certificate(tmp_path, "replaced")
+    shutil.copy(ours.chain, files.chain)
+    later = threading.Timer(0.3, shutil.copy, (ours.key, files.key))
+    later.start()
+    assert read_until_whole(settings(*files)).tls is not None
+    later.join()
+
+
+def test_key_of_another_certificate_is_refused_in_the_end(
+    ours: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watched, "REPLACE_SECONDS", 0.2)
+    other = certificate(tmp_path, "other")
+    with pytest.raises(ValueError, match=r"^tls_key_file: the key does not belong"):
+        read_until_whole(settings(ours.chain, other.key))
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", None])
