@@ -167,7 +167,7 @@ def output_schema(job: Job, present: pa.Schema, question: Question, kept: list[s
 
 def score_rows(
     job: Job, question: Question, batch: pa.RecordBatch, first: int, sums: dict[str, ExactSum]
-) -> list[pa.Array]:
+) -> list[pa.ChunkedArray]:
     """Return the outputs of some rows as columns, and add what the rows contribute to the whole to sums.
 
     first: the number of the first row in its file. Raises ServiceError and BatchError.
@@ -181,10 +181,15 @@ def score_rows(
         pieces.append(outputs)
         for name, values in totals.items():
             sums.setdefault(name, ExactSum()).add(values)
-    scored = (np.concatenate([piece[name] for piece in pieces]) for name in job.outputs)
     return [
-        columns.column(each if each.dtype.kind == "i" else each.astype(question.dtype, copy=False)) for each in scored
+        pa.chunked_array([columns.column(_rounded(piece[name], question.dtype)) for piece in pieces])
+        for name in job.outputs
     ]
+
+
+def _rounded(values: Array, dtype: str) -> Array:
+    """Return floats in the precision of the file, and integers as they are."""
+    return values if values.dtype.kind == "i" else values.astype(dtype, copy=False)
 
 
 def batches(
