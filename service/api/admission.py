@@ -167,12 +167,6 @@ class ByteReservation:
         if not self._length:
             self._shrink_to(self._body_bytes)
 
-    async def add_whole_body(self, size: int) -> None:
-        """Count a body that has arrived as a whole. Raise BodyTooLarge or Overloaded."""
-        self._admission.check_length(size)
-        self._body_bytes = size
-        await self._grow_to(size)
-
     async def reserve_inflated(self, size: int) -> None:
         """Wait for room for a body that is about to be decompressed. Raise Overloaded or TooMuchWork."""
         await self._grow_to(self._body_bytes + min(size, self._admission.max_body_bytes))

@@ -23,7 +23,6 @@ class Mend(StrEnum):
     NUMBER = "write numbers like -1.5e-3, with a digit on both sides of the point, and no leading plus or zero"
     COMMENT = "remove the comment"
     TRUNCATED = "the text ends before all brackets and quotes are closed"
-    NOT_CLOSED = "close the array with as many brackets as it opens with"
     AFTER = "remove what follows the closing brace"
     EMPTY = "the body is empty; send a JSON object with named fields"
     NOT_UTF8 = "the bytes are not UTF-8; encode the text as UTF-8"

@@ -69,7 +69,7 @@ async def outcome(waiting: asyncio.Task[None]) -> str:
 )
 async def test_tensors_take_the_place_of_a_body_unless_it_is_kept(made: int, *, kept: bool, needed: int) -> None:
     reservation = ByteReservation(admission())
-    await reservation.add_whole_body(60)
+    await reservation.add_body(60)
     assert reservation.needed_for(made, body_is_kept=kept) == needed
 
 
