@@ -2,6 +2,8 @@
 # Programs of the system are never installed: a target names the program that is missing.
 PYTHON ?= python3
 BIN := .venv/bin
+# compiled modules are kept: the tests start the service more than 100 times
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 
