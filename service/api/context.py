@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from asyncio import timeout
 from functools import cached_property
@@ -135,12 +136,14 @@ class RequestContext:
 
     async def _read_rest(self, reservation: ByteReservation) -> None:
         """Read the pieces of a body behind the first."""
-        pieces, more = [self.content], True
+        # joined pieces would leave holes in memory, too short for the outputs
+        body, more = io.BytesIO(), True
+        body.write(self.content)
         while more:
             piece, more = await self._piece()
             await reservation.add_body(len(piece))
-            pieces.append(piece)
-        self.content = b"".join(pieces)
+            body.write(piece)
+        self.content = body.getvalue()
 
     async def _piece(self) -> tuple[bytes, bool]:
         """Return the next piece of the body, and whether more follow. Raise Disconnected."""

@@ -1,16 +1,19 @@
-"""Test the memory that clients can take before their requests are checked."""
+"""Test the memory that one request takes, and that clients can take before their requests are checked."""
 
 from __future__ import annotations
 
 import asyncio
+import io
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
-from tests.connections import connection, get, head
+from bench.processes import reset_peaks
+from tests.connections import ask_once, connection, get, head, post
 from tests.processes import running
-from tests.production.looks import memory
+from tests.production.looks import MIB, memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,11 +33,29 @@ ATTACKS = {
 }
 
 
+MAX_BODIES = 2.6
+"""Memory that a request takes above an idle process, in units of its body."""
+
+
 @pytest.fixture(scope="module")
 def service() -> Iterator[tuple[str, int]]:
     """Yield the address of a server and its process id."""
     with running() as (address, process):
         yield address, process.pid
+
+
+@pytest.mark.parametrize("path", ["/softmax", "/softmax?outputs=probabilities"])
+async def test_npy_request_takes_little_more_than_body_and_answer(path: str) -> None:
+    stream = io.BytesIO()
+    np.save(stream, np.ones((2500, 1000)))
+    body = stream.getvalue()
+    with running() as (address, process):
+        assert (await ask_once(address, get("/livez"))).status == 200
+        idle = memory(process.pid, "VmRSS")
+        for _ in range(3):
+            reset_peaks(process.pid)
+            assert (await ask_once(address, post(path, body, {"Content-Type": "application/x-npy"}))).status == 200
+            assert memory(process.pid, "VmHWM") - idle < MAX_BODIES * len(body) / MIB
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
