@@ -96,15 +96,16 @@ class Runtime:
 
         Raise Overloaded if no thread is free within `max_wait_seconds`, Disconnected, and the errors of work.
         """
+        task = asyncio.current_task()
         future = self.threads.submit(_without_frames, work)
         # `cancel` has no effect on work that has begun
         timer = asyncio.get_running_loop().call_later(self.settings.max_wait_seconds, future.cancel)
         leaving = asyncio.create_task(context.disconnected())
         leaving.add_done_callback(lambda _: future.cancel())
         try:
-            return await asyncio.shield(asyncio.wrap_future(future))
+            return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
-            if not future.cancelled():
+            if task is not None and task.cancelling():
                 raise
             raise (Disconnected if context.gone else Overloaded) from None
         finally:

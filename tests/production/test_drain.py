@@ -8,13 +8,17 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.bodies import JSON
 from tests.connections import Reply, connection, get, head, post
-from tests.processes import running
+from tests.processes import logging_to, running
 from tests.production.looks import eventually, metric
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CLIENTS = 40
 SMALL = post("/softmax", b'{"logits": [[2, 3, 4]]}')
@@ -116,10 +120,11 @@ def slow_request() -> bytes:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-async def test_requests_at_work_are_answered_503_at_the_limit(workers: str) -> None:
+async def test_requests_at_work_are_answered_503_at_the_limit(tmp_path: Path, workers: str) -> None:
     slow = slow_request()
+    log = tmp_path / "log"
     flags = ("--graceful-shutdown-seconds", "3", "--max-bytes-in-flight", "2000000000", "--max-wait-seconds", "60")
-    with running("--workers", workers, *flags) as (address, it):
+    with logging_to(log, "--workers", workers, *flags) as (address, it):
 
         async def ask() -> Reply:
             async with connection(address) as peer:
@@ -135,3 +140,4 @@ async def test_requests_at_work_are_answered_503_at_the_limit(workers: str) -> N
     shed = [reply for reply in replies if reply.status == 503]
     assert shed
     assert all(b"/problems/draining" in reply.body and int(reply.headers["retry-after"]) > 0 for reply in shed)
+    assert "Traceback" not in log.read_text(encoding="utf-8")
