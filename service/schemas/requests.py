@@ -161,7 +161,10 @@ def _outputs(operation: Operation) -> Any:
     doc = (
         f"The outputs to return; by default those of {', '.join(operation.default_outputs)} that the request can have."
     )
-    return optional(list[name], doc, min_length=1)
+    # of more names than there are outputs, one of the first is unknown or repeated
+    enough = len(operation.outputs) + MAX_ERRORS
+    shorten = BeforeValidator(lambda sent: sent[:enough] if isinstance(sent, list) else sent)
+    return optional(Annotated[list[name], shorten], doc, min_length=1)
 
 
 @cache

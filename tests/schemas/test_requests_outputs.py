@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -129,6 +130,13 @@ def test_outputs_not_listing_distinct_known_names_are_refused(outputs: Any) -> N
     assert type(error) is InvalidOutputs
     assert error.detail.startswith("outputs")
     assert error.locations[0][0][0] == "outputs"
+
+
+@pytest.mark.parametrize("name", ["", "logits", 1, None, {}], ids=repr)
+def test_many_outputs_are_refused_by_the_first_ones(name: Any) -> None:
+    start = time.process_time()
+    refused(SOFTMAX, {**request(SOFTMAX), "outputs": [name] * 80_000})
+    assert time.process_time() - start < 0.05
 
 
 @pytest.mark.parametrize(
