@@ -33,8 +33,8 @@ class _Waiter:
 class Admission:
     """The memory of a process for requests.
 
-    A request that does not fit waits. Requests that already hold memory come first, because they free it; a small one
-    overtakes large ones.
+    A request that does not fit waits. Requests that already hold much memory come first, because they free it; a small
+    one overtakes large ones.
     """
 
     def __init__(self, settings: Settings, gauge: Gauge) -> None:
@@ -76,12 +76,12 @@ class Admission:
         """
         if held + size > self.max_bytes:
             raise TooMuchWork(self.max_bytes)
-        may_overtake = held or size <= self.small_bytes or not self._arriving
+        queue = self._growing if held > self.small_bytes else self._arriving
+        may_overtake = queue is self._growing or size <= self.small_bytes or not self._arriving
         if may_overtake and self.try_take(size):
             return
         self._loop = asyncio.get_running_loop()
         waiter = _Waiter(size, held, self._loop.create_future())
-        queue = self._growing if held else self._arriving
         queue[waiter] = None
         self._serve_waiting()
         try:
@@ -117,9 +117,11 @@ class Admission:
                     if not waiter.granted.done():
                         waiter.granted.set_result(None)
                 blocked = blocked or (waiter in queue and not is_small)
-        if self._growing and sum(waiter.held for waiter in self._growing) >= self.bytes:
+        holders = [waiter for waiter in (*self._arriving, *self._growing) if waiter.held]
+        if holders and sum(waiter.held for waiter in holders) >= self.bytes:
             # no request is at work that would free memory: the newest has to
-            newest, _ = self._growing.popitem()
+            newest = holders[-1]
+            (self._growing if newest in self._growing else self._arriving).pop(newest)
             newest.granted.set_exception(Overloaded())
 
 

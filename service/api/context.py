@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
-from asyncio import timeout
+from contextlib import contextmanager
 from functools import cached_property
 from random import getrandbits
 from time import perf_counter
@@ -15,7 +16,7 @@ from service.errors import SlowBody
 from service.formats.compression import inflated_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 
     from starlette.types import Receive, Scope, Send
 
@@ -124,7 +125,7 @@ class RequestContext:
         if length > reservation.small_bytes:
             await reservation.reserve_body(length, factor)
         try:
-            async with timeout(seconds):
+            async with asyncio.timeout(seconds):
                 self.content, more = await self._piece()
                 if more or self.bytes_in > reservation.small_bytes:
                     await reservation.add_body(self.bytes_in)
@@ -162,11 +163,30 @@ class RequestContext:
         """Forget the body, so that its memory is free."""
         self.content = b""
 
-    async def disconnected(self) -> None:
-        """Return when the client has left. The body must have been read."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self.gone = True
+    @contextmanager
+    def watched(self, leave: Callable[[], object]) -> Iterator[None]:
+        """Call `leave` if the client leaves within the block. The body must have been read."""
+        watching = asyncio.create_task(self._disconnected())
+        watching.add_done_callback(lambda _: self.gone and leave())
+        try:
+            yield
+        finally:
+            watching.cancel()
+
+    async def _disconnected(self) -> None:
+        while not self.gone:
+            self.gone = (await self._receive())["type"] == "http.disconnect"
+
+    async def wait(self, waiting: Coroutine[None, None, None]) -> None:
+        """Wait, after the body has been read. Raise Disconnected if the client leaves meanwhile."""
+        task = asyncio.create_task(waiting)
+        with self.watched(task.cancel):
+            try:
+                await task
+            except asyncio.CancelledError:
+                if self.gone:
+                    raise Disconnected from None
+                raise
 
     async def reply(self, status: int, headers: Iterable[RawHeader], content: Sequence[Piece]) -> None:
         """Send a response with these headers, and those of every response. Its content is sent in order."""

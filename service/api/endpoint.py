@@ -113,13 +113,13 @@ class OperationEndpoint:
             del job
         else:
             if encoding is not None:
-                await reservation.reserve_inflated(context.inflated_size(encoding))
+                await context.wait(reservation.reserve_inflated(context.inflated_size(encoding)))
             done = await self.runtime.in_thread(context, partial(self._work, context, reservation, encoding))
             if isinstance(done, Reply):
                 return done
             memory = done
         # it waits without its tensors, and is decoded again
-        await reservation.reserve(memory)
+        await context.wait(reservation.reserve(memory))
         return await self.runtime.in_thread(context, partial(self._work_again, context, reservation, encoding))
 
     def _work(self, context: RequestContext, reservation: ByteReservation, encoding: str | None) -> Reply | int:

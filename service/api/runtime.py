@@ -100,17 +100,15 @@ class Runtime:
         future = self.threads.submit(_without_frames, work)
         # `cancel` has no effect on work that has begun
         timer = asyncio.get_running_loop().call_later(self.settings.max_wait_seconds, future.cancel)
-        leaving = asyncio.create_task(context.disconnected())
-        leaving.add_done_callback(lambda _: future.cancel())
         try:
-            return await asyncio.wrap_future(future)
+            with context.watched(future.cancel):
+                return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
             if task is not None and task.cancelling():
                 raise
             raise (Disconnected if context.gone else Overloaded) from None
         finally:
             timer.cancel()
-            leaving.cancel()
 
 
 def _without_frames(work: Callable[[], T]) -> T:

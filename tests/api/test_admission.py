@@ -20,7 +20,7 @@ from service.api import problems
 from service.api.admission import Admission, ByteReservation
 from service.api.endpoint import has_views
 from service.compute.softmax import Softmax
-from service.errors import BodyTooLarge, ServiceError, TooMuchWork
+from service.errors import BodyTooLarge, Overloaded, ServiceError, TooMuchWork
 from service.formats import json_decode, json_encode, npy
 from service.operations import OPERATIONS
 from service.settings import Settings
@@ -187,6 +187,39 @@ async def test_a_request_that_holds_memory_goes_first() -> None:
     await arriving
 
 
+async def test_a_request_that_holds_little_keeps_its_place() -> None:
+    counter = admission(wait=5, small=10)
+    await counter.take(90, 0)
+    await counter.take(10, 0)
+    arriving = asyncio.create_task(counter.take(30, 0))
+    await turns()
+    growing = asyncio.create_task(counter.take(70, 10))
+    await turns()
+    counter.give_back(90)
+    await turns()
+    assert (arriving.done(), growing.done()) == (True, False)
+    counter.give_back(30)
+    await growing
+
+
+async def test_the_newest_give_way_if_all_hold_little() -> None:
+    counter = admission(wait=5, small=10)
+
+    async def ask() -> str:
+        try:
+            await counter.take(50, 10)
+        except Overloaded:
+            counter.give_back(10)
+            return "Overloaded"
+        counter.give_back(60)
+        return "got"
+
+    assert counter.try_take(LIMIT)
+    outcomes = await asyncio.wait_for(asyncio.gather(*(ask() for _ in range(10))), 2)
+    assert outcomes == ["got"] * 5 + ["Overloaded"] * 5
+    assert (counter.bytes, counter.waiting) == (0, 0)
+
+
 async def test_the_newest_gives_way_if_all_wait_for_each_other() -> None:
     counter = admission(wait=5)
     await counter.take(50, 0)
@@ -351,6 +384,24 @@ async def test_a_client_that_leaves_frees_its_place() -> None:
     start, _ = await asyncio.wait_for(waiting, 2)
     assert start["status"] == 200
     assert in_flight(app) == (0, 0)
+
+
+WAITING_BODIES = {
+    "for its tensors": (json_encode.dumps({"logits": [0] * 5, "outputs": ["jacobian"]}), {}),
+    "for its text": (gzip.compress(BODY), {"content-encoding": "gzip"}),
+}
+"""Bodies that fit into LIMIT, and whose requests then need more memory."""
+
+
+@pytest.mark.parametrize(("body", "headers"), WAITING_BODIES.values(), ids=WAITING_BODIES.keys())
+async def test_a_client_that_leaves_waits_no_longer(body: bytes, headers: dict[str, str]) -> None:
+    app = application(max_bytes_in_flight=2000, max_body_bytes=1000, inline_body_bytes=0, max_wait_seconds=60)
+    others = 2000 - len(body)
+    app.runtime.admission.try_take(others)
+    headers = {**headers, "content-length": str(len(body))}
+    assert await asyncio.wait_for(converse(app, "/softmax", [piece(body), LEFT], **headers), 5) == []
+    assert in_flight(app) == (others, 0)
+    assert app.runtime.admission.waiting == 0
 
 
 async def test_a_request_that_waits_is_answered_while_draining() -> None:
