@@ -37,7 +37,9 @@ PARAMETERS = [(operation, each.name) for operation in OPERATIONS for each in ope
 every_field = pytest.mark.parametrize(("operation", "name"), FIELDS, ids=named)
 every_parameter = pytest.mark.parametrize(("operation", "name"), PARAMETERS, ids=named)
 
-with_client = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+with_client = settings(
+    max_examples=settings().max_examples // 5, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def value(each: Input | Parameter) -> Any:
