@@ -17,8 +17,8 @@ pip = $(1)/bin/python -m pip install --quiet --disable-pip-version-check --requi
 accelerators = for name in pysimdjson ssrjson; do \
 	awk "/^[^ ]/ { wanted = /^$$name==/ } wanted" requirements/fast.txt | $(call pip,$(1)) --only-binary :all: -r /dev/stdin 2> /dev/null || true; done; \
 	$(1)/bin/python -c 'from service.formats.codecs import active; print(f"JSON reader: {active.reader_name}, JSON writer: {active.writer_name}")'
-# $(call need,PROGRAM,DEBIAN PACKAGE): stop unless a program is installed
-need = command -v $(1) > /dev/null || { echo "make: $(1) is not installed (Debian: apt install $(2))" >&2; exit 1; }
+# $(call need,PROGRAM OR FILE,DEBIAN PACKAGE): stop unless a program is installed, or a file is there
+need = command -v $(1) > /dev/null || test -e $(1) || { echo "make: $(1) is not installed (Debian: apt install $(2))" >&2; exit 1; }
 
 .PHONY: help
 help: ## list the targets
@@ -105,8 +105,11 @@ tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json
 	@touch $@
 
 .PHONY: check-contract
-check-contract: .venv/dev .venv-clients/bin/openapi-python-client .venv-kserve/done tests/clients/node_modules/.package-lock.json ## lint the OpenAPI document and test generated clients; needs Node, Java and Go
-	@$(call need,java,default-jre-headless)
+check-contract: .venv/dev .venv-clients/bin/openapi-python-client .venv-kserve/done tests/clients/node_modules/.package-lock.json ## lint the OpenAPI document and test generated clients; needs Node, a JDK and Go
+	@$(call need,javac,default-jdk-headless)
+	@$(call need,/usr/share/java/gson.jar,libgoogle-gson-java)
+	@$(call need,/usr/share/java/jsr305.jar,libjsr305-java)
+	@$(call need,/usr/share/java/geronimo-annotation-1.3-spec.jar,libgeronimo-annotation-1.3-spec-java)
 	@$(call need,go,golang-go)
 	tests/clients/node_modules/.bin/spectral lint openapi/openapi.json openapi/typed.json --fail-severity hint
 	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true tests/clients/node_modules/.bin/redocly lint openapi/openapi.json openapi/typed.json

@@ -67,21 +67,12 @@ PYTHON_PROGRAMS = {
 """Program for each generator of Python."""
 
 SOURCES = {
-    "java": (
-        r"LossRequest\.java$",
-        {
-            "logits": "List<List<Double>>",
-            "targets": "List<Long>",
-            "temperature": "Double",
-            "topK": "Long",
-        },
-    ),
     "csharp": (
         r"LossRequest\.cs$",
         {"Logits": "List<List<double>>?", "Targets": "List<long>?", "Temperature": "double?", "TopK": "long?"},
     ),
 }
-"""Types that the sources of a client must have: no package brings all that a compiler needs for it."""
+"""Types that the sources of a client must have: no package brings its compiler."""
 
 GO_MODULE = """\
 module article
@@ -93,6 +84,12 @@ require github.com/GIT_USER_ID/GIT_REPO_ID v0.0.0
 replace github.com/GIT_USER_ID/GIT_REPO_ID => {client}
 """
 """The module of the Go program; the generated client needs the standard library alone."""
+
+DEBIAN_JARS = ("gson", "jsr305", "geronimo-annotation-1.3-spec")
+"""Libraries of the Java client that Debian has."""
+
+NPM_JARS = ("okhttp-jvm", "okio-jvm", "kotlin-stdlib")
+"""Libraries of the Java client that the package allure-commandline has."""
 
 
 def run(*command: str | Path, cwd: Path = HERE, **variables: str) -> str:
@@ -157,6 +154,8 @@ def test_client_compiles_strictly_and_gets_exact_numbers(
         offline = {"GOPROXY": "off", "GOFLAGS": "-mod=mod", "GOCACHE": str(BUILD / "go-cache")}
         run("go", "vet", ".", cwd=tmp_path, **offline)
         assert json.loads(run("go", "run", ".", server, cwd=tmp_path, **offline)) == expected(http)
+    elif generated == "java":
+        assert json.loads(run_java(server, tmp_path)) == expected(http)
     elif generated in TYPESCRIPT:
         program = PROGRAMS / TYPESCRIPT[generated]
         config = {"extends": str(HERE / "tsconfig.json"), "files": [str(program)], "include": []}
@@ -174,6 +173,20 @@ def test_client_compiles_strictly_and_gets_exact_numbers(
         assert json.loads(run(PYTHON / "python", program, server, PYTHONPATH=folder)) == expected(http)
 
 
+def run_java(server: str, classes: Path) -> str:
+    """Compile the Java client and its program, and return what the program prints."""
+    folder = HERE / "node_modules" / "allure-commandline" / "dist" / "plugins" / "jira-plugin" / "lib"
+    jars = [Path("/usr/share/java") / f"{name}.jar" for name in DEBIAN_JARS]
+    jars += [jar for name in NPM_JARS for jar in folder.glob(f"{name}-*.jar")]
+    path = os.pathsep.join(map(str, [classes, *jars]))
+    program = PROGRAMS / "java" / "Article.java"
+    # beside the program are two libraries, as far as the client uses them
+    sources = [*(BUILD / "java" / "src" / "main").rglob("*.java"), *(PROGRAMS / "java").glob("*/**/*.java")]
+    run("javac", "-nowarn", "-d", classes, "-cp", path, *sources)
+    run("javac", "-Xlint:all", "-Werror", "-d", classes, "-cp", path, program)
+    return run("java", "-cp", path, "Article", server)
+
+
 def check_sources(generator: str) -> None:
     """Assert that the sources of a client have 64-bit types, and no value for a field that is not set."""
     pattern, types = SOURCES[generator]
@@ -188,4 +201,4 @@ def check_sources(generator: str) -> None:
 
 
 def test_every_generator_has_a_program_or_its_sources_checked() -> None:
-    assert set(GENERATORS) == {*TYPESCRIPT, *PYTHON_PROGRAMS, *SOURCES, "go"}
+    assert set(GENERATORS) == {*TYPESCRIPT, *PYTHON_PROGRAMS, *SOURCES, "go", "java"}
