@@ -12,7 +12,18 @@ from service.compute.divergence import divergence_terms, log_ratios
 from service.compute.extended import ExtendedSoftmax
 from service.compute.gradients import HARMLESS, RowGradient
 from service.compute.rows import put, row_sums, row_totals, sum_of_others
-from service.compute.scaled import Numbers, Scaled, column, in_range, is_safe, largest, product, rounded, rows_of
+from service.compute.scaled import (
+    Numbers,
+    Scaled,
+    column,
+    in_range,
+    is_safe,
+    largest,
+    mantissas,
+    product,
+    rounded,
+    rows_of,
+)
 from service.compute.softmax import Softmax
 
 if TYPE_CHECKING:
@@ -105,9 +116,8 @@ class CrossEntropy(RowGradient):
             return self._weight_of_label(softmax.surprisals_at(self._labels))
         values = row_sums(product(self._effective, softmax.surprisals), softmax.included)
         if softmax.included is not None:
-            a = self._effective.mantissa if isinstance(self._effective, Scaled) else self._effective
-            mantissa = values.mantissa if isinstance(values, Scaled) else values
-            mantissa[((a > 0.0) & ~softmax.included).any(axis=-1)] = np.inf
+            is_infinite = (mantissas(self._effective) > 0.0) & ~softmax.included
+            mantissas(values)[is_infinite.any(axis=-1)] = np.inf
         return values
 
     @property
@@ -152,21 +162,21 @@ class CrossEntropy(RowGradient):
         return row_totals(differences * differences, softmax.included)
 
     @property
-    def divergences(self) -> Floats:
+    def divergences(self) -> Numbers:
         """(n,) sum_c t_c log(t_c / p_c) - t_c + p_c for target probabilities as sent or of the teacher, nats."""
-        softmax, targets = self._doubles, self._targets
-        if self._teacher is not None:
-            t, ratios = self._teacher.softmax.probabilities, self._teacher.log_ratios
+        softmax, sent, teacher = self.softmax, self._targets.probabilities, self._teacher
+        if teacher is None:
+            assert sent is not None
+            ratios = log_ratios(sent[self._block], softmax.surprisals)
         else:
-            assert targets.probabilities is not None
-            t = targets.probabilities[self._block]
-            ratios = log_ratios(t, softmax.surprisals)
-        return row_totals(divergence_terms(t, softmax.probabilities, ratios), softmax.included)
+            ratios = teacher.log_ratios if softmax is self._doubles else teacher.extended_log_ratios
+        return row_totals(divergence_terms(self._target_probabilities, softmax.probabilities, ratios), softmax.included)
 
     @property
-    def far_divergences(self) -> Numbers:
-        """(n,) The same where it is beyond double range: sum_c -t_c log p_c, next to which the rest is nothing."""
-        return row_totals(product(self._target_probabilities, self.softmax.surprisals), self.softmax.included)
+    def row_divergences(self) -> Floats:
+        """(n,) The same in doubles."""
+        divergences = self.divergences
+        return divergences if is_safe(divergences) else rounded(self.extended.divergences)
 
     @cached_property
     def slopes(self) -> Numbers:
@@ -200,7 +210,12 @@ class CrossEntropy(RowGradient):
     @property
     def size(self) -> Numbers:
         """(n,) or single bound on dL/dz, up to a factor of 2**32."""
-        size = self._weight_of_label(self.factor) if self._is_one_hot else self.factor * self.totals
+        if self._is_one_hot:
+            size = self._weight_of_label(self.factor)
+        else:
+            # The target of a teacher may be below double range, its product with a weight may not.
+            weights = None if self._teacher is None else self._targets.weights_of_classes
+            size = self.factor * max(1.0, largest(self.totals if weights is None else weights))
         return size if self.penalty is None else abs(size) + abs(self.penalty)
 
     @property

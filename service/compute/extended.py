@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from service.compute import softcap as softcaps
-from service.compute.rows import at, put
-from service.compute.scaled import TINY, Scaled, scaled_exp
+from service.compute.rows import at, exact_difference, put
+from service.compute.scaled import TINY, Numbers, Scaled, choose, column, scaled_exp
 
 if TYPE_CHECKING:
     from service.arrays import Floats, Integers
@@ -59,43 +59,37 @@ class ExtendedSoftmax:
         return Scaled(*(at(part, classes) for part in self.complements))
 
     @cached_property
-    def surprisals(self) -> Scaled:
-        """(n, K) -log p."""
-        return self._surprisals(self.doubles.surprisals, self.doubles.logits, np.arange(self.doubles.logits.shape[1]))
+    def _log_tail(self) -> Numbers:
+        """(n,) log1p(s), which is s where that is below double range."""
+        return choose(self.doubles.tail < TINY, self._tail, self.doubles.log_tail)
 
-    def surprisals_at(self, classes: Integers) -> Scaled:
-        """Return (n,) -log p of one class of each row."""
-        logits = at(self.doubles.logits, classes)[:, None]
-        surprisals = self._surprisals(self.doubles.surprisals_at(classes)[:, None], logits, classes[:, None])
-        return Scaled(*(part[:, 0] for part in surprisals))
+    @cached_property
+    def _distances(self) -> Numbers:
+        """(n, K) d."""
+        return self._distances_of(self.doubles.logits, self.doubles.reference[:, None])
 
-    def _surprisals(self, values: Floats, logits: Floats, classes: Integers) -> Scaled:
-        """Return (n, k) -log p of some classes: s where 1 + s rounds to 1 and s is below double range."""
-        surprisals = self._in_range(values, logits)
-        is_small = (classes == self.top[:, None]) & (values < TINY)
-        if is_small.any():
-            for part, of_tail in zip(surprisals, self._tail, strict=True):
-                part[is_small] = np.broadcast_to(of_tail[:, None], is_small.shape)[is_small]
-        return surprisals
+    def _distances_of(self, logits: Floats, reference: Floats) -> Numbers:
+        softcap = self.doubles.softcap
+        if softcap is None:
+            return exact_difference(logits, reference) / self.temperature
+        return softcaps.capped_distances(logits, reference, softcap, self.temperature)
 
     @property
-    def finite_distances(self) -> Scaled:
+    def finite_distances(self) -> Numbers:
         """(n, K) d, 0 for an excluded class."""
-        return -self._in_range(-self.doubles.finite_distances, self.doubles.logits)
+        return self._distances if self.included is None else choose(self.included, self._distances, 0.0)
 
-    def _in_range(self, values: Floats, logits: Floats) -> Scaled:
-        """Return the values, with (max z - z) / T where they are infinite and the class is not excluded."""
-        scaled = Scaled.of(values)
-        is_beyond = np.isposinf(values) & (logits > -np.inf)
-        if is_beyond.any():
-            reference = self.doubles.reference[:, None]
-            differences = Scaled.of(reference / 2.0 - logits / 2.0) / self.temperature
-            scaled.mantissa[is_beyond] = differences.mantissa[is_beyond]
-            scaled.exponent[is_beyond] = differences.exponent[is_beyond] + 1
-        return scaled
+    @cached_property
+    def surprisals(self) -> Numbers:
+        """(n, K) -log p."""
+        return column(self._log_tail) - self._distances
+
+    def surprisals_at(self, classes: Integers) -> Numbers:
+        """Return (n,) -log p of one class of each row."""
+        return self._log_tail - self._distances_of(at(self.doubles.logits, classes), self.doubles.reference)
 
     @property
-    def largest(self) -> Scaled:
+    def largest(self) -> Numbers:
         """(n,) max v, 0 for an empty row."""
         softmax = self.doubles
         if softmax.softcap is not None:
@@ -103,6 +97,6 @@ class ExtendedSoftmax:
         return Scaled.of(softmax.reference) / softmax.temperature
 
     @property
-    def normalizer(self) -> Scaled:
+    def normalizer(self) -> Numbers:
         """(n,) l, 0 for an empty row."""
         return self.largest + self.doubles.log_tail

@@ -15,7 +15,7 @@ from service.compute.scaled import TINY, Numbers, Scaled, column, in_range, larg
 from service.compute.softmax import Softmax
 
 if TYPE_CHECKING:
-    from service.arrays import Floats, Integers
+    from service.arrays import Floats
 
 HARMLESS = 4.0
 """Factor up to which a number that lost digits to underflow is not lifted back into double range."""
@@ -25,9 +25,6 @@ FAR_FROM_OVERFLOW = 2.0**960
 
 MAJORITY = 0.5
 """Probability from which on no other class has more."""
-
-UNIT = 1024
-"""Exponents of the units of gradients are multiples of this, so that a batch has few of them."""
 
 
 class RowGradient(ABC):
@@ -59,7 +56,7 @@ class RowGradient(ABC):
     @property
     @abstractmethod
     def size(self) -> Numbers:
-        """(n,) or single bound on the size of dL/dz, up to a factor of 2**32."""
+        """(n,) or single bound on dL/dz, up to a factor of 2**32, and at least the factor of what may have underflowed."""
 
     @property
     @abstractmethod
@@ -85,8 +82,9 @@ class RowGradient(ABC):
     def _softcap(self) -> float | None:
         return self._doubles.softcap
 
+    @property
     def by_logits(self) -> Numbers:
-        """Return (n, K) dL/dz, z the logits as sent."""
+        """(n, K) dL/dz, z the logits as sent."""
         gradient = self.without_softcap()
         if self._softcap is None:
             return gradient
@@ -99,20 +97,8 @@ class RowGradient(ABC):
 
     @property
     def logits_gradient(self) -> Floats:
-        """(n, K) dL/dz; infinite where it is beyond double range."""
-        return rounded(self.suited().by_logits())
-
-    @property
-    def gradient_units(self) -> Integers:
-        """(n,) Exponents of the units of `gradient_in_units`, 0 if dL/dz is far from the end of double range."""
-        _, exponents = np.frexp(FAR_FROM_OVERFLOW)
-        excess = np.max(Scaled.of(self.extended.by_logits()).order, axis=-1) - exponents
-        return np.asarray(-(-np.maximum(excess, 0) // UNIT) * UNIT, np.int64)
-
-    @property
-    def gradient_in_units(self) -> Floats:
-        """(n, K) dL/dz over 2**gradient_units, which is finite."""
-        return Scaled.of(self.extended.by_logits()).in_units(self.gradient_units[:, None])
+        """(n, K) The same in doubles; infinite where it is beyond double range."""
+        return rounded(self.suited().by_logits)
 
     @property
     def by_temperature(self) -> Numbers:
@@ -160,7 +146,7 @@ class VectorJacobianProduct(RowGradient):
     def size(self) -> Numbers:
         """Bound on dL/dz; infinite where differences of u may be."""
         most = largest(self._vectors)
-        return most * self.factor if most <= FAR_FROM_OVERFLOW else np.inf
+        return max(1.0, most) * self.factor if most <= FAR_FROM_OVERFLOW else np.inf
 
     @cached_property
     def _shifted(self) -> Numbers:

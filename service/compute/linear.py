@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from service.compute.scaled import LEAST_EXPONENT, Numbers, Scaled, product, rounded
+from service.compute.scaled import LEAST_EXPONENT, product
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from service.arrays import Floats, Integers
 
 ROWS = 32
@@ -32,22 +30,6 @@ def forward(inputs: Floats, weights: Floats, bias: Floats | None = None) -> Floa
     if bias is not None:
         logits += bias
     return logits
-
-
-def inputs_gradient(logits_gradient: Floats, weights: Floats, units: Integers | int = 0) -> Floats:
-    """Return (N, D) dL/dx = g_z @ weights, for g_z (N, K) in units of 2**units, (N,)."""
-    gradient = by_rows(logits_gradient, weights)
-    return gradient if np.ndim(units) == 0 else np.ldexp(gradient, np.asarray(units)[:, None])
-
-
-def weights_gradient(logits_gradient: Floats, inputs: Floats, units: Integers | int = 0) -> Floats:
-    """Return (K, D) dL/dW = sum_n g_z[n] outer inputs[n], the rows added pairwise."""
-    return _in_units(sum_of_outer_products, units, logits_gradient, inputs)
-
-
-def bias_gradient(logits_gradient: Floats, units: Integers | int = 0) -> Floats:
-    """Return (K,) dL/db = sum_n g_z[n], the rows added pairwise."""
-    return _in_units(sum_of_rows, units, logits_gradient)
 
 
 def step(values: Floats, gradient: Floats, learning_rate: float) -> Floats:
@@ -77,7 +59,7 @@ def by_rows(left: Floats, right: Floats) -> Floats:
 
 
 def sum_of_outer_products(left: Floats, right: Floats) -> Floats:
-    """Return (K, D) sum_n left[n] outer right[n], in chunks of rows that are added pairwise."""
+    """Return (K, D) sum_n left[n] outer right[n] of (N, K) and (N, D), in chunks of rows that are added pairwise."""
     total = _sum_pairwise(left, right)
     if np.isfinite(np.add.reduce(total, axis=None)):
         return total
@@ -133,16 +115,6 @@ def fold(values: Floats) -> Floats:
         folded[: len(values) - half] += values[half:]
         values = folded
     return values[0] if len(values) else np.zeros(values.shape[1:])
-
-
-def _in_units(total: Callable[..., Floats], units: Integers | int, *rows: Floats) -> Floats:
-    """Return a sum over rows of which the first array is in units of 2**units, 0 or (N,)."""
-    if isinstance(units, int):
-        return total(*rows)
-    parts: Numbers = Scaled(np.float64(0.0), 0)
-    for unit in np.unique(units):
-        parts = parts + Scaled(total(*(each[units == unit] for each in rows)), unit)
-    return rounded(parts)
 
 
 def _exponents(values: Floats, axis: int) -> Integers:

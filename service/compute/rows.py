@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.compute.scaled import Scaled
+from service.compute.scaled import Scaled, choose
 
 if TYPE_CHECKING:
     from service.arrays import Array, Floats, Integers, Mask
@@ -94,3 +94,9 @@ def scaled_difference(values: Floats, references: Floats, scale: float) -> Float
         return np.where(np.isinf(difference), halved, difference / scale)
     difference /= scale
     return difference
+
+
+def exact_difference(values: Floats, references: Floats) -> Numbers:
+    """Return values - references, also beyond double range."""
+    difference = values - references
+    return choose(np.isinf(difference), Scaled.of(values / 2.0 - references / 2.0) * 2.0, difference)

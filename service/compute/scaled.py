@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from service.arrays import Array, Floats
+    from service.arrays import Array, Floats, Mask
 
 LEAST, MOST = 2.0**-100, 2.0**100
 """Sizes of factors between which a product of a few of them is a double."""
@@ -24,6 +24,9 @@ SAFE = 2.0**-500
 
 TINY = 2.0**-960
 """Below this a number may have lost digits to underflow, or a sum of such numbers."""
+
+PIECE = 512
+"""Exponents of the numbers of a piece, see `pieces`."""
 
 LEAST_EXPONENT = -(2**20)
 """Exponent of a zero: below that of every other number."""
@@ -179,6 +182,17 @@ def total(values: Numbers) -> Numbers:
     return Scaled(np.add.reduce(values.in_units(exponent)), exponent)
 
 
+def pieces(values: Numbers) -> Iterator[tuple[Floats, int]]:
+    """Yield arrays that add up to the numbers, each in units of 2**unit, and the unit.
+
+    Sums of products of two pieces are in the range of doubles.
+    """
+    mantissa, exponent = np.broadcast_arrays(*Scaled.of(values))
+    units = np.where(mantissa == 0.0, 0, (exponent + PIECE // 2) // PIECE * PIECE)
+    for unit in np.unique(units).tolist():
+        yield np.where(units == unit, np.ldexp(mantissa, exponent - unit), 0.0), unit
+
+
 def rows_of(values: Numbers, block: Any) -> Numbers:
     """Return the numbers of some rows; a single number stands for every row."""
     if isinstance(values, Scaled):
@@ -191,6 +205,19 @@ def column(values: Numbers) -> Numbers:
     if isinstance(values, Scaled):
         return values.each(column)
     return values[:, None] if np.ndim(values) else values
+
+
+def mantissas(values: Numbers) -> Floats:
+    """Return the numbers up to positive factors, in their own memory."""
+    return values.mantissa if isinstance(values, Scaled) else values
+
+
+def choose(condition: Mask, chosen: Numbers, others: Numbers) -> Numbers:
+    """Return the chosen numbers where the condition is true, the others elsewhere."""
+    if not isinstance(chosen, Scaled) and not isinstance(others, Scaled):
+        return np.where(condition, chosen, others)
+    parts = zip(Scaled.of(chosen), Scaled.of(others), strict=True)
+    return Scaled(*(np.where(condition, *each) for each in parts))
 
 
 def product(weights: Numbers, values: Numbers) -> Numbers:

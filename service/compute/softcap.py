@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.compute.rows import scaled_difference
-from service.compute.scaled import Numbers, Scaled, exp, rounded
+from service.compute.rows import exact_difference, scaled_difference
+from service.compute.scaled import Numbers, Scaled, choose, exp, mantissas, rounded
 
 if TYPE_CHECKING:
     from service.arrays import Floats
@@ -19,15 +19,14 @@ FAR = 2.0
 """Quotient |z| / S from which on its rounding costs dc/dz more than 4 units."""
 
 
-def capped(logits: Floats, softcap: float, temperature: float) -> Scaled:
+def capped(logits: Floats, softcap: float, temperature: float) -> Numbers:
     """Return S tanh(z / S) / T of finite logits."""
     quotients = logits / softcap
-    curved, linear = Scaled.of(np.tanh(quotients)) * softcap, Scaled.of(logits)
-    chosen = [np.where(np.abs(quotients) < LINEAR, *parts) for parts in zip(linear, curved, strict=True)]
-    return Scaled(*chosen) / temperature
+    curved = Scaled.of(np.tanh(quotients)) * softcap
+    return choose(np.abs(quotients) < LINEAR, logits, curved) / temperature
 
 
-def capped_distances(logits: Floats, maximum: Floats, softcap: float, temperature: float) -> Floats:
+def capped_distances(logits: Floats, maximum: Floats, softcap: float, temperature: float) -> Numbers:
     """Return d = (c - max c) / T, at most 0, -inf for a logit of -inf.
 
     tanh a - tanh b = 2 expm1(2 (a - b)) / ((1 + exp(2 a)) (1 + exp(-2 b))), which does not cancel where both saturate.
@@ -38,12 +37,12 @@ def capped_distances(logits: Floats, maximum: Floats, softcap: float, temperatur
     curved = np.expm1(2.0 * scaled_difference(logits, maximum, softcap))
     curved /= 1.0 + np.exp(2.0 * a)
     curved /= 1.0 + np.exp(-2.0 * b)
-    distances = rounded(Scaled(2.0 * curved, 0) * (Scaled.of(softcap) / temperature))
+    curved[np.isneginf(logits)] = -np.inf
+    distances = Scaled.of(2.0 * curved) * softcap
     is_linear = (np.abs(a) < LINEAR) & (np.abs(b) < LINEAR)
     if is_linear.any():
-        distances = np.where(is_linear, scaled_difference(logits, maximum, temperature), distances)
-    distances[np.isneginf(logits)] = -np.inf
-    return distances
+        distances = choose(is_linear, exact_difference(logits, maximum), distances)
+    return distances / temperature
 
 
 def slopes(logits: Floats, softcap: float) -> Numbers:
@@ -53,8 +52,7 @@ def slopes(logits: Floats, softcap: float) -> Numbers:
     decay = exp(-2.0 * quotients)
     is_far = (quotients > FAR) & (quotients < np.inf)
     if is_far.any():
-        mantissa = decay.mantissa if isinstance(decay, Scaled) else decay
-        mantissa[is_far] *= 1.0 - 2.0 * _rounding(sizes[is_far], quotients[is_far], softcap)
+        mantissas(decay)[is_far] *= 1.0 - 2.0 * _rounding(sizes[is_far], quotients[is_far], softcap)
     return decay * (4.0 / (1.0 + rounded(decay)) ** 2)
 
 

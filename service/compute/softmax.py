@@ -97,7 +97,7 @@ class Softmax:
     def _distances(self, logits: Floats, reference: Floats) -> Floats:
         if self.softcap is None:
             return scaled_difference(logits, reference, self.temperature)
-        return softcaps.capped_distances(logits, reference, self.softcap, self.temperature)
+        return rounded(softcaps.capped_distances(logits, reference, self.softcap, self.temperature))
 
     @property
     def exponentials(self) -> Floats:

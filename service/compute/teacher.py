@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from service.compute.extended import ExtendedSoftmax
-from service.compute.rows import at, row_sums
-from service.compute.scaled import Scaled
+from service.compute.rows import at, put, row_sums
+from service.compute.scaled import Numbers, Scaled, choose, column
 from service.compute.softmax import Softmax
 
 if TYPE_CHECKING:
@@ -70,15 +70,26 @@ class Teacher:
         return np.where(np.abs(log_ratios) <= NEAR, near, self.student.probabilities - t)
 
     @property
+    def extended_log_ratios(self) -> Numbers:
+        """(n, K) x, also where it is beyond double range."""
+        far = ExtendedSoftmax(self.softmax).surprisals - ExtendedSoftmax(self.student).surprisals
+        return choose(np.isinf(self.log_ratios), far, self.log_ratios)
+
+    @property
     def extended_probabilities(self) -> Scaled:
         """(n, K) t with its digits where it is below double range."""
         return ExtendedSoftmax(self.softmax).probabilities
 
     @property
-    def extended_differences(self) -> Scaled:
+    def extended_differences(self) -> Numbers:
         """(n, K) p - t with its digits where it is below double range."""
-        t = self.extended_probabilities
+        t, top = self.extended_probabilities, self.student.top
         near = t * np.expm1(np.clip(self.log_ratios, -NEAR, NEAR))
         far = ExtendedSoftmax(self.student).probabilities - t
-        is_near = np.abs(self.log_ratios) <= NEAR
-        return Scaled(*(np.where(is_near, *parts) for parts in zip(near, far, strict=True)))
+        differences = choose(np.abs(self.log_ratios) <= NEAR, near, far)
+        # Of a class that both give nearly all the mass, the logarithm of the ratio is below double range too.
+        others = differences * 1.0
+        put(others, top, 0.0)
+        both = np.minimum(self.student.probabilities, self.softmax.probabilities)
+        is_top = np.arange(both.shape[1]) == top[:, None]
+        return choose(is_top & (both > NEAR), column(-row_sums(others)), differences)

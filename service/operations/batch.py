@@ -15,7 +15,7 @@ from service.compute.cross_entropy import CrossEntropy
 from service.compute.evaluation import Reliability, mean_of_counted, top_k_hits
 from service.compute.float32 import SHORT_ROW, Float32Softmax
 from service.compute.gradients import RowGradient, VectorJacobianProduct
-from service.compute.scaled import Scaled, is_safe, rounded, total
+from service.compute.scaled import Numbers, Scaled, is_safe, pieces, rounded, total
 from service.compute.softmax import Softmax
 from service.compute.teacher import Teacher
 from service.compute.top_k import top_k_classes
@@ -73,12 +73,10 @@ class Batch:
     def divergence(self, divergences: Floats) -> Floats:
         """Return () the divergences of the rows (N,), reduced like the loss; (N,) times s if they are not reduced."""
         assert self.targets is not None
-        values = Scaled.of(divergences)
-        is_beyond = np.isinf(divergences)
-        if is_beyond.any():
-            for part, far in zip(values, self._extended("far_divergences"), strict=True):
-                part[is_beyond] = far[is_beyond]
-        return rounded(self.targets.reduced(values, self.targets.divisor_of_mean))
+        divergence = self.targets.reduced(divergences, self.targets.divisor_of_mean)
+        if is_safe(divergence):
+            return divergence
+        return rounded(self.targets.reduced(self._extended("divergences"), self.targets.divisor_of_mean))
 
     def temperature_gradient(self, slopes: Floats) -> Floats:
         """Return () dL/dT, the sum of the parts (N,) of the rows."""
@@ -142,27 +140,27 @@ class Batch:
     def weights_gradient(self, gradient: Floats) -> Floats:
         """Return (K, D) dL/dW, given dL/dz (N, K)."""
         assert self.inputs is not None
-        return self._in_range(linear.weights_gradient, gradient, self.inputs)
+        return self._in_range(linear.sum_of_outer_products, gradient, self.inputs)
 
     def bias_gradient(self, gradient: Floats) -> Floats:
         """Return (K,) dL/db, given dL/dz (N, K)."""
-        return self._in_range(linear.bias_gradient, gradient)
+        return self._in_range(lambda gradient, _: linear.sum_of_rows(gradient), gradient, np.ones(1))
 
     def inputs_gradient(self, gradient: Floats) -> Floats:
         """Return (N, D) dL/dx, given dL/dz (N, K)."""
         assert self.weights is not None
-        return self._in_range(linear.inputs_gradient, gradient, self.weights)
+        return self._in_range(linear.by_rows, gradient, self.weights)
 
-    def _in_range(self, derivative: Callable[..., Floats], gradient: Floats, *operands: Floats) -> Floats:
-        """Return a derivative made of dL/dz, also where dL/dz is beyond double range."""
-        result = derivative(gradient, *operands)
+    def _in_range(self, derivative: Callable[..., Floats], gradient: Floats, operand: Floats) -> Floats:
+        """Return a derivative made of dL/dz and an operand, also where dL/dz is beyond double range."""
+        result = derivative(gradient, operand)
         if np.isfinite(result).all():
             return result
-        in_units = self.evaluate(
-            gradient=lambda rows: rows.gradient.gradient_in_units, units=lambda rows: rows.gradient.gradient_units
-        )
-        in_range = derivative(in_units["gradient"], *operands, units=in_units["units"])
-        return np.where(np.isfinite(result), result, in_range)
+        exact: Numbers = Scaled(np.zeros(result.shape), 0)
+        for slopes, exponent in pieces(self._extended("by_logits")):
+            for factors, other in pieces(operand):
+                exact = exact + Scaled(derivative(slopes, factors), exponent + other)
+        return np.where(np.isfinite(result), result, rounded(exact))
 
 
 class Rows:

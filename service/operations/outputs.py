@@ -200,7 +200,7 @@ LOSS_OUTPUTS = (
         "row_kl_divergences",
         (ROWS,),
         "Kullback-Leibler divergence of each row, unweighted, shape (...), nats.",
-        rows=lambda rows: rows.cross_entropy.divergences,
+        rows=lambda rows: rows.cross_entropy.row_divergences,
         needs=(TARGET_PROBABILITIES,),
     ),
 )

@@ -131,7 +131,7 @@ ROW_QUANTITIES: Mapping[str, Callable[[Rows], Array]] = {
     "cross_entropies": lambda rows: rounded(rows.cross_entropy.cross_entropies),
     "confidences": lambda rows: rows.softmax.confidences,
     "brier_scores": lambda rows: rows.cross_entropy.brier_scores,
-    "divergences": lambda rows: rows.cross_entropy.divergences,
+    "divergences": lambda rows: rounded(rows.cross_entropy.divergences),
     "temperature_slopes": lambda rows: rows.gradient.temperature_slopes,
 }
 """Quantities that an output may depend on besides other outputs."""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tests.operations.reference import FARTHEST
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,9 +19,6 @@ UNIT = 2.0**-53
 SMALLEST = 2.0**-1074
 
 LARGEST = float(np.finfo(np.float64).max)
-
-FARTHEST = 2.0**14
-"""Distance in nats from which on exp(-distance) is 0, also times the largest factors."""
 
 
 class Case(NamedTuple):
@@ -70,17 +69,29 @@ def used(actual: Array, exact: Any, allowed: Any) -> float:
     assert (np.isinf(actual) | ~beyond).all(), "finite although the truth overflows"
     assert not np.isnan(actual).any()
     assert (actual[(sizes > 2.0**-1022) & (sizes > allowed * UNIT)] != 0.0).all(), "0 although the truth is normal"
-    held = sizes <= LARGEST * (1 - 2.0**-40)
+    held = sizes + allowed * UNIT <= LARGEST * (1 - 2.0**-40)
     errors = np.abs(exact[held] - actual[held]) / (allowed[held] * UNIT + 8 * SMALLEST)
     return float(max(errors, default=0.0))
+
+
+def of_log_normalizer(each: Case) -> Array:
+    """(N,) 4 of max |z| / T and of the logarithm of the sum, and B_i of p_i of the classes beside the top one."""
+    exact = each.exact
+    others = np.where(exact.distances == 0, 0, each.bounds * exact.probabilities)
+    return 4 * (np.abs(exact.u.max(axis=1)) + exact.log1p_tail) + others.sum(axis=1)
 
 
 def terms_of_gradient(each: Case) -> Array:
     """(N, K) A p + a and the part of the z-loss, scaled as the gradient."""
     exact = each.exact
-    share, z_share = exact.shares
-    penalty = 2 * exact.z_loss * np.abs(exact.log_normalizer)[:, None] * exact.probabilities * z_share
-    return np.abs(exact.s[:, None]) * ((exact.A * exact.probabilities + exact.a) * share + penalty) / exact.T
+    terms = (exact.A * exact.probabilities + exact.a) * exact.shares[0]
+    return np.abs(exact.s[:, None]) * (terms + penalties_of_gradient(each)) / exact.T
+
+
+def penalties_of_gradient(each: Case) -> Array:
+    """(N, K) The part of the z-loss."""
+    exact = each.exact
+    return 2 * exact.z_loss * np.abs(exact.log_normalizer)[:, None] * exact.probabilities * exact.shares[1]
 
 
 def of_row_losses(each: Case, share: Any, z_share: Any) -> Array:
@@ -109,27 +120,32 @@ def size(values: Array) -> Array:
 def of_temperature_gradient(each: Case) -> Any:
     """Return the sum of the sizes of the terms g v / T with their B."""
     exact = each.exact
-    v = np.where(exact.probabilities == 0, 0, exact.u)
-    depth = 16 + np.log2(max(len(v), 1))
-    slopes = terms_of_gradient(each) if exact.vectors is None else of_vector_terms(each)
-    return (times(slopes, np.abs(v)) * (each.own + depth)).sum()
+    v = np.where(exact.u == -exact.mp.inf, 0, exact.u)
+    return times(of_summed_gradient(each, each.own), np.abs(v)).sum()
 
 
-def of_vector_terms(each: Case) -> Array:
-    """(N, K) p_i sum_j p_j |u_i - u_j| / T."""
-    exact = each.exact
+def of_summed_gradient(each: Case, own: Any) -> Array:
+    """(N, K) B and 16 + log2 N of the terms of the gradient."""
+    depth = 16 + float(np.log2(max(len(each.exact.logits), 1)))
+    return (own + depth) * terms_of_gradient(each) if each.exact.vectors is None else of_vector_terms(each, depth)
+
+
+def of_vector_terms(each: Case, units: float = 16) -> Array:
+    """(N, K) B_i + B_j + 16 of p_i p_j |u_i - u_j| / T."""
+    exact, own = each.exact, each.own
     assert exact.vectors is not None
     spread = np.abs(exact.vectors[:, :, None] - exact.vectors[:, None, :])
+    spread = spread * (own[:, :, None] + own[:, None, :] + units)
     return exact.probabilities * (spread * exact.probabilities[:, None, :]).sum(axis=2) / exact.T
 
 
 def of_teacher_terms(each: Case) -> Array:
-    """(N, K) B + 32 of |p - t| and of max(p, t) sum_j |p_j - t_j|, scaled as the gradient."""
+    """(N, K) B + 32 of |p - t| and of max(p, t) sum_j |p_j - t_j|, and the part of the z-loss, scaled as the gradient."""
     exact = each.exact
     p, t = exact.probabilities, exact.targets
     differences = np.abs(p - t)
-    terms = differences + np.maximum(p, t) * differences.sum(axis=1, keepdims=True)
-    return (each.own + 32) * terms * np.abs(exact.s[:, None]) * exact.shares[0] / exact.T
+    terms = (differences + np.maximum(p, t) * differences.sum(axis=1, keepdims=True)) * exact.shares[0]
+    return (each.own + 32) * np.abs(exact.s[:, None]) * (terms + penalties_of_gradient(each)) / exact.T
 
 
 def of_divergence(each: Case) -> Any:
@@ -143,8 +159,9 @@ def of_divergence(each: Case) -> Any:
 def of_gradient(each: Case) -> Array:
     """(N, K) What the gradient by the logits may be off."""
     if each.exact.vectors is not None:
-        return (each.own + 16) * of_vector_terms(each)
-    return of_teacher_terms(each) if each.exact.teacher is not None else each.own * terms_of_gradient(each)
+        return of_vector_terms(each)
+    is_plain = each.exact.eps == 0 and (each.exact.w == 1).all() and each.exact.softcap is None
+    return of_teacher_terms(each) if each.exact.teacher is not None and is_plain else each.own * terms_of_gradient(each)
 
 
 def of_curvature(each: Case) -> Array:
@@ -156,7 +173,7 @@ def of_curvature(each: Case) -> Array:
     terms = np.where(np.eye(exact.K, dtype=bool), diagonal, terms)
     slopes = 1 if isinstance(exact.slopes, int) else np.abs(exact.slopes)[:, None, :]
     bent = 0 if exact.softcap is None else 4 * np.abs(exact.logits / exact.softcap)[:, None, :]
-    return terms * (own[:, :, None] + own[:, None, :] + 16 + bent) / exact.T * slopes
+    return times(terms * slopes, own[:, :, None] + own[:, None, :] + 16 + bent) / exact.T
 
 
 def of_hessian(each: Case) -> Array:
@@ -189,17 +206,50 @@ def over_rows(terms: Callable[[Reference, Array], Any]) -> Callable[[Case], Any]
     """Return the largest B and 16 + log2 N, of the sizes of terms added over the rows."""
 
     def allowed(each: Case) -> Any:
-        depth = 16 + float(np.log2(max(len(each.exact.logits), 1)))
-        slopes = 1 if isinstance(each.exact.slopes, int) else np.abs(each.exact.slopes)
-        return (each.largest.max() + depth) * terms(each.exact, terms_of_gradient(each) * slopes)
+        of_elements = of_summed_gradient(each, each.largest.max()) * np.abs(each.exact.slopes)
+        # The elements are doubles, whose last digits are those of the smallest one.
+        return terms(each.exact, of_elements + 8 * SMALLEST / UNIT)
 
     return allowed
 
 
+def of_updated(gradient: Callable[[Case], Any], values: str) -> Callable[[Case], Any]:
+    """Return that of the gradient times the learning rate, and 2 of the result and of the step.
+
+    Without bound if the gradient, which is a double too, is beyond double range.
+    """
+
+    def allowed(each: Case) -> Any:
+        exact = each.exact
+        slopes, rate = size(getattr(exact, f"{values}_gradient")), abs(exact.learning_rate)
+        bound = rate * (gradient(each) + 2 * slopes) + 2 * size(getattr(exact, f"updated_{values}"))
+        return np.where((slopes > LARGEST) & (rate > 0), exact.mp.inf, bound)
+
+    return allowed
+
+
+def of_perplexity(each: Case) -> Any:
+    """Return the bound of the mean cross-entropy, and 16, of the perplexity."""
+    exact = each.exact
+    share = 1 / exact.denominator if exact.denominator else 0
+    return exact.perplexity * (of_row_losses(each, share, 0).sum() + 16)
+
+
+def of_brier_score(each: Case) -> Any:
+    """Return twice B + 16 of |p - t| max(p, |p - t|), added over the classes."""
+    exact = each.exact
+    differences = size(exact.probabilities - exact.one_hot_targets)
+    terms = 2 * (each.own + 16) * differences * np.maximum(exact.probabilities, differences)
+    return terms.sum(axis=1)[exact.counted].mean()
+
+
+of_weights = over_rows(lambda exact, terms: terms.T @ np.abs(exact.inputs))
+of_bias = over_rows(lambda _, terms: terms.sum(axis=0))
+
 BOUNDS: dict[str, Callable[[Case], Any]] = {
     "probabilities": lambda each: each.own * each.exact.probabilities,
     "log_probabilities": lambda each: each.own * size(each.exact.log_probabilities),
-    "log_normalizer": lambda each: 4 * (np.abs(each.exact.u.max(axis=1)) + each.exact.log1p_tail),
+    "log_normalizer": of_log_normalizer,
     "entropy": lambda each: (each.own + 8).max(axis=1) * each.exact.entropy,
     "loss": of_loss_terms,
     "logits_gradient": of_gradient,
@@ -213,8 +263,12 @@ BOUNDS: dict[str, Callable[[Case], Any]] = {
     "row_kl_divergences": of_divergences,
     "kl_divergence": lambda each: reduced(of_divergences(each), each),
     "hessian": of_hessian,
-    "weights_gradient": over_rows(lambda exact, terms: terms.T @ np.abs(exact.inputs)),
-    "bias_gradient": over_rows(lambda _, terms: terms.sum(axis=0)),
+    "weights_gradient": of_weights,
+    "bias_gradient": of_bias,
+    "updated_weights": of_updated(of_weights, "weights"),
+    "updated_bias": of_updated(of_bias, "bias"),
+    "perplexity": of_perplexity,
+    "brier_score": of_brier_score,
     "inputs_gradient": over_rows(lambda exact, terms: terms @ np.abs(exact.weights)),
     "denominator": lambda each: 16 * size(each.exact.denominator),
 }

@@ -1,4 +1,4 @@
-"""The textbook formulas in many digits: without shift, log1p, or other forms that avoid cancellation."""
+"""The textbook formulas in many digits: without log1p or other forms that avoid cancellation."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ Array = npt.NDArray[Any]
 DIGITS = 400
 """Decimal digits: 1 - p of a confident row may lose 308 of them, and 50 must be left."""
 
+FARTHEST = 2.0**14
+"""Distance in nats from which on exp(-distance) is 0, also times the largest factors."""
+
 
 class Reference:
     """Every output of a request by name. Other attributes are named as in the formulas.
 
-    The fields of the request have one batch axis: logits (N, K) or inputs (N, D), targets (N,) or (N, K).
+    The fields of the request have one batch axis: logits (N, K) or inputs (N, D), targets (N,) or (N, K). With both,
+    the logits are those of the layer, rounded.
     digits: decimal digits of the arithmetic.
     """
 
@@ -42,22 +46,23 @@ class Reference:
         z_loss: float = 0.0,
         reduction: str = "mean",
         denominator: float | None = None,
+        learning_rate: float = 0.0,
         digits: int = DIGITS,
     ) -> None:
         self.mp = mp = mpmath.mp.clone()
         mp.dps = digits
         self.exact = exact = np.frompyfunc(mp.mpf, 1, 1)
-        if logits is None:
+        if inputs is not None:
             self.inputs, self.weights = exact(inputs), exact(weights)
-            logits = self.inputs @ self.weights.T + (0 if bias is None else exact(bias))
-        self.logits: Array = exact(logits)
+            self.bias: Array | int = 0 if bias is None else exact(bias)
+        self.logits: Array = self.inputs @ self.weights.T + self.bias if logits is None else exact(logits)
         self.T = mp.mpf(temperature)
         self.softcap = softcap
         self.vectors = None if probabilities_gradient is None else exact(probabilities_gradient)
         self.targets: Array = np.asarray(targets)
         self.teacher: Array | None = None if teacher_logits is None else exact(teacher_logits)
         if self.teacher is not None:
-            exponentials = np.frompyfunc(mp.exp, 1, 1)(self.teacher / self.T)
+            exponentials = self._exp((self.teacher - self.teacher.max(axis=-1, keepdims=True)) / self.T)
             self.targets = exponentials / exponentials.sum(axis=-1, keepdims=True)
         count, self.K = self.logits.shape
         self.w: Array = exact(np.ones(self.K) if class_weights is None else class_weights)
@@ -66,6 +71,7 @@ class Reference:
         self.ignore_index = ignore_index
         self.z_loss = mp.mpf(z_loss)
         self.reduction = reduction
+        self.learning_rate = mp.mpf(learning_rate)
         self.divisor = None if denominator is None else mp.mpf(denominator)
 
     @cached_property
@@ -87,9 +93,14 @@ class Reference:
         return 1 if self.softcap is None else 1 - self.tanh**2
 
     @cached_property
+    def distances(self) -> Array:
+        """(N, K) u - max u."""
+        return self.u - self.u.max(axis=-1, keepdims=True)
+
+    @cached_property
     def exponentials(self) -> Array:
-        """(N, K) exp u."""
-        return np.frompyfunc(self.mp.exp, 1, 1)(self.u)
+        """(N, K) exp(u - max u)."""
+        return self._exp(self.distances)
 
     @cached_property
     def probabilities(self) -> Array:
@@ -99,17 +110,17 @@ class Reference:
     @cached_property
     def log_probabilities(self) -> Array:
         """(N, K) log p."""
-        return self._log(self.probabilities)
+        return self.distances - self.log1p_tail[:, None]
 
     @cached_property
     def log_normalizer(self) -> Array:
         """(N,) l = log sum exp u."""
-        return self._log(self.exponentials.sum(axis=-1))
+        return self.u.max(axis=-1) + self.log1p_tail
 
-    @property
+    @cached_property
     def log1p_tail(self) -> Array:
         """(N,) l - max u."""
-        return self.log_normalizer - self.u.max(axis=-1)
+        return self._log(self.exponentials.sum(axis=-1))
 
     @cached_property
     def entropy(self) -> Array:
@@ -139,10 +150,15 @@ class Reference:
         """(N,) y, 0 for a row that is not counted."""
         return np.where(self.targets == self.ignore_index, 0, self.targets)
 
+    @property
+    def one_hot_targets(self) -> Array:
+        """(N, K) t, one-hot for labels."""
+        return (np.arange(self.K) == self.labels[:, None]).astype(int) if self.labelled else self.exact(self.targets)
+
     @cached_property
     def a(self) -> Array:
         """(N, K) Effective targets."""
-        t = (np.arange(self.K) == self.labels[:, None]).astype(int) if self.labelled else self.exact(self.targets)
+        t = self.one_hot_targets
         included = self.logits != -self.mp.inf
         smoothed = np.where(included, self.eps / np.maximum(included.sum(axis=-1, keepdims=True), 1), 0)
         return self.w * ((1 - self.eps) * t + smoothed)
@@ -164,6 +180,8 @@ class Reference:
         """Reciprocals of the denominators of the cross-entropy and of the z-loss."""
         if self.reduction != "mean":
             return 1, 1
+        if not self.denominator:
+            return 0, 0
         z_denominator = self.s.sum() if self.divisor is None else self.divisor
         return 1 / self.denominator, 1 / z_denominator
 
@@ -205,14 +223,12 @@ class Reference:
     @property
     def perplexity(self) -> Any:
         """() exp of the mean cross-entropy."""
-        if self.divisor is not None:
-            return self.mp.exp(self.cross_entropies.sum() / self.divisor)
-        return self.mp.exp(self.cross_entropies.sum() / self.denominator)
+        return self.mp.exp(self.cross_entropies.sum() / self.denominator) if self.denominator else self.mp.mpf(1)
 
     @property
     def brier_score(self) -> Any:
         """() Mean squared distance of probabilities and targets."""
-        t = (np.arange(self.K) == self.labels[:, None]).astype(int) if self.labelled else self.exact(self.targets)
+        t = self.one_hot_targets
         return ((self.probabilities - t) ** 2).sum(axis=1)[self.counted].mean()
 
     @property
@@ -288,6 +304,16 @@ class Reference:
         """(K,) dL/db."""
         return self.logits_gradient.sum(axis=0)
 
+    @property
+    def updated_weights(self) -> Array:
+        """(K, D) Weights after a step."""
+        return self.weights - self.learning_rate * self.weights_gradient
+
+    @property
+    def updated_bias(self) -> Array:
+        """(K,) Bias after a step."""
+        return self.bias - self.learning_rate * self.bias_gradient
+
     @cached_property
     def inputs_gradient(self) -> Array:
         """(N, D) dL/dx."""
@@ -295,8 +321,8 @@ class Reference:
 
     @cached_property
     def temperature_gradient(self) -> Any:
-        """() dL/dT."""
-        return -times(self.g, self.u).sum() / self.T
+        """() dL/dT, without excluded classes."""
+        return -times(self.g, np.where(self.u == -self.mp.inf, 0, self.u)).sum() / self.T
 
     @cached_property
     def targets_gradient(self) -> Array:
@@ -312,6 +338,10 @@ class Reference:
         curved = p[:, :, None] * np.eye(self.K, dtype=int) - square
         penalty = 2 * self.z_loss * (l * curved + square)
         return s * (A * curved * share + penalty * z_share) / self.T**2
+
+    def _exp(self, distances: Array) -> Array:
+        """Return exp of numbers that are not positive, 0 below exp(-`FARTHEST`)."""
+        return np.where(distances < -FARTHEST, 0, np.frompyfunc(self.mp.exp, 1, 1)(np.maximum(distances, -FARTHEST)))
 
     def _log(self, values: Array) -> Array:
         return np.frompyfunc(self.mp.log, 1, 1)(values)

@@ -9,6 +9,12 @@ import numpy.typing as npt
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+ANY = st.floats(allow_nan=False, allow_infinity=False)
+NOT_NEGATIVE = st.floats(0.0, allow_infinity=False)
+POSITIVE = st.floats(5e-324, allow_infinity=False)
+
+LARGEST = float(np.finfo(np.float64).max)
+
 Floats = npt.NDArray[np.float64]
 Request = dict[str, Any]
 
@@ -74,6 +80,58 @@ def with_vector(draw: st.DrawFn) -> Request:
     """Draw logits with the gradient of another loss with respect to the probabilities."""
     request = draw(scaled())
     return request | {"probabilities_gradient": draw(floats(request["logits"].shape))}
+
+
+@st.composite
+def anywhere(draw: st.DrawFn, *, within: bool = False) -> Request:
+    """Draw a request of any kind with numbers of any size.
+
+    within: no target is on an excluded class, whose loss would be infinite.
+    """
+    count, classes = draw(st.integers(1, 3)), draw(st.integers(1, 4))
+    request: Request = {"temperature": draw(POSITIVE | st.floats(0.1, 10.0))}
+    excluded = np.zeros((count, classes), bool)
+    if draw(st.booleans()):
+        request["softcap"] = draw(POSITIVE | st.floats(0.1, 10.0))
+    if draw(st.booleans()):
+        small = st.floats(-1e100, 1e100)
+        request["inputs"] = draw(floats((count, 2), small))
+        request["weights"] = draw(floats((classes, 2), small))
+        request["bias"] = draw(floats((classes,), ANY))
+        request["learning_rate"] = draw(ANY)
+    else:
+        excluded = draw(arrays(np.bool_, (count, classes)))
+        excluded[:, 0] = False
+        request["logits"] = np.where(excluded, -np.inf, draw(anywhere_or_near(request, (count, classes))))
+    kind = draw(st.sampled_from(["labels", "soft", "taught", "vector"]))
+    if kind == "vector":
+        return request | {"probabilities_gradient": draw(floats((count, classes), ANY))}
+    if kind == "labels":
+        targets = draw(arrays(np.int64, count, elements=st.integers(0, classes - 1)))
+        request["targets"] = np.where(excluded[np.arange(count), targets] & within, 0, targets)
+    elif kind == "soft":
+        request["targets"] = np.where(excluded & within, 0.0, draw(floats((count, classes), NOT_NEGATIVE)))
+    else:
+        teacher = draw(anywhere_or_near(request, (count, classes)))
+        request["teacher_logits"] = np.where(excluded & within, -np.inf, teacher)
+    reductions: list[Request] = [{}, {"reduction": "sum"}, {"reduction": "none"}]
+    request |= draw(st.sampled_from(reductions) | NOT_NEGATIVE.map(lambda value: {"denominator": value}))
+    # Infinite losses of both signs have no sum, and weights of both signs no mean.
+    is_signed = within and ("denominator" in request or "reduction" in request)
+    optional = {
+        "class_weights": floats((classes,), NOT_NEGATIVE),
+        "sample_weights": floats((count,), ANY if is_signed else NOT_NEGATIVE),
+        "label_smoothing": st.floats(0.0, 0.99),
+        "z_loss": NOT_NEGATIVE,
+    }
+    return request | draw(st.fixed_dictionaries({}, optional=optional))
+
+
+def anywhere_or_near(request: Request, shape: tuple[int, int]) -> st.SearchStrategy[Floats]:
+    """Return logits of any size, or some hundred times the temperature or the softcap."""
+    scale: float = request["softcap"] if "softcap" in request else request["temperature"]
+    limit = min(1500.0, LARGEST / 2 / scale)
+    return floats(shape, ANY) | floats(shape, st.floats(-limit, limit)).map(lambda values: values * scale)
 
 
 def weighting(count: int, classes: int) -> st.SearchStrategy[Request]:

@@ -15,10 +15,10 @@ import numpy as np
 
 from tests.docs.pages import ROOT
 from tests.docs.tables import table
-from tests.operations.bounds import BOUNDS, case, used
+from tests.operations.bounds import BOUNDS, Case, case, used
 from tests.operations.families import FAMILIES, Family, confident, ends, normal
 from tests.operations.reference import DIGITS, Reference
-from tests.operations.support import answer, available
+from tests.operations.support import Answer, answer, available
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +61,7 @@ LAYER: dict[str, Any] = {
     "weights": GENERATOR.integers(-40, 40, size=(5, 3)) / 8,
     "bias": GENERATOR.integers(-40, 40, size=5) / 8,
     "targets": [0, 4, 2, 1, 3, 0],
+    "learning_rate": 0.125,
 }
 """Numbers of few bits, so that the logits are exact."""
 
@@ -84,8 +85,16 @@ class Probe(NamedTuple):
     def parts(self) -> dict[str, float]:
         """Return the part of its bound that the error of each output is."""
         answered = answer("gradient", **self.request, outputs=self.outputs)
-        exact = case(Reference(**self.request, digits=self.digits))
-        return {name: used(answered[name], getattr(exact.exact, name), BOUNDS[name](exact)) for name in self.outputs}
+        return parts(answered, case(Reference(**self.request, digits=self.digits)))
+
+
+def parts(answered: Answer, exact: Case) -> dict[str, float]:
+    """Return the part of its bound that the error of each output is."""
+    return {
+        name: used(values, getattr(exact.exact, name), BOUNDS[name](exact))
+        for name, values in answered.items()
+        if name in BOUNDS
+    }
 
 
 def small(rows: str, kind: str, temperature: float) -> Probe:
@@ -111,15 +120,15 @@ def repeated(count: int) -> dict[str, float]:
     """Return the parts for sums over many equal rows, whose truth is that of one row."""
     outputs = ["loss", "weights_gradient", "bias_gradient", "temperature_gradient", "denominator"]
     many = {name: np.repeat(value, count, axis=0) if name == "inputs" else value for name, value in REPEATED.items()}
-    parts: dict[str, float] = {}
+    worst: dict[str, float] = {}
     for reduction in ("sum", "mean"):
         one = case(Reference(**REPEATED, targets=[1], reduction=reduction))
         answered = answer("gradient", **many, targets=[1] * count, reduction=reduction, outputs=outputs)
         for name in outputs:
             times = count if reduction == "sum" or name == "denominator" else 1
             exact, allowed = getattr(one.exact, name) * times, BOUNDS[name](one) * times
-            parts[name] = max(parts.get(name, 0.0), used(answered[name], exact, allowed))
-    return parts
+            worst[name] = max(worst.get(name, 0.0), used(answered[name], exact, allowed))
+    return worst
 
 
 def bounded(request: dict[str, Any]) -> list[str]:
@@ -146,8 +155,8 @@ def all_parts() -> Iterator[dict[str, float]]:
 def worst() -> dict[str, float]:
     """Return the largest part of every output."""
     found: dict[str, float] = defaultdict(float)
-    for parts in all_parts():
-        for name, part in parts.items():
+    for each in all_parts():
+        for name, part in each.items():
             found[name] = max(found[name], part)
     return {name: found[name] for name in BOUNDS}
 

@@ -6,64 +6,62 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
+from hypothesis import Phase, example, given, settings
 
+from tests.operations.bounds import case
+from tests.operations.reference import Reference
+from tests.operations.strategies import anywhere
 from tests.operations.support import answer, assert_no_nan, assert_same, full_answer
+from tests.operations.sweep import parts
 
 if TYPE_CHECKING:
     from tests.operations.strategies import Request
 
-ANY = st.floats(allow_nan=False, allow_infinity=False)
-NOT_NEGATIVE = st.floats(0.0, allow_infinity=False)
-POSITIVE = st.floats(5e-324, allow_infinity=False)
-
 GENERATOR = np.random.default_rng(11)
 
 
-@st.composite
-def anywhere(draw: st.DrawFn) -> Request:
-    """Return a request of any operation with numbers of any size."""
-    count, classes = draw(st.integers(1, 3)), draw(st.integers(1, 4))
-    request: Request = {"temperature": draw(POSITIVE)}
-    if draw(st.booleans()):
-        request["softcap"] = draw(POSITIVE)
-    if draw(st.booleans()):
-        small = st.floats(-1e100, 1e100)
-        request["inputs"] = draw(arrays(np.float64, (count, 2), elements=small))
-        request["weights"] = draw(arrays(np.float64, (classes, 2), elements=small))
-        request["bias"] = draw(arrays(np.float64, (classes,), elements=ANY))
-        request["learning_rate"] = draw(ANY)
-    else:
-        logits = draw(arrays(np.float64, (count, classes), elements=ANY))
-        excluded = draw(arrays(np.bool_, (count, classes)))
-        excluded[:, 0] = False
-        request["logits"] = np.where(excluded, -np.inf, logits)
-    kind = draw(st.sampled_from(["labels", "soft", "vector"]))
-    if kind == "vector":
-        return request | {"probabilities_gradient": draw(arrays(np.float64, (count, classes), elements=ANY))}
-    if kind == "labels":
-        request["targets"] = draw(arrays(np.int64, count, elements=st.integers(0, classes - 1)))
-    else:
-        request["targets"] = draw(arrays(np.float64, (count, classes), elements=NOT_NEGATIVE))
-    optional = {
-        "class_weights": arrays(np.float64, (classes,), elements=NOT_NEGATIVE),
-        "sample_weights": arrays(np.float64, (count,), elements=NOT_NEGATIVE),
-        "label_smoothing": st.floats(0.0, 0.99),
-        "z_loss": NOT_NEGATIVE,
-    }
-    request |= draw(st.fixed_dictionaries({}, optional=optional))
-    reductions: list[Request] = [{}, {"reduction": "sum"}, {"reduction": "none"}]
-    return request | draw(st.sampled_from(reductions) | NOT_NEGATIVE.map(lambda value: {"denominator": value}))
+DIGITS = 1800
+"""Decimal digits of 1 - p that show the least p which the largest weights bring back into double range."""
 
 
 @example({"logits": np.array([[0.0, -np.inf]]), "targets": np.full((1, 2), 1.7e308), "temperature": 1e307})
 @example({"logits": np.zeros((1, 2)), "probabilities_gradient": np.array([[-1.79e308, 1e307]]), "temperature": 5e307})
+@example({"logits": np.zeros((1, 1)), "targets": np.full((1, 1), 1.7e308)})
 @given(anywhere())
 @settings(max_examples=3 * settings().max_examples)
 def test_finite_input_anywhere_gives_no_nan(request: Request) -> None:
     assert_no_nan(full_answer("gradient", **request))
+
+
+TEACHER: Request = {"logits": np.array([[1480.0, 601.0]]), "sample_weights": np.array([1.7e308]), "reduction": "sum"}
+
+
+@example({**TEACHER, "teacher_logits": TEACHER["logits"] - [1, 0]})
+@example({**TEACHER, "teacher_logits": TEACHER["logits"] / 1480, "class_weights": np.array([1e-110, 1e147])})
+@example({"logits": np.array([[0.0, 3e4]]), "targets": np.array([[1e-262, 0.0]]), "temperature": 3e-311})
+@example(
+    {"logits": np.array([[400.0, 100.0]]), "targets": np.array([[0.0, 1e-300]]), "temperature": 5e-324, "softcap": 15.0}
+)
+@example({"logits": np.array([[9.0, 1.0]]), "probabilities_gradient": np.array([[1e197, 0.0]]), "softcap": 5e-324})
+@given(anywhere(within=True))
+@settings(max_examples=3 * settings().max_examples, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+def test_output_anywhere_is_within_its_bound_0_or_infinite(request: Request) -> None:
+    answered = full_answer("gradient", **request)
+    assert_no_nan(answered)
+    # The rounding of a layer is that of its logits.
+    exact = case(Reference(**request | {"logits": answered["logits"]}, digits=DIGITS))
+    assert {name: part for name, part in parts(answered, exact).items() if part > 1.0} == {}
+
+
+@given(anywhere())
+def test_a_temperature_is_found_for_logits_anywhere(request: Request) -> None:
+    request = {name: request[name] for name in ("logits", "inputs", "weights", "bias", "targets") if name in request}
+    if "targets" not in request:
+        request["targets"] = np.zeros(len(request["logits" if "logits" in request else "inputs"]), int)
+    answered = full_answer("calibrate", **request)
+    assert_no_nan(answered)
+    assert 1e-6 <= answered["temperature"] <= 1e6
+    assert answered["loss"] <= answered["loss_before"] * (1 + 1e-12)
 
 
 def weighted(**options: Any) -> Request:
