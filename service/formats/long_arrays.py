@@ -108,7 +108,9 @@ def _search(pattern: re.Pattern[bytes], text: bytes | bytearray, start: int, end
 
 def _array_end(text: bytes | bytearray, start: int) -> int:
     """Return where an array of numbers, and of strings that stand for numbers, would end; 0 if it is not one."""
-    ending = _search(ENDING, text, start, len(text))
+    # a search for one byte is 10 times as fast as one for a pattern
+    first = min((place for place in (text.find(b'"', start), text.find(b"}", start)) if place != -1), default=len(text))
+    ending = _search(ENDING, text, max(start, text.rfind(b"]", start, first)), len(text))
     end = text.rfind(b"]", start) + 1 if ending is None else ending.start() + 1
     return end if text.find(b"{", start, end) == -1 else 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from contextlib import suppress
 from itertools import chain
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,8 +33,8 @@ def read(text: bytes, *, integers: bool) -> Array:
     if any(character in text for character in OTHER_VALUES):
         raise NotNumbers
     try:
-        shape, numbers = _flatten(from_json(text, allow_inf_nan=False))
-        array = _array(numbers, integers=integers)
+        shape, rows = _rows(from_json(text, allow_inf_nan=False))
+        array = _array(rows, prod(shape), integers=integers)
     except (TypeError, ValueError, struct.error):
         raise NotNumbers from None
     # a number beyond double range is read as an infinity
@@ -42,29 +43,29 @@ def read(text: bytes, *, integers: bool) -> Array:
     return array.reshape(shape)
 
 
-def _flatten(value: Any) -> tuple[list[int], list[Any]]:
-    """Return the shape and the items of a nested list. Raises TypeError and ValueError if it is ragged."""
-    shape = [len(value)]
-    while value and type(value[0]) is list:
-        (length,) = set(map(len, value))
+def _rows(value: list[Any]) -> tuple[list[int], list[list[Any]]]:
+    """Return the shape of a nested list and its innermost lists. Raises TypeError and ValueError if it is ragged."""
+    shape, rows = [len(value)], [value]
+    while shape[-1] and type(rows[0][0]) is list:
+        rows = list(chain.from_iterable(rows))
+        (length,) = set(map(len, rows))
         shape.append(length)
-        value = list(chain.from_iterable(value))
-    return shape, value
+    return shape, rows
 
 
-def _array(numbers: list[Any], *, integers: bool) -> Array:
+def _array(rows: list[list[Any]], size: int, *, integers: bool) -> Array:
     """Return int64 if integers are wanted and every number is one of 64 bits, else float64. Raises struct.error."""
     if integers:
         with suppress(struct.error):
-            return _packed(numbers, "q")
-    return _packed(numbers, "d")
+            return _packed(rows, size, "q")
+    return _packed(rows, size, "d")
 
 
-def _packed(numbers: list[Any], code: str) -> Array:
-    """Return numbers as an array of a dtype that has the same code in NumPy and in struct. Raises struct.error."""
+def _packed(rows: list[list[Any]], size: int, code: str) -> Array:
+    """Return rows as a flat array of a dtype that has the same code in NumPy and in struct. Raises struct.error."""
     # a third of the time of np.array
-    array = np.empty(len(numbers), code)
-    struct.pack_into(f"{len(numbers)}{code}", array.data, 0, *numbers)
+    array = np.empty(size, code)
+    struct.pack_into(f"{size}{code}", array.data, 0, *chain.from_iterable(rows))
     return array
 
 
