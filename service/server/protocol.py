@@ -104,12 +104,12 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # as asyncio has it
         """Return memory for the next read."""
-        return read_buffer.long if self._cycle is not None and self._cycle.is_waiting else read_buffer.short
+        return read_buffer.memory
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take the bytes that were read."""
         if not self._ignores_input:
-            self._advance(self._unread + read_buffer.long[:nbytes])
+            self._advance(self._unread + read_buffer.memory[:nbytes])
 
     def eof_received(self) -> bool:
         """Return whether to keep the connection open: the client may have closed its sending side only."""
