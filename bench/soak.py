@@ -1,6 +1,7 @@
 """Send good, bad and hostile traffic for some minutes: `python -m bench.soak [SECONDS]`.
 
-It prints the resources of the server, and ends with an error if an honest client was not answered or the memory grew.
+It prints the resources of the server. It ends with an error if an honest client was not answered, the memory exceeded
+its limit or grew, or descriptors stayed open.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from time import monotonic, sleep
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.attackers import attack
 from bench.load import HOST
+from service.server.memory import MOST_KEPT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +31,11 @@ CLIENTS = 12
 ATTACKERS = 8
 LINES = 20
 STARTED = re.compile(r"Listening on http://[^:]+:(\d+)")
+RETRY_AFTER = re.compile(rb"retry-after: (\d+)\r\n")
 START_SECONDS = 30
-PATIENCE_SECONDS = 30
-IDLE_SECONDS = 2
+PATIENCE_SECONDS = 60
+ATTEMPTS = 9
+"""Attempts of a client that is answered 503, each after the seconds of Retry-After."""
 
 JSON = "Content-Type: application/json\r\n"
 BATCH = b'{"logits": [%b[2, 3, 4]], "targets": [%b1]}' % (b"[2.5, -3.125, 4.0625]," * 20_000, b"1," * 20_000)
@@ -49,12 +53,12 @@ TRAFFIC = {
     "no such path": ("/swordfish", JSON, b"{}"),
 }
 HONEST = ("a row", "a batch", "a compressed batch", "large outputs")
-"""Traffic that must be answered 200, or 503 after a wait."""
+"""Traffic that must be answered 200."""
 
 MAX_MIB = (80e6 + 4 * 40 * 2**20) / 2**20
 """Memory of a server with default settings."""
 
-KEPT_MIB = 64
+KEPT_MIB = MOST_KEPT_BYTES / 2**20
 """Memory that an idle server may keep above the idle server after 20 % of the time."""
 
 CHANCE = random.Random(0)  # noqa: S311  no secret
@@ -66,7 +70,9 @@ def main() -> None:
     """Start a server, and print a line about it at regular intervals."""
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
     with started() as (pid, port):
-        asyncio.run(soak(pid, port, seconds))
+        wrong = asyncio.run(soak(pid, port, seconds))
+    if wrong:
+        sys.exit(wrong)
 
 
 @contextmanager
@@ -91,30 +97,40 @@ def port_of(log: Path) -> int:
     raise TimeoutError
 
 
-async def soak(pid: int, port: int, seconds: float) -> None:
+class Resources(NamedTuple):
+    """What a server uses: memory now and at most, in MiB, and open descriptors."""
+
+    now: float
+    peak: float
+    files: int
+
+
+async def soak(pid: int, port: int, seconds: float) -> str:
     """Run the clients for some seconds, and print the resources of the server at regular intervals.
 
-    Raises SystemExit if the server failed.
+    Return what went wrong, "" if nothing did.
     """
     outcomes, failed = Counter[str](), Counter[str]()
     write(f"{'seconds':>8} {'MiB':>6} {'peak':>6} {'files':>6} {'threads':>8} {'answers':>9}")
     start = monotonic()
-    report(pid, 0, outcomes)
+    new = report(pid, 0, outcomes)
     await run(port, seconds / 5, outcomes, failed)
-    idle, _ = report(pid, monotonic() - start, outcomes)
-    clients = asyncio.create_task(run(port, start + seconds - monotonic(), outcomes, failed))
+    await closed(pid, new.files)
+    idle = report(pid, monotonic() - start, outcomes)
+    clients = asyncio.create_task(run(port, seconds * 4 / 5, outcomes, failed))
     while not clients.done():
         await asyncio.wait([clients], timeout=seconds / LINES)
         report(pid, monotonic() - start, outcomes)
     await clients
-    left, peak = report(pid, monotonic() - start, outcomes)
+    await closed(pid, new.files)
+    left = report(pid, monotonic() - start, outcomes)
     write(", ".join(f"{name}: {count}" for name, count in sorted(outcomes.items())))
-    if failed or peak > MAX_MIB or left > idle + KEPT_MIB:
-        sys.exit(f"not answered: {dict(failed)}; memory: {idle:.0f} MiB, in the end {left:.0f}, at most {peak:.0f}")
+    grows = left.peak > MAX_MIB or left.now > idle.now + KEPT_MIB or left.files > new.files
+    return f"not answered: {dict(failed)}; {idle}, in the end {left}" if failed or grows else ""
 
 
 async def run(port: int, seconds: float, outcomes: Counter[str], failed: Counter[str]) -> None:
-    """Run clients and attackers for some seconds, and wait until the server is idle."""
+    """Run clients and attackers for some seconds, and until each client has its answer."""
     deadline = monotonic() + seconds
 
     async def attack_again() -> None:
@@ -124,16 +140,27 @@ async def run(port: int, seconds: float, outcomes: Counter[str], failed: Counter
 
     clients = (client(port, deadline, outcomes, failed) for _ in range(CLIENTS))
     await asyncio.gather(*clients, *(attack_again() for _ in range(ATTACKERS)))
-    await asyncio.sleep(IDLE_SECONDS)
 
 
-def report(pid: int, seconds: float, outcomes: Counter[str]) -> tuple[float, float]:
-    """Print memory, descriptors and threads of the server. Return its memory and the peak, in MiB."""
+async def closed(pid: int, files: int) -> None:
+    """Wait until the server has as few descriptors as a new one: it is idle."""
+    deadline = monotonic() + PATIENCE_SECONDS
+    while descriptors(pid) > files and monotonic() < deadline:  # noqa: ASYNC110  another process closes them
+        await asyncio.sleep(0.1)
+
+
+def report(pid: int, seconds: float, outcomes: Counter[str]) -> Resources:
+    """Print and return what the server uses."""
     lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     now, peak = (int(lines[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
-    files = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+    files = descriptors(pid)
     write(f"{seconds:8.0f} {now:6.0f} {peak:6.0f} {files:6} {int(lines['Threads']):8} {outcomes.total():9}")
-    return now, peak
+    return Resources(now, peak, files)
+
+
+def descriptors(pid: int) -> int:
+    """Return the number of open descriptors of a process."""
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def write(line: str) -> None:
@@ -143,21 +170,25 @@ def write(line: str) -> None:
 
 
 async def client(port: int, deadline: float, outcomes: Counter[str], failed: Counter[str]) -> None:
-    """Send requests one after another, each on a new connection, until the deadline."""
+    """Send requests one after another, each on a new connection, until the deadline. Retry what is answered 503."""
     while monotonic() < deadline:
         name = CHANCE.choice(list(TRAFFIC))
         path, headers, body = TRAFFIC[name]
         head = (
             f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
         )
-        outcome = await asyncio.wait_for(exchange(port, head.encode() + body), PATIENCE_SECONDS)
-        outcomes[outcome] += 1
-        if name in HONEST and outcome not in {"200", "503", "left"}:
+        for _ in range(ATTEMPTS):
+            outcome, retry_seconds = await exchange(port, head.encode() + body)
+            outcomes[outcome] += 1
+            if outcome != "503":
+                break
+            await asyncio.sleep(retry_seconds)
+        if name in HONEST and outcome not in {"200", "left"}:
             failed[f"{name}: {outcome}"] += 1
 
 
-async def exchange(port: int, sent: bytes) -> str:
-    """Return the status of the reply, or the way the connection ended."""
+async def exchange(port: int, sent: bytes) -> tuple[str, int]:
+    """Return the status of the reply, or the way the connection ended, and the seconds of Retry-After."""
     reader, writer = await asyncio.open_connection(HOST, port)
     try:
         leaves = CHANCE.random() < LEAVES
@@ -165,11 +196,15 @@ async def exchange(port: int, sent: bytes) -> str:
         if leaves:
             await asyncio.sleep(CHANCE.random() * LEAVES)
             writer.transport.abort()
-            return "left"
-        reply = await reader.read()
-        return reply[9:12].decode()
+            return "left", 0
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            reply = await reader.read()
+        retry_after = RETRY_AFTER.search(reply)
+        return reply[9:12].decode(), int(retry_after[1]) if retry_after else 0
     except ConnectionError:
-        return "cut off"
+        return "cut off", 0
+    except TimeoutError:
+        return "no answer", 0
     finally:
         writer.close()
         with suppress(ConnectionError):
