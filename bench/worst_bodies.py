@@ -109,6 +109,13 @@ def archive(members: int, size: int, compression: int = zipfile.ZIP_STORED) -> C
     return make
 
 
+def arrays(**values: Any) -> bytes:
+    """Return a .npz body of named arrays."""
+    stream = io.BytesIO()
+    np.savez(stream, **values)
+    return stream.getvalue()
+
+
 NUMBERS = 4 * 2**20 - 100
 """Numbers of 8 bytes in a body, just below `max_elements` too."""
 
@@ -130,6 +137,19 @@ BODIES = {
         "/softmax", lambda: filled(b'{"logits":[1,2],"mask":[[true,false]', b",[true,false]", b"]}"), 413
     ),
     "class weights": loss(422, b'{"logits":[1,2],"targets":1,"class_weights":[1', b",0.123456789", b"]}"),
+    "teacher logits": Case(
+        "/loss",
+        lambda: b'{"logits":[[3,1]%b],"teacher_logits":[[1,3]%b]}' % ((b",[0.123456789,1]" * 1_000_000,) * 2),
+        200,
+    ),
+    "teacher logits of another shape": loss(
+        422, b'{"logits":[1,2],"teacher_logits":[[1,3]', b",[0.123456789,1]", b"]}"
+    ),
+    "teacher logits of empty arrays": loss(422, b'{"logits":[1,2],"teacher_logits":[[]', b",[]", b"]}"),
+    "teacher logits with masked rows": loss(
+        422, b'{"logits":[1,2],"teacher_logits":[["-Infinity",1]', b',["-Infinity",1]', b"]}"
+    ),
+    "teacher logits with NaN": loss(413, b'{"logits":[1,2],"teacher_logits":[["NaN",1]', b',["NaN",1]', b"]}"),
     "strings": loss(422, b'{"logits":["a"', b',"a"', b"]}"),
     "null": loss(422, b'{"logits":[null', b",null", b"]}"),
     "booleans": loss(422, b'{"logits":[true', b",true", b"]}"),
@@ -184,6 +204,12 @@ BODIES = {
     ".npy: booleans": npy(422, "/softmax", lambda: np.ones((1, 8 * NUMBERS), bool)),
     ".npy: objects": Case("/softmax", npy_of_objects, 422, NPY),
     ".npz: many members": Case("/softmax", archive(80_000, 1), 400, NPZ),
+    ".npz: teacher logits": Case(
+        "/gradient",
+        lambda: arrays(logits=np.ones((NUMBERS // 4, 2)), teacher_logits=np.ones((NUMBERS // 4, 2))),
+        200,
+        NPZ,
+    ),
     ".npz: compressed": Case("/softmax", archive(1, NUMBERS, zipfile.ZIP_DEFLATED), 200, NPZ),
 }
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+import zlib
 from urllib.parse import urlsplit
 
 import pytest
 
 from bench import processes
-from bench.worst_bodies import BODIES, JSON, request, send
+from bench.worst_bodies import BODIES, JSON, filled, request, send
 from service.settings import Settings
+from tests.connections import ask_once, post
 from tests.processes import running
+
+CLIENTS = 8
 
 CPU_SECONDS = 6.0
 
@@ -55,6 +60,18 @@ def test_worst_bodies_are_answered_in_bounded_time_and_memory(*, compressed: boo
     live.sort()
     assert live[int(len(live) * 0.99)] < LIVE_SECONDS
     assert live[-1] < SLOWEST_LIVE_SECONDS
+
+
+async def test_raw_deflate_bombs_wait_for_the_memory_of_their_text() -> None:
+    text = filled(b'{"logits":[1', b" ", b"]}")
+    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    bomb = compressor.compress(text) + compressor.flush()
+    assert len(bomb) < len(text) / 1000
+    sent = post("/softmax", bomb, {"Content-Type": JSON, "Content-Encoding": "deflate"})
+    with running() as (address, process):
+        replies = await asyncio.gather(*(ask_once(address, sent) for _ in range(CLIENTS)))
+        assert [reply.status for reply in replies] == [200] * CLIENTS
+        assert processes.peak_bytes(process.pid) / 2**20 < MAX_MIB
 
 
 @pytest.mark.parametrize("name", [name for name, case in BODIES.items() if (case.path, case.type) == ("/loss", JSON)])
