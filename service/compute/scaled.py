@@ -237,12 +237,11 @@ def scaled_exp(values: Floats) -> Scaled:
     return Scaled(((root**2) ** 2) ** 2, 8 * exponent)
 
 
-def exp(values: Floats) -> Numbers:
-    """Return exp of numbers that are not positive, `Scaled` if one is below double range."""
-    exponentials = np.exp(values)
-    tiny = (exponentials < TINY) & (values > -np.inf)
+def lifted(values: Floats, logarithms: Floats) -> Numbers:
+    """Return positive numbers up to 1, made of their logarithms where they are below double range."""
+    tiny = (values < TINY) & (logarithms > -np.inf)
     if not tiny.any():
-        return exponentials
-    mantissa, exponent = np.frexp(exponentials)
-    mantissa[tiny], exponent[tiny] = scaled_exp(values[tiny])
+        return values
+    mantissa, exponent = np.frexp(values)
+    mantissa[tiny], exponent[tiny] = scaled_exp(logarithms[tiny])
     return Scaled(mantissa, exponent)

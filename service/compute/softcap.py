@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from service.compute.rows import exact_difference, scaled_difference
-from service.compute.scaled import Numbers, Scaled, choose, exp, mantissas, rounded
+from service.compute.scaled import Numbers, Scaled, choose, lifted, mantissas, rounded
 
 if TYPE_CHECKING:
     from service.arrays import Floats
@@ -34,22 +34,25 @@ def capped_distances(logits: Floats, maximum: Floats, softcap: float, temperatur
     logits: (n, K) or of one class of each row, (n,); maximum: max z, finite, (n, 1) or (n,).
     """
     a, b = logits / softcap, maximum / softcap
-    curved = np.expm1(2.0 * scaled_difference(logits, maximum, softcap))
-    curved /= 1.0 + np.exp(2.0 * a)
-    curved /= 1.0 + np.exp(-2.0 * b)
-    curved[np.isneginf(logits)] = -np.inf
-    distances = Scaled.of(2.0 * curved) * softcap
+    curved = 2.0 * np.expm1(2.0 * scaled_difference(logits, maximum, softcap))
+    distances = curved * _logistic(-2.0 * a) * _logistic(2.0 * b) * Scaled.of(softcap)
     is_linear = (np.abs(a) < LINEAR) & (np.abs(b) < LINEAR)
     if is_linear.any():
         distances = choose(is_linear, exact_difference(logits, maximum), distances)
+    mantissas(distances)[np.isneginf(logits)] = -np.inf
     return distances / temperature
+
+
+def _logistic(values: Floats) -> Numbers:
+    """Return 1 / (1 + exp(-x))."""
+    return lifted(1.0 / (1.0 + np.exp(-values)), values)
 
 
 def slopes(logits: Floats, softcap: float) -> Numbers:
     """Return dc/dz = 1 / cosh(z / S)**2 as 4 E / (1 + E)**2 with E = exp(-2 |z| / S): 1 - tanh**2 would cancel."""
     sizes = np.abs(logits)
     quotients = sizes / softcap
-    decay = exp(-2.0 * quotients)
+    decay = lifted(np.exp(-2.0 * quotients), -2.0 * quotients)
     is_far = (quotients > FAR) & (quotients < np.inf)
     if is_far.any():
         mantissas(decay)[is_far] *= 1.0 - 2.0 * _rounding(sizes[is_far], quotients[is_far], softcap)

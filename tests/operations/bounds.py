@@ -131,12 +131,13 @@ def of_summed_gradient(each: Case, own: Any) -> Array:
 
 
 def of_vector_terms(each: Case, units: float = 16) -> Array:
-    """(N, K) B_i + B_j + 16 of p_i p_j |u_i - u_j| / T."""
+    """(N, K) B_i + B_j + 16 of p_i p_j |u_i - u_j| / T, and 16 2**-53 of p_i max |u| / T."""
     exact, own = each.exact, each.own
     assert exact.vectors is not None
     spread = np.abs(exact.vectors[:, :, None] - exact.vectors[:, None, :])
     spread = spread * (own[:, :, None] + own[:, None, :] + units)
-    return exact.probabilities * (spread * exact.probabilities[:, None, :]).sum(axis=2) / exact.T
+    second = 16 * UNIT * np.abs(exact.vectors).max(axis=1, keepdims=True)
+    return exact.probabilities * ((spread * exact.probabilities[:, None, :]).sum(axis=2) + second) / exact.T
 
 
 def of_teacher_terms(each: Case) -> Array:
@@ -222,7 +223,9 @@ def of_updated(gradient: Callable[[Case], Any], values: str) -> Callable[[Case],
     def allowed(each: Case) -> Any:
         exact = each.exact
         slopes, rate = size(getattr(exact, f"{values}_gradient")), abs(exact.learning_rate)
-        bound = rate * (gradient(each) + 2 * slopes) + 2 * size(getattr(exact, f"updated_{values}"))
+        bound = rate * (gradient(each) + 2 * slopes + 8 * SMALLEST / UNIT) + 2 * size(
+            getattr(exact, f"updated_{values}")
+        )
         return np.where((slopes > LARGEST) & (rate > 0), exact.mp.inf, bound)
 
     return allowed
