@@ -144,7 +144,8 @@ test-browser: .venv/browser tests/browser/node_modules ## test the pages in Chro
 
 .PHONY: test-production
 test-production: .venv/checks ## test real processes under load, signals and hostile clients, about 3 minutes
-	$(BIN)/python -m pytest tests/production
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m side_by_side tests/production
+	$(BIN)/python -m pytest -m "not side_by_side" tests/production
 
 .venv-ray/ray: requirements/ray.txt
 	@$(call venv,.venv-ray)

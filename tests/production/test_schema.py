@@ -6,10 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.processes import running
 
+pytestmark = pytest.mark.side_by_side
+
 EXAMPLES = 100
-MOST_SECONDS = 120
+PATIENCE = 600
+"""Longest time of a run on a busy machine, in seconds."""
+
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 
 UNSAID = "positive_data_acceptance"
@@ -27,7 +33,7 @@ def test_the_service_keeps_to_its_openapi_document(tmp_path: Path) -> None:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=MOST_SECONDS,
+            timeout=PATIENCE,
             check=False,
         )
     assert run.returncode == 0, run.stdout

@@ -18,6 +18,8 @@ from tests.production.looks import eventually, metric
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.side_by_side
+
 SECONDS = 20
 
 SMALL = post("/softmax", b'{"logits": [2, 3, 4]}')

@@ -24,6 +24,8 @@ from tests.production.looks import eventually
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.side_by_side
+
 SECONDS = 30
 """Longest time until a changed file is in use."""
 

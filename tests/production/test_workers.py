@@ -18,6 +18,8 @@ from tests.production.looks import eventually, idle, maps, metric, workers
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.side_by_side
+
 CLIENTS = 8
 FULL_SERVICE_SECONDS = 10
 ANSWER_SECONDS = 5
