@@ -90,10 +90,11 @@ class Document:
         remainder, self._spans = extract_long_arrays(text) if len(text) >= LONG_BYTES else (text, [])
         self.unread = len(self._spans)
         self._has_booleans = b"true" in remainder or b"false" in remainder
+        blanks = _leading_blanks(remainder) if len(remainder) > MAX_SLOW_BYTES else 0
         try:
-            self.root = parse(remainder, constants=constants)
+            self.root = parse(remainder[blanks:] if blanks else remainder, constants=constants)
         except JsonMistake as mistake:
-            self.root = self._parse_again(original_offset(mistake.offset, self._spans), mistake.mend)
+            self.root = self._parse_again(original_offset(mistake.offset + blanks, self._spans), mistake.mend)
 
     def tensor(self, name: str, value: Any, domain: Domain) -> Array:
         """Return a tensor of the document as an array.
@@ -156,6 +157,16 @@ class Document:
         except JsonMistake as mistake:
             if mistake.mend is not Mend.AFTER:
                 raise malformed(text, mistake.offset, mistake.mend) from None
+
+
+def _leading_blanks(text: bytes | bytearray) -> int:
+    """Return the number of blanks at the start of a text."""
+    start = 0
+    # in windows, since a search holds the interpreter lock
+    while start < len(text) and not text[start : start + BLANK_BYTES].translate(None, BLANKS):
+        start += BLANK_BYTES
+    head = text[start : start + BLANK_BYTES]
+    return start + len(head) - len(head.lstrip(BLANKS))
 
 
 def _without_trailing_blanks(text: bytes | bytearray) -> bytes | bytearray:

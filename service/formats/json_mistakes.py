@@ -19,6 +19,9 @@ class Mend(StrEnum):
     CASE = "JSON has true, false and null in small letters, and no other words"
     COMMA = "remove the comma before the closing bracket"
     MISSING_COMMA = "put a comma between two values"
+    MISSING_COLON = "put a colon between a name and its value"
+    MISSING_VALUE = "a value is missing here"
+    BRACKET = "this bracket does not close the one that was opened last"
     QUOTES = "write strings and names in double quotes"
     NUMBER = "write numbers like -1.5e-3, with a digit on both sides of the point, and no leading plus or zero"
     COMMENT = "remove the comment"
@@ -32,7 +35,10 @@ class Mend(StrEnum):
     SURROGATE = "half of a surrogate pair does not stand for a character"
     CONTROL = "escape control characters in strings"
     TOO_DEEP = "it is nested too deeply; a tensor needs one level of arrays for each axis"
-    TOO_LONG = "there is too much text outside of arrays of numbers; send tensors as arrays of numbers, not as objects"
+    TOO_LONG = (
+        "there are more than 256 KiB of text outside of arrays of numbers, blanks included; "
+        "send tensors as arrays of numbers, not as objects"
+    )
 
 
 class JsonMistake(Exception):
@@ -46,7 +52,7 @@ class JsonMistake(Exception):
 
 def malformed(text: bytes | bytearray, offset: int, mend: Mend) -> MalformedBody:
     """Return the error for a mistake: its line, its column and its offset, counted from 1, 1 and 0, and the mend."""
-    if mend in (Mend.UNKNOWN, Mend.NOT_UTF8):
+    if mend in (Mend.UNKNOWN, Mend.NOT_UTF8, Mend.TOO_LONG):
         offset, mend = _recognised(text, offset, mend)
     line = text.count(b"\n", 0, offset) + 1
     start = text.rfind(b"\n", 0, offset) + 1
@@ -86,13 +92,17 @@ def _recognised(text: bytes | bytearray, offset: int, mend: Mend) -> tuple[int, 
     for pattern, format_mend in OTHER_FORMATS:
         if pattern.match(text):
             return 0, format_mend
-    comma = _trailing_comma(text, offset)
+    comma = None if mend is Mend.TOO_LONG else _trailing_comma(text, offset)
     if comma is not None:
         return comma, Mend.COMMA
-    if mend is Mend.NOT_UTF8:
-        return offset, mend
-    if text[:MAX_BLANKS].lstrip(BLANKS).startswith(b"{") and text.find(b"}", offset) == -1:
+    if (
+        mend is not Mend.NOT_UTF8
+        and text[:MAX_BLANKS].lstrip(BLANKS).startswith(b"{")
+        and text.find(b"}", offset) == -1
+    ):
         return len(text), Mend.TRUNCATED
+    if mend is not Mend.UNKNOWN:
+        return offset, mend
     before = bytes(text[max(0, offset - WINDOW) : offset])
     return offset, _slip(before, bytes(text[offset : offset + WINDOW]).lstrip(BLANKS))
 
@@ -110,10 +120,15 @@ def _trailing_comma(text: bytes | bytearray, offset: int) -> int | None:
 
 def _slip(before: bytes, after: bytes) -> Mend:
     """Return the mend for a mistake between two parts of a text."""
-    if before[-1:].isdigit() and after[:1] not in b'[]{},:"':
+    if before[-1:].isdigit() and after[:1] not in b'[]{},:;"/#':
         return Mend.NUMBER
-    if before.rstrip(BLANKS)[-1:] in b'0123456789]}"' and before.strip(BLANKS) and after[:1] in b'[{"-0123456789':
+    before = before.rstrip(BLANKS)
+    if before and before[-1:] in b'0123456789]}"' and after[:1] in b'[{"-;0123456789':
         return Mend.MISSING_COMMA
+    if before[-1:] in b"[{:," and after[:1] in b",:]}":
+        return Mend.MISSING_VALUE
+    if after[:1] in b"]}":
+        return Mend.BRACKET
     for pattern, mend in SLIPS:
         if pattern.match(after):
             return mend

@@ -29,6 +29,7 @@ CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*"|(NaN|-?Infinity)')
 MENDS = {
     "Unterminated string": Mend.TRUNCATED,
     "Invalid control character": Mend.CONTROL,
+    "Expecting ':' delimiter": Mend.MISSING_COLON,
 }
 """Messages of the reader that tell what to do; for any other, the text around the mistake tells."""
 
@@ -41,7 +42,7 @@ LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 def parse(text: bytes | bytearray, *, constants: bool = False) -> Any:
     """Return the value of a JSON text of at most MAX_SLOW_BYTES.
 
-    constants: return the bare tokens NaN, Infinity and -Infinity as strings.
+    constants: return the bare tokens NaN, Infinity and -Infinity as BareConstant.
 
     Raises JsonMistake with the place of the first mistake, and DuplicateField.
     """
@@ -89,8 +90,10 @@ def parse_start(text: bytes | bytearray, *, constants: bool = False) -> tuple[An
         value, end = (ALL_CONSTANTS if constants else NO_CONSTANTS).raw_decode(content, first)
     except json.JSONDecodeError as error:
         mend = next((mend for message, mend in MENDS.items() if error.msg.startswith(message)), Mend.UNKNOWN)
+        if error.pos == len(content) and mend is Mend.MISSING_COLON:
+            mend = Mend.TRUNCATED
         raise JsonMistake(start + _byte_length(content[: error.pos]), mend) from None
-    except _BareConstant:
+    except _BareConstantError:
         raise JsonMistake(start + _constant_offset(content), Mend.CONSTANT) from None
     except RecursionError:
         raise JsonMistake(start, Mend.TOO_DEEP) from None
@@ -136,12 +139,18 @@ def _byte_length(characters: str) -> int:
     return len(characters.encode(errors="surrogatepass"))
 
 
-class _BareConstant(Exception):
-    """A bare NaN, Infinity or -Infinity."""
+class BareConstant(str):
+    """A bare NaN, Infinity or -Infinity that is accepted, unlike a string of these letters."""
+
+    __slots__ = ()
+
+
+class _BareConstantError(Exception):
+    """A bare NaN, Infinity or -Infinity that is not accepted."""
 
 
 def _reject(_: str) -> Any:
-    raise _BareConstant
+    raise _BareConstantError
 
 
 def _constant_offset(content: str) -> int:
@@ -170,4 +179,4 @@ def _decoder(parse_constant: Callable[[str], Any]) -> json.JSONDecoder:
 
 
 NO_CONSTANTS = _decoder(_reject)
-ALL_CONSTANTS = _decoder(str)
+ALL_CONSTANTS = _decoder(BareConstant)

@@ -118,15 +118,19 @@ async def test_outputs_may_be_repeated_in_the_query(client: httpx.AsyncClient) -
 
 @pytest.mark.parametrize("blanks", [b" " * 300_000, b"\r\n\t " * 2_000_000], ids=["300 kB", "8 MB"])
 @pytest.mark.parametrize("numbers", [b"2,3,4", b"0.5," * 100_000 + b"0.5"], ids=["short", "long"])
-async def test_blanks_behind_the_object_are_accepted(client: httpx.AsyncClient, numbers: bytes, blanks: bytes) -> None:
+async def test_blanks_around_the_object_are_accepted(client: httpx.AsyncClient, numbers: bytes, blanks: bytes) -> None:
     headers = {"Content-Type": "application/json"}
     body = b'{"logits":[%b],"outputs":["predictions"]}' % numbers
     expected = await client.post("/softmax", content=body, headers=headers)
-    answer = await client.post("/softmax", content=body + blanks, headers=headers)
-    assert answer.status_code == 200
-    assert answer.content == expected.content
-    refused = await client.post("/softmax", content=body + blanks + b"x", headers=headers)
-    assert refused.status_code == 400
+    for text in (body + blanks, blanks + body, blanks + body + blanks):
+        answer = await client.post("/softmax", content=text, headers=headers)
+        assert answer.status_code == 200
+        assert answer.content == expected.content
+    lines = blanks.count(b"\n")
+    for text, line in ((body + blanks + b"x", 1), (blanks + body.replace(b"]}", b",]}"), lines + 1)):
+        refused = await client.post("/softmax", content=text, headers=headers)
+        assert refused.status_code == 400
+        assert line in (1, refused.json()["errors"][0]["loc"][1])
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from service.errors import MalformedBody, NotANumber, NumberOutOfRange, RaggedTensor, ServiceError, UnknownField
+from service.formats import open_inference
 from service.formats.json_decode import decode
 from service.formats.json_mistakes import Mend
 from service.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from service.errors import Location
+    from service.operations.spec import Operation
 
 pytestmark = pytest.mark.usefixtures("codec")
 
@@ -27,6 +29,11 @@ def error(body: bytes) -> ServiceError:
     with pytest.raises(ServiceError) as caught:
         decode(body, LOSS)
     return caught.value
+
+
+def infer(body: bytes, operation: Operation) -> None:
+    """Read an Open Inference body."""
+    open_inference.decode(body, None, operation)
 
 
 def places(caught: ServiceError) -> list[Location]:
@@ -49,6 +56,16 @@ MISTAKES = {
     "no comma": (b'{"logits":[1 2]}', 13, Mend.MISSING_COMMA),
     "single quotes": (b"{'logits':[1]}", 1, Mend.QUOTES),
     "a name without quotes": (b"{logits:[1]}", 1, Mend.QUOTES),
+    "no colon": (b'{"logits" [1]}', 10, Mend.MISSING_COLON),
+    "an equals sign": (b'{"logits"=[1]}', 9, Mend.MISSING_COLON),
+    "a name at the end": (b'{"logits"', 9, Mend.TRUNCATED),
+    "a semicolon": (b'{"logits":[1;2]}', 12, Mend.MISSING_COMMA),
+    "a semicolon between rows": (b'{"logits":[[1];[2]]}', 14, Mend.MISSING_COMMA),
+    "two commas": (b'{"logits":[1,,2]}', 13, Mend.MISSING_VALUE),
+    "no value": (b'{"logits":}', 10, Mend.MISSING_VALUE),
+    "no bracket": (b'{"logits":[[1,2]}', 16, Mend.BRACKET),
+    "one bracket too many": (b'{"logits":[[1,2]]]}', 17, Mend.BRACKET),
+    "a comment behind a number": (b'{"logits":[1/* one */]}', 12, Mend.COMMENT),
     "a comment": (b'{"logits":[1] /* one */}', 14, Mend.COMMENT),
     "a leading plus": (b'{"logits":[+1]}', 11, Mend.NUMBER),
     "a leading zero": (b'{"logits":[01]}', 12, Mend.NUMBER),
@@ -126,6 +143,21 @@ def test_a_long_body_that_ends_early_is_named() -> None:
     body = b'{"logits":[' + b",".join([ROW] * 30_000) + b",[1,"
     caught = error(body)
     assert caught.locations[0] == (("line", 1, "column", len(body) + 1, "byte", len(body)), Mend.TRUNCATED)
+
+
+def test_a_long_vector_that_ends_early_is_named() -> None:
+    body = b'{"inputs":[{"name":"logits","shape":[9],"datatype":"FP64","data":[' + b"0.25," * 100_000
+    for text, read in ((body.replace(b"data", b"logits"), decode), (body, infer)):
+        with pytest.raises(MalformedBody) as caught:
+            read(text, LOSS)
+        place = ("line", 1, "column", len(text) + 1, "byte", len(text))
+        assert caught.value.locations[0] == (place, Mend.TRUNCATED)
+
+
+def test_a_long_text_in_another_encoding_is_named() -> None:
+    text = (b'{"logits":[' + b"0.25," * 100_000 + b"1]}").decode()
+    for encoding in ("utf-16", "utf-16-le", "utf-32"):
+        assert error(text.encode(encoding)).locations[0][1] == Mend.UTF16
 
 
 def test_much_text_outside_of_arrays_is_rejected_with_its_place() -> None:
