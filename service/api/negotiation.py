@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from service.errors import UnreadableMediaType, UnwritableMediaType
 from service.formats.compression import ENCODINGS
 
 CACHE_SIZE = 64
+
+WEIGHT = re.compile(r"q\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)")
+"""The parameter of a media range that states its quality (RFC 9110, 12.4.2)."""
 
 MAX_RANGES = 64
 """Number of media ranges of a header Accept that are read."""
@@ -42,29 +46,32 @@ def content_encoding(header: bytes | None) -> str | None:
 
 
 @lru_cache(maxsize=CACHE_SIZE)
-def first_accepted(accept: bytes | None, writable: tuple[str, ...]) -> str:
-    """Return the first of the writable media types that Accept allows (RFC 9110, 12.5.1). Raise UnwritableMediaType."""
-    for media_type in writable:
-        if _is_accepted(accept, media_type):
-            return media_type
+def preferred(accept: bytes | None, writable: tuple[str, ...]) -> str:
+    """Return the writable media type that Accept prefers, the first of equals (RFC 9110, 12.5.1).
+
+    Raise UnwritableMediaType.
+    """
+    best = max(writable, key=lambda media_type: _quality(accept, media_type))
+    if _quality(accept, best):
+        return best
     raise UnwritableMediaType(f"Set the header Accept to {' or '.join(writable)}, or to */*.")
 
 
-def _is_accepted(accept: bytes | None, media_type: str) -> bool:
-    """Return whether the most specific range that contains a media type has a quality above 0."""
+def _quality(accept: bytes | None, media_type: str) -> float:
+    """Return the quality of the most specific range that contains a media type, 0 if none does."""
     if accept is None or not accept.strip():
-        return True
+        return 1
     ranks = {media_type: 3, f"{media_type.partition('/')[0]}/*": 2, "*/*": 1}
-    best, accepted = 0, False
+    best, quality = 0, 0.0
     for item in accept.decode("latin-1").lower().split(",", MAX_RANGES)[:MAX_RANGES]:
         media_range, *parameters = (part.strip() for part in item.split(";"))
         rank = ranks.get(media_range, 0)
         if rank > best:
-            best, accepted = rank, not any(_is_zero(parameter) for parameter in parameters)
-    return accepted
+            best, quality = rank, min((_weight(parameter) for parameter in parameters), default=1)
+    return quality
 
 
-def _is_zero(parameter: str) -> bool:
-    """Return whether a parameter is a quality of 0: q=0, q=0.0, ..."""
-    name, _, value = parameter.partition("=")
-    return name.strip() == "q" and not value.strip().strip("0.")
+def _weight(parameter: str) -> float:
+    """Return the quality that a parameter states: 0.5 for q=0.5, 1 for any other parameter."""
+    match = WEIGHT.fullmatch(parameter)
+    return float(match[1]) if match else 1

@@ -143,9 +143,12 @@ async def handle_error(request: Request, error: Exception) -> Response:
 
 async def handle_http_exception(request: Request, error: HTTPException) -> Response:
     """Answer a request for which the router found no route."""
-    headers = error.headers or {}
+    headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        problem: ServiceError = errors.UnknownMethod(f"This path accepts {headers['Allow']} only.")
+        methods = set(headers["Allow"].split(", "))
+        allowed = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+        headers = {"Allow": allowed}
+        problem: ServiceError = errors.UnknownMethod(f"This path accepts {allowed} only.")
     else:
         paths = [route.path for route in request.app.routes if isinstance(route, Route)]
         problem = errors.UnknownPath(request.scope["path"].removeprefix(request.scope.get("root_path", "")), paths)

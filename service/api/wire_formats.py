@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from service.api.negotiation import content_type, first_accepted
+from service.api.negotiation import content_type, preferred
 from service.errors import MalformedBody
 from service.formats import json_decode, json_encode, npy, open_inference, open_inference_reply
 from service.formats.open_inference import HEADER_LENGTH
@@ -118,7 +118,7 @@ class PlainFormat:
 def _plain_types(content_type_header: bytes | None, accept: bytes | None) -> tuple[str, str]:
     """Return the media types of a request and of its response. Raise UnreadableMediaType or UnwritableMediaType."""
     sent = content_type(content_type_header, PLAIN_TYPES)
-    return sent, first_accepted(accept, PLAIN_TYPES if sent == JSON else NUMPY_FIRST)
+    return sent, preferred(accept, PLAIN_TYPES if sent == JSON else NUMPY_FIRST)
 
 
 def _write_json(outputs: Mapping[str, Array]) -> Reply:
@@ -127,7 +127,7 @@ def _write_json(outputs: Mapping[str, Array]) -> Reply:
 
 def _write_numpy(accept: bytes | None, outputs: Mapping[str, Array]) -> Reply:
     """Encode one output as .npy, several as .npz. Raise UnwritableMediaType."""
-    media_type = first_accepted(accept, (npy.NPZ,) if len(outputs) > 1 else (npy.NPY, npy.NPZ))
+    media_type = preferred(accept, (npy.NPZ,) if len(outputs) > 1 else (npy.NPY, npy.NPZ))
     if media_type == npy.NPZ:
         return _reply(npy.NPZ, npy.encode_npz(outputs))
     (values,) = outputs.values()
@@ -146,7 +146,7 @@ class OpenInferenceFormat:
         """Raise UnreadableMediaType or UnwritableMediaType. Both headers may be missing, as common clients do it."""
         if b"content-type" in context.headers:
             content_type(context.headers[b"content-type"], INFER_TYPES)
-        first_accepted(context.headers.get(b"accept"), INFER_TYPES)
+        preferred(context.headers.get(b"accept"), INFER_TYPES)
 
     def memory_factor(self, context: RequestContext) -> int:
         """Return 2 for a body with binary tensors, as for a NumPy file."""
@@ -158,11 +158,11 @@ class OpenInferenceFormat:
 
     def decode(self, context: RequestContext, body: Body, operation: Operation) -> tuple[Fields, Write]:
         """Return the fields in a body, and the function that encodes the outputs. Raise ServiceError."""
-        reject_parameters(context.query)
+        reject_parameters(context.query, "send parameters in the body.")
         inference = open_inference.decode(body, _header_length(context), operation, max_elements=self._max_elements)
         # the inputs are freed before the outputs are encoded
         fields, inference.fields = inference.fields, {}
-        return fields, partial(_write_inference, inference, operation)
+        return fields, partial(_write_inference, inference, operation, context.headers.get(b"accept"))
 
 
 def _header_length(context: RequestContext) -> int | None:
@@ -175,11 +175,14 @@ def _header_length(context: RequestContext) -> int | None:
     return int(value)
 
 
-def _write_inference(inference: Inference, operation: Operation, outputs: Mapping[str, Array]) -> Reply:
+def _write_inference(
+    inference: Inference, operation: Operation, accept: bytes | None, outputs: Mapping[str, Array]
+) -> Reply:
+    """Encode outputs as the request asks for them. Raise UnwritableMediaType if Accept forbids that format."""
     content, header_length = open_inference_reply.encode(inference, outputs, operation)
-    if header_length is None:
-        return _reply(JSON, content)
-    return _reply(BINARY, content, (HEADER_LENGTH_NAME, b"%d" % header_length))
+    media_type = preferred(accept, (JSON if header_length is None else BINARY,))
+    length = [] if header_length is None else [(HEADER_LENGTH_NAME, b"%d" % header_length)]
+    return _reply(media_type, content, *length)
 
 
 def _reply(media_type: str, content: Sequence[Piece], *headers: RawHeader) -> Reply:

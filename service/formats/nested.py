@@ -64,8 +64,8 @@ def from_nested(name: str, value: Any, domain: Domain, *, words: bool = False, o
         level = list(chain.from_iterable(level))
     if float in kinds and (inf in level or -inf in level):
         raise NumberOutOfRange("float64", *_places(name, (item in (inf, -inf) for item in level), shape, origin))
-    if words and str in kinds:
-        level = [NONFINITE.get(item, item) if type(item) is str else item for item in level]
+    if words and any(issubclass(kind, str) for kind in kinds):
+        level = [NONFINITE.get(item, item) if isinstance(item, str) else item for item in level]
         kinds = set(map(type, level))
     if domain is Domain.MASK and kinds <= {bool, int, float}:
         kinds = {int}

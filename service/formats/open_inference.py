@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import inf, prod
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
 
 from service.errors import (
     DuplicateField,
@@ -15,18 +13,20 @@ from service.errors import (
     MalformedBody,
     MissingField,
     NotAnObject,
-    NumberOutOfRange,
     ShapeMismatch,
+    written,
 )
-from service.formats.datatypes import FLOATS, INTEGERS, PRECISIONS, STORED, from_bytes, to_datatype
+from service.formats.datatypes import FLOATS, INTEGERS, PRECISIONS
 from service.formats.json_decode import Document
+from service.formats.open_inference_tensors import from_raw, from_values
 from service.operations.names import check_names
 from service.operations.spec import MAX_RANK, Domain
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from service.arrays import Array, Shape
+    from service.arrays import Shape
+    from service.errors import Location
     from service.operations.spec import Operation
 
 VERSION = "1"
@@ -101,7 +101,7 @@ def decode(
         raise MalformedBody(f"{HEADER_LENGTH} must be the length of the JSON part of the body, in bytes.")
     text = body if header_length is None else body[:header_length]
     document = Document(text, constants=True, max_elements=max_elements)
-    request = _members(document.root, MEMBERS, "The body")
+    request = _members(document.root, MEMBERS, ())
     tensors, datatypes = _inputs(document, request.get("inputs"), memoryview(body)[len(text) :], operation)
     if document.unread:
         raise MalformedBody("The body has a long array of numbers that is not the data of an input; remove it.")
@@ -116,7 +116,8 @@ def decode(
         outputs = _outputs(request["outputs"])
         fields["outputs"] = list(outputs)
     identity = request.get("id")
-    if identity is not None and not isinstance(identity, str):
+    # a bare NaN is not a string, but a BareConstant
+    if identity is not None and type(identity) is not str:
         raise MalformedBody("id must be a string.", (("id",), "is not a string"))
     return Inference(fields, datatype, identity, outputs, binary_output)
 
@@ -125,14 +126,18 @@ def asks_for_ready_models(body: bytes) -> bool:
     """Return whether the body of a request for the repository index asks for ready models only. Raises ServiceError."""
     if not body:
         return False
-    members = _members(Document(body, max_elements=inf).root, ("ready",), "The body")
+    members = _members(Document(body, max_elements=inf).root, ("ready",), ())
     return _boolean(members.get("ready", False), "ready")
 
 
-def _members(value: Any, known: Collection[str], subject: str, kind: str = "member") -> dict[str, Any]:
-    """Return the members of a JSON object that are not null. Raises NotAnObject and UnknownField."""
+def _members(value: Any, known: Collection[str], place: Location, kind: str = "member") -> dict[str, Any]:
+    """Return the members of a JSON object that are not null; () is the place of the body.
+
+    Raises NotAnObject, UnknownField and DuplicateField.
+    """
     if not isinstance(value, dict):
-        raise NotAnObject(f"{subject} must be a JSON object.")
+        subject, places = (written(place), [(place, "is not an object")]) if place else ("The body", [])
+        raise NotAnObject(f"{subject} must be a JSON object.", *places)
     check_names(value, known, kind)
     return {name: member for name, member in value.items() if member is not None}
 
@@ -142,9 +147,9 @@ def _parameters(value: Any, known: Collection[str], kind: str) -> dict[str, Any]
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise NotAnObject("parameters must be a JSON object.")
+        raise NotAnObject("parameters must be a JSON object.", (("parameters",), "is not an object"))
     named = {name: each for name, each in value.items() if name not in IGNORED and not name.startswith(IGNORED_PREFIX)}
-    return _members(named, known, "parameters", kind)
+    return _members(named, known, ("parameters",), kind)
 
 
 def _boolean(value: Any, name: str) -> bool:
@@ -167,8 +172,8 @@ def _inputs(
     tensors: dict[str, Any] = {}
     datatypes: dict[str, str] = {}
     used = 0
-    for item in _list(value, "inputs"):
-        members = _members(item, ("name", "shape", "datatype", "parameters", "data"), "An input")
+    for index, item in enumerate(_list(value, "inputs")):
+        members = _members(item, ("name", "shape", "datatype", "parameters", "data"), ("inputs", index))
         name, shape, datatype = _heading(members, domains)
         if name in tensors:
             raise DuplicateField(name)
@@ -179,13 +184,16 @@ def _inputs(
         if size is None:
             if not isinstance(data, list | str):
                 raise MalformedBody(f"{name} must have its data as a list.", ((name,), "is not a list"))
-            tensors[name] = _as_datatype(name, document.tensor(name, data, domains[name]), datatype, shape)
+            tensors[name] = from_values(name, document.tensor(name, data, domains[name]), datatype, shape)
         else:
-            tensors[name] = _raw_tensor(name, raw[used:], size, datatype, shape)
+            tensors[name] = from_raw(name, raw[used:], size, datatype, shape)
             used += size
         datatypes[name] = datatype
     if used != len(raw):
-        raise MalformedBody(f"The inputs have {used} bytes behind the JSON; the body has {len(raw)} there.")
+        raise MalformedBody(
+            f"The inputs have {used} bytes behind the JSON; the body has {len(raw)} there.",
+            (("inputs",), "do not add up to the bytes behind the JSON"),
+        )
     for item in value:
         if (item.get("parameters") or {}).get("content_type") == "np":
             _restore_vector(tensors, item["name"])
@@ -230,48 +238,6 @@ def _binary_size(parameters: Any, name: str) -> int | None:
     return size
 
 
-def _raw_tensor(name: str, raw: memoryview, size: int, datatype: str, shape: Shape) -> Array:
-    """Return the tensor in the first bytes of raw."""
-    expected = prod(shape) * STORED[datatype].itemsize
-    if size != expected or size > len(raw):
-        raise ShapeMismatch(
-            f"{name} of shape {shape} and datatype {datatype} has {expected} bytes; "
-            "its binary_data_size, and the bytes behind the JSON, must agree with that.",
-            ((name,), "has the wrong size"),
-        )
-    return _shaped(name, from_bytes(raw[:size], datatype, (prod(shape),)), shape)
-
-
-def _as_datatype(name: str, values: Array, datatype: str, shape: Shape) -> Array:
-    """Return values that came flat or nested, in their shape, rounded to their datatype."""
-    if values.shape != shape and (values.ndim != 1 or values.size != prod(shape)):
-        raise ShapeMismatch(
-            f"{name} has data of shape {values.shape}; its shape {shape} asks for that or for {prod(shape)} numbers in a row.",
-            ((name,), "has the wrong size"),
-        )
-    if datatype in FLOATS:
-        doubles = values.astype(np.float64, copy=False)
-        values = to_datatype(doubles, datatype)
-        wrong = np.isinf(values) & ~np.isinf(doubles) if values is not doubles else np.False_
-    elif datatype == "BOOL":
-        wrong = np.False_  # the values of a mask are checked later
-    else:
-        limits = np.iinfo(STORED[datatype])
-        wrong = ~((values >= limits.min) & (values <= limits.max) & (values == np.floor(values)))
-    if wrong.any():
-        index = np.unravel_index(int(np.flatnonzero(wrong)[0]), values.shape)
-        raise NumberOutOfRange(datatype, (name, *map(int, index)))
-    return _shaped(name, values, shape)
-
-
-def _shaped(name: str, values: Array, shape: Shape) -> Array:
-    """Return values in a shape. Raises ShapeMismatch for one that no array can have, even without elements."""
-    try:
-        return values.reshape(shape)
-    except (ValueError, OverflowError):
-        raise ShapeMismatch(f"{name} has a shape that no tensor can have.", ((name,), "has the wrong size")) from None
-
-
 def _outputs(value: Any) -> dict[str, OutputOptions]:
     """Return the options of the outputs that are asked for, by name."""
     items = _list(value, "outputs")
@@ -279,7 +245,7 @@ def _outputs(value: Any) -> dict[str, OutputOptions]:
         raise InvalidOutputs(f"outputs must name at most {MAX_OUTPUTS} outputs.", (("outputs",), "names too many"))
     outputs: dict[str, OutputOptions] = {}
     for index, item in enumerate(items):
-        members = _members(item, ("name", "parameters"), "An output")
+        members = _members(item, ("name", "parameters"), ("outputs", index))
         name = members.get("name")
         if not isinstance(name, str) or name in outputs:
             raise InvalidOutputs(

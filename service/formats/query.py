@@ -71,7 +71,7 @@ def merge(fields: dict[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     return {**fields, **asked}
 
 
-def reject_parameters(query: str) -> None:
+def reject_parameters(query: str, hint: str) -> None:
     """Raise UnknownField for a query string that names anything, where no parameter may stand in it."""
     for name, _ in parse_qsl(query, keep_blank_values=True):
-        raise UnknownField(name, (), "query parameter", "send parameters in the body.")
+        raise UnknownField(name, (), "query parameter", hint)

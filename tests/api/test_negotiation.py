@@ -144,6 +144,24 @@ async def test_an_accept_header_in_two_lines_is_one_list(client: httpx.AsyncClie
     assert reply.status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("accept", "answer"),
+    [
+        ("application/x-npz, application/json;q=0.9", "application/x-npz"),
+        ("application/json;q=0.1, application/x-npz;q=0.2", "application/x-npz"),
+        ("application/json;q=0.5, */*", "application/x-npz"),
+        ("application/x-npz, application/json", "application/json"),
+        ("application/x-npz;q=0.999, application/json; q=1.000", "application/json"),
+        ("application/json;q=0.2, application/x-npz;q=0.1, */*;q=0.1", "application/json"),
+        ("application/json;q=2, application/x-npz", "application/json"),
+    ],
+)
+async def test_the_format_that_accept_prefers_is_the_answer(
+    client: httpx.AsyncClient, accept: str, answer: str
+) -> None:
+    assert (await post(client, JSON, ("Accept", accept))).headers["Content-Type"] == answer
+
+
 async def test_media_types_are_checked_before_the_body_is(client: httpx.AsyncClient) -> None:
     reply = await client.post("/softmax", content=b"not JSON", headers={"Content-Type": "text/plain"})
     assert reply.status_code == 415

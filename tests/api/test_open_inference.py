@@ -204,6 +204,28 @@ async def test_a_body_of_another_content_type_is_not_read(client: httpx.AsyncCli
     assert_refused(await post(client, PLAIN_BODY, {"Content-Type": content_type}), 415)
 
 
+@pytest.mark.parametrize(("body", "other"), [(PLAIN_BODY, BINARY), (RAW_BODY, JSON)], ids=["JSON", "raw"])
+async def test_accept_must_allow_the_format_that_is_asked_for(
+    client: httpx.AsyncClient, body: bytes, other: str
+) -> None:
+    headers = {} if body is PLAIN_BODY else RAW_HEADERS
+    for accept in (other, "*/*", "application/*", f"text/plain, {other};q=0.1"):
+        allowed = other not in accept
+        reply = await post(client, body, {**headers, "Accept": accept})
+        assert reply.status_code == (200 if allowed else 406), accept
+        assert allowed or ({JSON, BINARY} - {other}).pop() in reply.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "/health/ready", "/models", "/models/softmax", "/models/softmax/config", "/models/softmax/versions/1/stats"],
+)
+async def test_a_query_parameter_of_any_path_is_refused(client: httpx.AsyncClient, path: str) -> None:
+    reply = await client.get(f"/v2{path}?verbose=1")
+    assert_refused(reply, 400)
+    assert reply.json()["detail"] == 'Unknown query parameter "verbose"; this path has none.'
+
+
 @pytest.mark.parametrize("accept", ["text/html", "application/x-npy", "*/*;q=0"])
 async def test_an_answer_outside_accept_is_not_given(client: httpx.AsyncClient, accept: str) -> None:
     assert_refused(await post(client, PLAIN_BODY, {"Accept": accept}), 406)

@@ -468,11 +468,48 @@ def test_long_data_with_bare_nonfinite_numbers_is_exact() -> None:
     np.testing.assert_array_equal(decode(infer(tensor), None, SOFTMAX).fields["logits"], values)
 
 
-@pytest.mark.parametrize("where", ["temperature", "id"])
-def test_a_bare_nan_outside_of_data_is_not_a_number(where: str) -> None:
-    parameters = {"temperature": nan} if where == "temperature" else {}
-    text = infer(listed("logits", LOGITS), parameters=parameters, **({"id": nan} if where == "id" else {}))
-    assert isinstance(decode(text, None, SOFTMAX).fields.get("temperature", "NaN"), str)
+def test_a_bare_nan_outside_of_data_is_not_a_number() -> None:
+    text = infer(listed("logits", LOGITS), parameters={"temperature": nan})
+    assert isinstance(decode(text, None, SOFTMAX).fields["temperature"], str)
+
+
+@pytest.mark.parametrize("constant", [nan, inf, -inf])
+def test_a_bare_constant_is_not_an_id_and_its_letters_are(constant: float) -> None:
+    values = np.where(np.eye(60) == 1, constant, 0.5)
+    word = json.dumps(constant)
+    decoded = decode(infer(listed("logits", values), id=word), None, SOFTMAX)
+    assert decoded.id == word
+    np.testing.assert_array_equal(decoded.fields["logits"], values)
+    with pytest.raises(MalformedBody, match=r"id must be a string\."):
+        decode(infer(listed("logits", values), id=constant), None, SOFTMAX)
+
+
+@pytest.mark.parametrize("datatype", INTEGERS)
+@pytest.mark.parametrize("count", [4, 40_000], ids=["short", "long"])
+def test_a_fraction_of_an_integer_datatype_is_named(datatype: str, count: int) -> None:
+    values = np.ones((count, 1))
+    values[3] = 1.5
+    with pytest.raises(
+        InvalidDatatype, match=rf"logits\[3\] is not an integer, and logits has the datatype {datatype};"
+    ):
+        decode(infer(listed("logits", values, datatype)), None, SOFTMAX)
+
+
+@pytest.mark.parametrize(
+    ("members", "place"),
+    [
+        ({"inputs": [1]}, ("inputs", 0)),
+        ({"outputs": [{"name": "entropy"}, "probabilities"]}, ("outputs", 1)),
+        ({"parameters": [1]}, ("parameters",)),
+        ({"inputs": [listed("logits", LOGITS), None]}, ("inputs", 1)),
+    ],
+    ids=["input", "output", "parameters", "null"],
+)
+def test_a_member_that_is_not_an_object_is_named(members: dict[str, Any], place: tuple[str | int, ...]) -> None:
+    body = json.dumps({"inputs": [listed("logits", LOGITS)], **members}).encode()
+    with pytest.raises(NotAnObject) as caught:
+        decode(body, None, SOFTMAX)
+    assert caught.value.locations[0] == (place, "is not an object")
 
 
 @pytest.mark.parametrize("datatype", INTEGERS)

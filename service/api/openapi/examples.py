@@ -6,7 +6,7 @@ import json
 from math import inf, isqrt
 from typing import TYPE_CHECKING, Any
 
-from service.api.negotiation import content_type, first_accepted
+from service.api.negotiation import content_type, preferred
 from service.api.problems import name_limits, problem_response
 from service.errors import BodyTooLarge, ServiceError, TensorTooLarge, TooLarge
 from service.formats import json_decode, json_encode, open_inference, open_inference_reply
@@ -83,7 +83,7 @@ def refusals(operation: Operation, settings: Settings, media_types: tuple[str, .
             '{"logits": [2, 3',
             _refusal(json_decode.decode, b'{"logits": [2, 3', operation),
         ),
-        ("accept", "An answer in HTML", "Accept: text/html", _refusal(first_accepted, b"text/html", media_types)),
+        ("accept", "An answer in HTML", "Accept: text/html", _refusal(preferred, b"text/html", media_types)),
         (
             "body",
             "A body that is too long",

@@ -75,8 +75,9 @@ def about_router(settings: Settings) -> APIRouter:
 
     @router.get("/", include_in_schema=False)
     async def root(request: Request) -> Response:
+        headers = {"Vary": "Accept"} if settings.pages else {}
         if settings.pages and "text/html" in request.headers.get("accept", ""):
-            return RedirectResponse("docs")
-        return JSONResponse(links)
+            return RedirectResponse("docs", headers=headers)
+        return JSONResponse(links, headers=headers)
 
     return router

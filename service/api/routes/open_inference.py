@@ -6,7 +6,7 @@ from asyncio import timeout
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from service import __version__
 from service.api.context import STAGES
@@ -14,6 +14,7 @@ from service.api.openapi.components import PROBLEM
 from service.api.routes.health import Readiness  # noqa: TC001  FastAPI reads it
 from service.errors import BodyTooLarge, SlowBody, UnknownModel
 from service.formats.open_inference import VERSION, asks_for_ready_models
+from service.formats.query import reject_parameters
 from service.operations import OPERATIONS
 from service.schemas.models import (
     Duration,
@@ -68,7 +69,14 @@ def find_model(model: str, version: str) -> Operation:
     return MODELS[model]
 
 
-router = APIRouter(prefix="/v2", tags=["open-inference"], responses={"default": PROBLEM})
+def reject_query(request: Request) -> None:
+    """Raise UnknownField for a query parameter: these paths have none."""
+    reject_parameters(request.url.query, "this path has none.")
+
+
+router = APIRouter(
+    prefix="/v2", tags=["open-inference"], responses={"default": PROBLEM}, dependencies=[Depends(reject_query)]
+)
 
 
 @router.get("/", include_in_schema=False)

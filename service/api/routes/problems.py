@@ -8,7 +8,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from service.api.negotiation import first_accepted
+from service.api.negotiation import preferred
 from service.api.problems import INTERNAL, PROBLEM_TYPES, ProblemType
 from service.errors import UnknownPath, UnwritableMediaType
 
@@ -82,6 +82,6 @@ def _wants_html(request: Request) -> bool:
     if "text/html" not in accept:
         return False
     try:
-        return first_accepted(accept.encode("latin-1"), ("text/html",)) == "text/html"
+        return preferred(accept.encode("latin-1"), ("text/html",)) == "text/html"
     except UnwritableMediaType:
         return False
