@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.side_by_side
 
 CLIENTS = 8
-FULL_SERVICE_SECONDS = 10
-ANSWER_SECONDS = 5
+FULL_SERVICE_SECONDS = 30
+ANSWER_SECONDS = 10
 """Longest time of a response of a healthy worker beside one that hangs."""
 
 SMALL = post("/softmax", b'{"logits": [[2, 3, 4]]}')
@@ -73,7 +73,10 @@ async def test_metrics_add_up_what_all_workers_have_answered(service: tuple[str,
                 assert (await peer.ask(SMALL)).status == 200
 
     await asyncio.gather(*(ask(10) for _ in range(30)))
-    assert await metric(address, "http_requests_total", route="/softmax", status="200") - before == 300
+    # a request is counted after its response
+    assert await eventually(
+        lambda: metric(address, "http_requests_total", route="/softmax", status="200"), before + 300, 5
+    )
 
 
 async def test_killed_worker_loses_only_what_it_had_in_flight(service: tuple[str, int]) -> None:
@@ -164,4 +167,4 @@ async def test_stopped_worker_keeps_no_other_from_leaving() -> None:
         assert await eventually(lambda: count(supervisor.pid), 2, FULL_SERVICE_SECONDS)
         os.kill(workers(supervisor.pid).pop(), signal.SIGSTOP)
         supervisor.terminate()
-        assert await asyncio.to_thread(supervisor.wait, 8) == 0
+        assert await asyncio.to_thread(supervisor.wait, 15) == 0

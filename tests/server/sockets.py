@@ -29,10 +29,14 @@ LENGTH = b"Content-Length: %d\r\n" % len(BODY)
 
 @contextmanager
 def serving(
-    app: Service, loop: Literal["uvloop", "asyncio"] = "uvloop", *, client_timeout: float = 10
+    app: Service,
+    loop: Literal["uvloop", "asyncio"] = "uvloop",
+    *,
+    client_timeout: float = 10,
+    flow: FlowControl | None = None,
 ) -> Iterator[int]:
     """Yield the port of a server in a thread of this process."""
-    http: Any = partial(HttpProtocol, flow=FlowControl())
+    http: Any = partial(HttpProtocol, flow=flow or FlowControl())
     config = uvicorn.Config(app, port=0, loop=loop, http=http, ws="none", log_config=None)
     config.timeout_keep_alive = client_timeout  # type: ignore[assignment]  # tests need a fraction of a second
     server = uvicorn.Server(config)

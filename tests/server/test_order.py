@@ -30,7 +30,7 @@ LONG_POST = HEAD + b"Content-Length: %d\r\n\r\n" % len(LONG) + LONG
 @pytest.fixture(scope="module", params=LOOPS)
 def port(request: pytest.FixtureRequest) -> Iterator[int]:
     """Yield the port of a server on each event loop."""
-    with serving(application(body_timeout_seconds=0.2), request.param) as port:
+    with serving(application(), request.param) as port:
         yield port
 
 
@@ -61,8 +61,10 @@ async def test_a_request_behind_a_long_body_is_answered_before_the_end(port: int
     assert statuses(await answer(port, LONG_POST + LAST + LIVE)) == [200, 200]
 
 
-async def test_a_request_that_timed_out_is_not_continued(port: int) -> None:
-    received = await answer(port, HEAD + LENGTH + b"\r\n" + BODY[:5], *[b""] * 20, BODY[5:] + LIVE)
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_a_request_that_timed_out_is_not_continued(loop: Any) -> None:
+    with serving(application(body_timeout_seconds=0.2), loop) as port:
+        received = await answer(port, HEAD + LENGTH + b"\r\n" + BODY[:5], *[b""] * 20, BODY[5:] + LIVE)
     assert statuses(received) == [408]
     assert b"\r\nconnection: close\r\n" in received
 

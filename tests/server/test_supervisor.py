@@ -122,8 +122,10 @@ def test_signal_lets_all_workers_leave(number: int) -> None:
 
 @pytest.mark.parametrize("is_signalled", [False, True], ids=["watched", "SIGHUP"])
 def test_all_workers_read_again_unless_a_file_is_bad(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, is_signalled: bool
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, *, is_signalled: bool
 ) -> None:
+    if is_signalled:
+        monkeypatch.setattr(supervisor, "WATCH_SECONDS", 10 * SECONDS)
     file = tmp_path / "keys"
     file.write_text("tuna", encoding="ascii")
 
