@@ -52,6 +52,14 @@ NUMBER = re.compile(r"[<>=|]?([fiu][1248]|b1)")
 NAMED_DTYPE = re.compile(r"[<>=|]?[A-Za-z]\d{0,4}")
 """Datatypes that an error repeats."""
 
+OTHER_FORMATS = (
+    (NPY_MARK, "a .npy file", f"set Content-Type to {NPY}"),
+    (b"PK", "a .npz archive", f"set Content-Type to {NPZ}"),
+    (b"\x1f\x8b", "gzip", "name the compression in Content-Encoding"),
+    ((b"{", b"["), "JSON", "set Content-Type to application/json"),
+)
+"""The first bytes of other formats, their names, and what to do about them."""
+
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Compression methods of the members of an archive."""
 
@@ -109,9 +117,7 @@ def _check_directory(body: bytes | bytearray) -> None:
         _, size, place, comment = END.unpack_from(body, start)
         if place + size == start and start + END.size + comment == len(body) and size <= MAX_DIRECTORY_BYTES:
             return
-    if body.startswith(NPY_MARK):
-        raise MalformedBody(f"The body is not a .npz archive, but looks like a .npy file; set Content-Type to {NPY}.")
-    raise MalformedBody("The body is not a valid .npz archive of the inputs, and nothing else.")
+    raise MalformedBody(_recognised("The body", ".npz archive", body))
 
 
 def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
@@ -127,7 +133,11 @@ def _array(name: str, content: bytes | bytearray) -> Array:
     header, start = _header(name, content)
     dtype, shape, is_fortran = _layout(name, header)
     if len(content) - start != prod(shape) * dtype.itemsize:
-        raise MalformedBody(f"{name} must have as many bytes as its shape and dtype ask for.")
+        raise MalformedBody(
+            f"{name} has {len(content) - start} bytes of numbers, and its shape and dtype ask for "
+            f"{prod(shape) * dtype.itemsize}; send the whole file and nothing else.",
+            ((name,), "has the wrong size"),
+        )
     try:
         array = np.frombuffer(content, dtype, offset=start).reshape(shape, order="F" if is_fortran else "C")
     except (TypeError, ValueError):
@@ -169,9 +179,16 @@ def _header(name: str, content: bytes | bytearray) -> tuple[str, int]:
         header = content[8 + width : start].decode("latin-1").strip() if start <= MAX_HEADER_BYTES else ""
         if start <= len(content) and header[:1] == "{" and header[-1:] == "}":
             return header, start
-    if content.startswith(b"PK"):
-        raise MalformedBody(f"{name} is not a .npy file, but looks like a .npz archive; set Content-Type to {NPZ}.")
-    raise MalformedBody(INVALID.format(name))
+    raise MalformedBody(_recognised(name, ".npy file of numbers", content), ((name,), "is not a .npy file"))
+
+
+def _recognised(subject: str, wanted: str, content: bytes | bytearray) -> str:
+    """Return the sentence about content that is not a file of the wanted format."""
+    detail = f"{subject} is not a valid {wanted}"
+    for mark, format_, mend in OTHER_FORMATS:
+        if content.startswith(mark):
+            return f"{detail}, but looks like {format_}; {mend}."
+    return f"{detail}; send the whole file and nothing else." if content else f"{detail}, but empty; send the file."
 
 
 def _with_parameters(tensors: dict[str, Any], operation: Operation, query: str) -> dict[str, Any]:

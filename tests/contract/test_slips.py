@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,6 +89,18 @@ FILES = {
     "bfloat16": ("npy", npy(np.ones(3, "V2")), "V2, as NumPy writes bfloat16 (send float32)"),
     "archive as an array": ("npy", npz(logits=ARRAY), "set Content-Type to application/x-npz."),
     "array as an archive": ("npz", npy(ARRAY), "set Content-Type to application/x-npy."),
+    "JSON as an array": ("npy", b'{"logits":[1]}', "looks like JSON; set Content-Type to application/json."),
+    "JSON as an archive": ("npz", b'{"logits":[1]}', "looks like JSON; set Content-Type to application/json."),
+    "gzip as an array": ("npy", gzip.compress(npy(ARRAY)), "name the compression in Content-Encoding."),
+    "gzip as an archive": ("npz", gzip.compress(npz(logits=ARRAY)), "name the compression in Content-Encoding."),
+    "empty array": ("npy", b"", "logits is not a valid .npy file of numbers, but empty; send the file."),
+    "empty archive": ("npz", b"", "The body is not a valid .npz archive, but empty; send the file."),
+    "cut array": (
+        "npy",
+        npy(ARRAY)[:-1],
+        "has 23 bytes of numbers, and its shape and dtype ask for 24; send the whole",
+    ),
+    "cut archive": ("npz", npz(logits=ARRAY)[:-1], "send the whole file and nothing else."),
     "array as JSON": ("json", npy(ARRAY), "set Content-Type to application/x-npy or application/x-npz."),
 }
 """The format in Content-Type, the body, and a part of the answer."""
