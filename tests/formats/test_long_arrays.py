@@ -116,6 +116,16 @@ def test_each_long_array_is_a_tensor_of_its_own() -> None:
     assert fields == {"temperature": 2, "outputs": ["loss"]}
 
 
+@pytest.mark.parametrize("behind", [b',"targets":2', b' , \n"targets": 2', b""], ids=["close", "apart", "nothing"])
+@pytest.mark.parametrize("number", [b"1", b'"-Infinity"'], ids=["number", "word"])
+def test_long_arrays_end_where_their_member_ends(number: bytes, behind: bytes) -> None:
+    before = b'{"logits":[[%b,2,3],%b]' % (number, MANY)
+    fields = decode(before + b',"inputs":[%b ]%b}' % (MANY, behind), GRADIENT)
+    assert fields["logits"].shape == (100_001, 3)
+    assert fields["inputs"].shape == (100_000, 3)
+    assert ("targets" in fields) == bool(behind)
+
+
 @pytest.mark.parametrize("shape", [(200_000,), (2, 100_000), (4, 2, 25_000), (50_000, 2, 2), (1,) * 30 + (200_000, 1)])
 def test_no_reader_sees_more_than_a_piece(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     lengths = []
