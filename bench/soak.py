@@ -98,7 +98,7 @@ def port_of(log: Path) -> int:
 
 
 class Resources(NamedTuple):
-    """What a server uses: memory now and at most, in MiB, and open descriptors."""
+    """Use of a server: memory now and at most, in MiB, and open descriptors."""
 
     now: float
     peak: float
