@@ -51,9 +51,13 @@ test: .venv/dev ## run the tests
 test-thorough: .venv/dev ## run the property tests with five times as many examples
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --hypothesis-profile thorough -m hypothesis
 
+# All tests that start the application or read JSON. The tests of compute, schemas and settings use no codec, nor do the
+# tests of operations, except these two files.
+PORTABLE := api contract deploy docs formats integration server operations/test_complaints.py operations/test_costs.py
+
 .PHONY: test-portable
 test-portable: .venv/dev ## run the tests of everything that reads or writes JSON, without the accelerators
-	SOFTMAX_JSON_CODEC=portable $(BIN)/python -m pytest --numprocesses auto --dist worksteal tests/api tests/formats tests/integration
+	SOFTMAX_JSON_CODEC=portable $(BIN)/python -m pytest --numprocesses auto --dist worksteal $(addprefix tests/,$(PORTABLE))
 
 .PHONY: fuzz
 fuzz: .venv/dev ## test 20,000 streams of requests, cut at random, on each event loop
