@@ -61,7 +61,8 @@ def test_a_temperature_is_found_for_logits_anywhere(request: Request) -> None:
     answered = full_answer("calibrate", **request)
     assert_no_nan(answered)
     assert 1e-6 <= answered["temperature"] <= 1e6
-    assert answered["loss"] <= answered["loss_before"] * (1 + 1e-12)
+    # the loss before may be the largest double
+    assert answered["loss"] * (1 - 1e-12) <= answered["loss_before"]
 
 
 def weighted(**options: Any) -> Request:
