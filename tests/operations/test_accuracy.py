@@ -12,6 +12,9 @@ from tests.operations.families import FAMILIES, Family, Floats, confident, ends,
 from tests.operations.reference import Array, Reference
 from tests.operations.support import Answer, answer
 
+# coverage would double the time of these tests, and others reach nearly the same lines
+pytestmark = pytest.mark.no_cover
+
 UNIT = 2.0**-53
 SMALLEST = 2.0**-1074
 SMALLEST_NORMAL = 2.0**-1022

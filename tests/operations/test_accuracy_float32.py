@@ -13,6 +13,9 @@ from tests.operations.families import FAMILIES, Family, ends
 from tests.operations.reference import Reference
 from tests.operations.support import Answer, answer, assert_same, full_answer
 
+# coverage would double the time of these tests, and others reach nearly the same lines
+pytestmark = pytest.mark.no_cover
+
 
 def float32(*values: Any) -> npt.NDArray[np.float32]:
     """Return values rounded to float32."""

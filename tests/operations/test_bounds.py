@@ -7,6 +7,9 @@ import pytest
 from tests.operations import sweep
 from tests.operations.bounds import BOUNDS
 
+# coverage would double the time of these tests, and others reach nearly the same lines
+pytestmark = pytest.mark.no_cover
+
 
 def assert_within(parts: dict[str, float]) -> None:
     """Assert that no output is further off than its bound."""

@@ -14,6 +14,9 @@ from tests.operations.support import answer, full_answer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# coverage would double the time of these tests, and others reach nearly the same lines
+pytestmark = pytest.mark.no_cover
+
 Floats = npt.NDArray[np.float64]
 Request = dict[str, Any]
 

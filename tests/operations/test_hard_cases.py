@@ -11,6 +11,9 @@ from tests.operations.families import confident, ends, normal, offset
 from tests.operations.reference import Reference
 from tests.operations.support import Answer, answer, full_answer
 
+# coverage would double the time of these tests, and others reach nearly the same lines
+pytestmark = pytest.mark.no_cover
+
 Request = dict[str, Any]
 
 GENERATOR = np.random.default_rng(8)
