@@ -186,7 +186,7 @@ def _recognised(subject: str, wanted: str, content: bytes | bytearray) -> str:
     """Return the sentence about content that is not a file of the wanted format."""
     detail = f"{subject} is not a valid {wanted}"
     for mark, format_, mend in OTHER_FORMATS:
-        if content.startswith(mark):
+        if content.startswith(mark) and not wanted.startswith(format_.removeprefix("a ")):
             return f"{detail}, but looks like {format_}; {mend}."
     return f"{detail}; send the whole file and nothing else." if content else f"{detail}, but empty; send the file."
 
