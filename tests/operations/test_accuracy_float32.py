@@ -83,6 +83,9 @@ LONG_ROWS: dict[str, Family] = {
     "largest around 0": lambda generator, count, classes: -np.abs(generator.normal(size=(count, classes))) * 1e-3,
     "largest around 60": lambda generator, count, classes: 60.0 - np.abs(generator.normal(size=(count, classes))),
     "largest around 80": lambda generator, count, classes: 80.0 - np.abs(generator.normal(size=(count, classes))),
+    "tail of subnormal exponentials": lambda _, count, classes: (
+        np.where(np.arange(classes) == 0, 0.0, -93.88) * np.ones((count, 1))
+    ),
     "down to -110": lambda generator, count, classes: generator.uniform(-110.0, 60.0, size=(count, classes)),
 }
 
