@@ -21,7 +21,8 @@ from service.server.protocol import HttpProtocol
 from tests.bodies import BODY
 from tests.connections import answer, application, connection, statuses
 from tests.server.sockets import CLIENT_TIMEOUT, HEAD, LENGTH, serving, until
-from tests.server.streams import LOOPS
+from tests.server.streams import LAST as LAST_REQUESTS
+from tests.server.streams import LOOPS, Request, Response, Server, Stream, seeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,17 +175,29 @@ async def test_new_client_is_answered_before_requests_sent_ahead(loop: Any) -> N
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-async def test_new_client_is_answered_before_very_small_chunks(loop: Any) -> None:
-    app, clients = application(), 40
-    with serving(app, loop) as port:
-        async with AsyncExitStack() as stack:
-            for _ in range(clients):
-                _, writer = await stack.enter_async_context(connection(port))
-                writer.write(CHUNKED + b"1\r\n \r\n" * 20_000 + b"0\r\n\r\n")
-            await until(lambda: app.runtime.lifecycle.taken == clients)
-            assert statuses(await answer(port, LAST)) == [200]
-            assert app.runtime.lifecycle.taken > 0
-            await until(lambda: app.runtime.lifecycle.taken == 0)
+def test_new_client_is_answered_before_very_small_chunks(loop: str) -> None:
+    clients = 40
+    chunks = Request("POST", "/softmax", raw=CHUNKED + b"1\r\n \r\n" * 20_000 + b"0\r\n\r\n")
+    live = LAST_REQUESTS[0]
+
+    async def send_all() -> None:
+        # one event loop for the server and its clients: the order of its turns is the same in each run
+        app = application()
+        server = Server(app)
+
+        def send(request: Request) -> asyncio.Task[list[Response]]:
+            return asyncio.create_task(server.answers(Stream([request], [request.encode(seeded(0))], half_close=False)))
+
+        sent = [send(chunks) for _ in range(clients)]
+        await until(lambda: app.runtime.lifecycle.taken == clients)
+        assert [response.status for response in await send(live)] == [200]
+        assert app.runtime.lifecycle.taken == clients
+        assert [[response.status for response in responses] for responses in await asyncio.gather(*sent)] == [
+            [400]
+        ] * clients
+
+    with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+        runner.run(send_all())
 
 
 @pytest.mark.parametrize(
