@@ -11,6 +11,13 @@ WINDOW = 32
 """Bytes around a mistake that are looked at."""
 
 
+PIECE_BYTES = 2**16
+"""Bytes in which the characters are counted at once."""
+
+CONTINUATIONS = bytes(range(0x80, 0xC0))
+"""Bytes of UTF-8 that continue a character."""
+
+
 class Mend(StrEnum):
     """Remedies for known mistakes."""
 
@@ -56,11 +63,17 @@ def malformed(text: bytes | bytearray, offset: int, mend: Mend) -> MalformedBody
         offset, mend = _recognised(text, offset, mend)
     line = text.count(b"\n", 0, offset) + 1
     start = text.rfind(b"\n", 0, offset) + 1
-    column = len(text[start:offset].decode(errors="replace")) + 1
+    column = _characters(text, start, offset) + 1
     return MalformedBody(
         f"The body is not valid JSON at line {line}, column {column} (byte {offset}): {mend}.",
         (("line", line, "column", column, "byte", offset), str(mend)),
     )
+
+
+def _characters(text: bytes | bytearray, start: int, end: int) -> int:
+    """Return the number of characters in a part of a text, which may be long: it is neither copied nor decoded whole."""
+    pieces = (text[each : min(each + PIECE_BYTES, end)] for each in range(start, end, PIECE_BYTES))
+    return sum(len(piece.translate(None, CONTINUATIONS)) for piece in pieces)
 
 
 MAX_BLANKS = 2**10
@@ -87,7 +100,7 @@ SLIPS = (
 
 def _recognised(text: bytes | bytearray, offset: int, mend: Mend) -> tuple[int, Mend]:
     """Return the place and the mend of a mistake that the parser met at an offset."""
-    if not text.strip(BLANKS):
+    if not text or text.isspace():
         return 0, Mend.EMPTY
     for pattern, format_mend in OTHER_FORMATS:
         if pattern.match(text):

@@ -92,8 +92,8 @@ def extract_long_arrays(text: bytes | bytearray) -> tuple[bytes | bytearray, lis
             start = position = end
         else:
             position = opening.end()
-    remainder.append(text[start:])
-    return b"".join(remainder), spans
+    # without a copy of a text that may be long
+    return (b"".join([*remainder, text[start:]]), spans) if spans else (text, spans)
 
 
 def _search(pattern: re.Pattern[bytes], text: bytes | bytearray, start: int, end: int) -> re.Match[bytes] | None:
