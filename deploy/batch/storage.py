@@ -93,8 +93,13 @@ class Folder:
     def entries(self, below: str = "") -> list[Entry]:
         """Return every file at any depth below a subfolder, in the order of the names. A missing folder has none."""
         top = self.at(below) if below else self.path
+        listed = _from_fsspec if _fsspec(self.filesystem) else _from_arrow
         with _reached(self):
-            return sorted(_from_fsspec(self, top) if _fsspec(self.filesystem) else _from_arrow(self, top))
+            try:
+                return sorted(listed(self, top))
+            except FileNotFoundError:
+                # another process made or removed a folder meanwhile
+                return sorted(listed(self, top))
 
     def has(self, name: str) -> bool:
         """Return whether a file exists. Raises OSError."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -126,6 +127,21 @@ def test_a_file_appears_whole(folder: Folder) -> None:
     watcher.join()
     assert folder.read("a.bin") == content
     assert seen <= {None, len(content)}
+
+
+def test_folder_made_while_it_is_listed_is_listed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Folder(str(tmp_path))
+    put(folder, "a.bin", b"whole")
+    list_files = fs.LocalFileSystem().get_file_info
+    failures = [FileNotFoundError("Cannot list directory")]
+
+    def list_in_a_race(selector: fs.FileSelector) -> list[fs.FileInfo]:
+        if failures:
+            raise failures.pop()
+        return list_files(selector)
+
+    monkeypatch.setattr(Folder, "filesystem", SimpleNamespace(get_file_info=list_in_a_race))
+    assert [entry.name for entry in folder.entries()] == ["a.bin"]
 
 
 def test_a_folder_is_the_same_in_another_process(folder: Folder) -> None:
