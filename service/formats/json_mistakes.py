@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import getincrementaldecoder
 from enum import StrEnum
 
 from service.errors import MalformedBody
@@ -12,7 +13,7 @@ WINDOW = 32
 
 
 PIECE_BYTES = 2**16
-"""Bytes in which the characters are counted at once."""
+"""Bytes that are decoded, or whose characters are counted, at once."""
 
 CONTINUATIONS = bytes(range(0x80, 0xC0))
 """Bytes of UTF-8 that continue a character."""
@@ -105,19 +106,32 @@ def _recognised(text: bytes | bytearray, offset: int, mend: Mend) -> tuple[int, 
     for pattern, format_mend in OTHER_FORMATS:
         if pattern.match(text):
             return 0, format_mend
+    invalid_byte = _invalid_byte(text)
+    if invalid_byte is not None:
+        return invalid_byte, Mend.NOT_UTF8
     comma = None if mend is Mend.TOO_LONG else _trailing_comma(text, offset)
     if comma is not None:
         return comma, Mend.COMMA
-    if (
-        mend is not Mend.NOT_UTF8
-        and text[:MAX_BLANKS].lstrip(BLANKS).startswith(b"{")
-        and text.find(b"}", offset) == -1
-    ):
+    if text[:MAX_BLANKS].lstrip(BLANKS).startswith(b"{") and text.find(b"}", offset) == -1:
         return len(text), Mend.TRUNCATED
-    if mend is not Mend.UNKNOWN:
-        return offset, mend
-    before = bytes(text[max(0, offset - WINDOW) : offset])
-    return offset, _slip(before, bytes(text[offset : offset + WINDOW]).lstrip(BLANKS))
+    if mend is Mend.UNKNOWN:
+        before = bytes(text[max(0, offset - WINDOW) : offset])
+        mend = _slip(before, bytes(text[offset : offset + WINDOW]).lstrip(BLANKS))
+    return offset, mend
+
+
+def _invalid_byte(text: bytes | bytearray) -> int | None:
+    """Return the offset of the first byte that is not UTF-8, None if there is none. The text is not copied whole."""
+    if text.isascii():
+        return None
+    decoder = getincrementaldecoder("utf-8")()
+    for start in range(0, len(text), PIECE_BYTES):
+        kept = len(decoder.getstate()[0])
+        try:
+            decoder.decode(text[start : start + PIECE_BYTES], final=start + PIECE_BYTES >= len(text))
+        except UnicodeDecodeError as error:
+            return start - kept + error.start
+    return None
 
 
 def _trailing_comma(text: bytes | bytearray, offset: int) -> int | None:

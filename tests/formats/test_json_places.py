@@ -10,7 +10,7 @@ import pytest
 from service.errors import MalformedBody, NotANumber, NumberOutOfRange, RaggedTensor, ServiceError, UnknownField
 from service.formats import open_inference
 from service.formats.json_decode import decode
-from service.formats.json_mistakes import Mend
+from service.formats.json_mistakes import PIECE_BYTES, Mend
 from service.operations import OPERATIONS
 
 if TYPE_CHECKING:
@@ -158,6 +158,33 @@ def test_a_long_text_in_another_encoding_is_named() -> None:
     text = (b'{"logits":[' + b"0.25," * 100_000 + b"1]}").decode()
     for encoding in ("utf-16", "utf-16-le", "utf-32"):
         assert error(text.encode(encoding)).locations[0][1] == Mend.UTF16
+
+
+LONG_NUMBERS = b"0.25," * 100_000
+
+NOT_UTF8 = {
+    "between long numbers": b'{"logits":[%b\xff,1]}' % LONG_NUMBERS,
+    "in a text that ends early": b'{"logits":[%b\xff' % LONG_NUMBERS,
+    "before a text that ends early": b'{"logits":[\xff%b' % LONG_NUMBERS,
+    "before a long tensor": b'{"logits":\xff[%b1]}' % LONG_NUMBERS,
+    "behind a long tensor": b'{"logits":[%b1],"dtype":"\xff"}' % LONG_NUMBERS,
+    "in a long word": b'{"dtype":"%b\xff"}' % (b"a" * 300_000),
+    "in a long word without an end": b'{"dtype":"%b\xff' % (b"a" * 300_000),
+    "half of a character at the end": b'{"logits":[%b\xe2\x82' % LONG_NUMBERS,
+    "on both sides of a piece": b'{"dtype":"%b\xe2\x82,"}' % (b"a" * (2 * PIECE_BYTES - 11)),
+}
+
+
+@pytest.mark.parametrize("body", NOT_UTF8.values(), ids=NOT_UTF8)
+def test_bytes_that_are_not_utf8_in_a_long_text_are_named(body: bytes) -> None:
+    tensor = body[1:].replace(b"logits", b"data")
+    inference = b'{"inputs":[{"name":"logits","shape":[9],"datatype":"FP64",%b]}' % tensor
+    for text, read in ((body, decode), (inference, infer)):
+        with pytest.raises(MalformedBody) as caught:
+            read(text, LOSS)
+        offset = next(index for index, byte in enumerate(text) if byte > 127)
+        place = ("line", 1, "column", offset + 1, "byte", offset)
+        assert caught.value.locations[0] == (place, Mend.NOT_UTF8)
 
 
 def test_much_text_outside_of_arrays_is_rejected_with_its_place() -> None:
