@@ -50,6 +50,36 @@ def test_negative_scores_can_be_typed_by_hand(page: Page, server: str, http: htt
     settle(page, http, logits=[-1, -2.5, 0.001])
 
 
+def test_a_comma_is_a_decimal_point(page: Page, server: str, http: httpx.Client) -> None:
+    open_page(page, server)
+    field = number_field(page, "temperature T")
+    type_into(field, "0,5")
+    expect(field).to_have_value("0.5")
+    settle(page, http, temperature=0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "logits"),
+    [
+        ("-1, 2.5, 1e-3", [2, -1, 2.5]),
+        ("[7\t8]", [2, 7, 8]),
+        ("6", [2, 6, 4]),
+        ("a, b", [2, 3, 4]),
+    ],
+)
+def test_a_pasted_list_fills_the_fields_from_there(
+    page: Page, server: str, http: httpx.Client, text: str, logits: list[float]
+) -> None:
+    open_page(page, server)
+    page.get_by_role("radio", name="by hand").check()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate("(text) => navigator.clipboard.writeText(text)", text)
+    number_field(page, "z5").click()
+    page.keyboard.press("Control+A")
+    page.keyboard.press("Control+V")
+    settle(page, http, logits=logits)
+
+
 @pytest.mark.parametrize(("text", "whole"), [("-", "1.2"), ("1e", "1"), ("", "1.2"), (".", "1.2")])
 def test_half_a_number_is_kept_until_the_field_is_left(
     page: Page, server: str, http: httpx.Client, text: str, whole: str

@@ -20,8 +20,16 @@ const LABELS = { temperature: "temperature T", smoothing: "label smoothing ε", 
 /** Fill the roots with controls. `change(state)` is called with every new state. Return a function that shows a state. */
 export function networkControls(roots, getState, change) {
   const setters = [];
+  const paths = [];
   const entry = (key, path, name, label = name) => {
-    const changed = (value) => change(put(structuredClone(getState()), [key, ...path], value));
+    const first = paths.push([key, ...path]) - 1;
+    // further values are for the numbers behind this one, as long as they are of the same kind
+    const changed = (...values) => {
+      const state = structuredClone(getState());
+      const places = paths.slice(first, first + values.length).filter(([kind]) => kind === key);
+      places.forEach((place, index) => put(state, place, values[index]));
+      change(state);
+    };
     const { root, set } = numberField({ name, label, range: RANGES[key], changed });
     setters.push((state) => set(at(state, [key, ...path])));
     return root;
