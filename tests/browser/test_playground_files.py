@@ -57,7 +57,7 @@ REFUSED = [
     ("other.json", b'{"scores": 1}', "logits", 'an object with "logits"'),
     ("words.csv", b"1,2\n3,four\n", "logits", "Line 2, column 2 is not a number."),
     ("gap.csv", b"a,b\n\n1,2\n3,\n", "logits", "Line 4, column 2 is not a number."),
-    ("ragged.csv", b"1,2\n3\n", "logits", "Line 2 has 1 columns, the first line has 2."),
+    ("ragged.csv", b"1,2\n3\n", "logits", "Line 2 must have 2 columns, as the first line; it has 1."),
     ("names.csv", b"a.png,1,2\nb.png,3,4\n", "logits", "Column 1 holds names. Add a first line that names the columns"),
     ("head.csv", b"cat,dog\n", "logits", "no row of numbers below them"),
     (

@@ -65,7 +65,10 @@ export async function readTable(text, pause) {
     if (row % ROWS_BETWEEN_PAUSES === 0) await pause(row, lines.length);
     const own = cells();
     if (own.length !== first.length)
-      throw new Unreadable("logits", `Line ${number} has ${own.length} columns, the first line has ${first.length}.`);
+      throw new Unreadable(
+        "logits",
+        `Line ${number} must have ${first.length} columns, as the first line; it has ${own.length}.`,
+      );
     columns.forEach((column, at) => {
       const value = toNumber(own[column]);
       if (Number.isNaN(value)) throw new Unreadable("logits", `Line ${number}, column ${column + 1} is not a number.`);

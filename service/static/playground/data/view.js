@@ -64,7 +64,7 @@ export function startData() {
     byId("data-exchange").hidden = false;
     heatMap.draw();
     heatMap.look({ row: 0 });
-    byId("data-spoken").textContent = `${count(summary.rows)} rows are shown.`;
+    byId("data-spoken").textContent = summary.rows === 1 ? "1 row is shown." : `${count(summary.rows)} rows are shown.`;
   }
 
   function saveButtons(file) {

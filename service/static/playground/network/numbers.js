@@ -1,6 +1,6 @@
 // The numbers of the picture as tables.
 
-import { html, table } from "../dom.js";
+import { html, scroller, table } from "../dom.js";
 import { pretty, short, show } from "../format.js";
 import { lossSlopes } from "./chain.js";
 import { CLASSES, INPUTS, input, logit, probability, weight } from "./model.js";
@@ -35,9 +35,5 @@ export function drawNumbers(root, { state, result }) {
     ]);
     tables.push(table("Outputs of the layer in front", ["output", "now", "∂L/∂o"], inputs));
   }
-  root.replaceChildren(
-    ...tables.map((each, at) =>
-      html("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": `Table ${at + 1}` }, each),
-    ),
-  );
+  root.replaceChildren(...tables.map((each) => scroller(each.caption.textContent, each)));
 }
