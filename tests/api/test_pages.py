@@ -1,10 +1,15 @@
-"""Test the setting that turns the pages off."""
+"""Test the pages, and the setting that turns them off."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.connections import connect
+
+if TYPE_CHECKING:
+    import httpx
 
 PAGES = ["/docs", "/playground", "/static/docs.js", "/playground/code.js"]
 
@@ -14,6 +19,11 @@ PAGES = ["/docs", "/playground", "/static/docs.js", "/playground/code.js"]
 async def test_pages_are_served_if_they_are_on(path: str, *, pages: bool, status: int) -> None:
     async with connect(pages=pages) as client:
         assert (await client.get(path)).status_code == status
+
+
+async def test_docs_and_playground_link_to_each_other(client: httpx.AsyncClient) -> None:
+    for path, other in (("/docs", "playground"), ("/playground", "docs")):
+        assert f'href="{other}"' in (await client.get(path)).text
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/openapi/typed.json", "/problems", "/info"])
