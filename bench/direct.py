@@ -27,7 +27,6 @@ class Data:
         self.masked = np.where(random.random((rows, classes)) < 0.3, -np.inf, self.z).astype(dtype)  # noqa: PLR2004
         self.masked[:, 0] = 0.0
         self.y = random.integers(classes, size=rows)
-        self.y0 = np.zeros(rows, np.int64)
         self.ignored = np.where(np.arange(rows) % 2, self.y, -1)
         self.ignored[0] = 0
         self.t = special.softmax(normal(rows, classes), axis=-1)

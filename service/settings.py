@@ -122,13 +122,13 @@ class Settings(BaseSettings):
 
     @field_validator("api_keys", mode="before")
     @classmethod
-    def _is_no_accident(cls, value: object) -> object:
+    def _check_listed_keys(cls, value: object) -> object:
         if isinstance(value, str) and not value.strip(", "):
             raise ValueError("has no key; leave it out to serve everybody")
         return value
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _check_combinations(self) -> Self:
         if (self.tls_certificate_file is None) != (self.tls_key_file is None):
             raise ValueError("tls_certificate_file and tls_key_file need each other")
         if self.tls_client_ca_file is not None and self.tls_certificate_file is None:

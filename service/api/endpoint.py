@@ -97,7 +97,7 @@ class OperationEndpoint:
     async def _serve(self, context: RequestContext, reservation: ByteReservation) -> Reply:
         """Return the response. Raise ServiceError or Disconnected."""
         self.runtime.hosts.check(context.headers.get(b"host"), context.http_version, self.route)
-        self.runtime.lifecycle.check()
+        self.runtime.lifecycle.check_accepts()
         context.key_id = self.runtime.keys.check(context.header(b"authorization"))
         self.wire_format.check_headers(context)
         encoding = content_encoding(context.headers.get(b"content-encoding"))

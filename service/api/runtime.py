@@ -48,7 +48,7 @@ class Runtime:
 
     def publish(self) -> None:
         """Bring the metrics of this process up to date."""
-        self.metrics.in_flight.set(self.lifecycle.taken)
+        self.metrics.in_flight.set(self.lifecycle.in_progress)
         self.metrics.flush()
 
     def begin(self) -> None:
@@ -70,7 +70,7 @@ class Runtime:
             self.publish()
         if self.traces:
             self.note_trace(context)
-        logs.note(context, seconds, self.proxies)
+        logs.log_request(context, seconds, self.proxies)
 
     def note_trace(self, context: RequestContext) -> None:
         """Note the trace of the current span, if there is one, for the log."""

@@ -173,7 +173,7 @@ class Rows:
         self.logits: Array = aligned(batch.logits[block])
         """(n, K) Float64 or float32."""
         if batch.arguments.dtype == "float64":
-            self.softmax = self.rounded = self._in_double()
+            self.softmax = self.softmax_in_dtype = self._in_double()
 
     def _in_double(self) -> Softmax:
         arguments, logits = self._batch.arguments, self.logits
@@ -186,7 +186,7 @@ class Rows:
         return self._in_double()
 
     @cached_property
-    def rounded(self) -> Softmax | Float32Softmax:
+    def softmax_in_dtype(self) -> Softmax | Float32Softmax:
         """The softmax in the precision of the answer."""
         return Float32Softmax(self.logits, self._memory) if self._batch.suits_float32 else self.softmax
 

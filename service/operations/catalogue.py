@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.operations.calibration_outputs import CALIBRATION_OUTPUTS
-from service.operations.fields import BINS, LEARNING_RATE, LOGITS, REDUCTION, SCALING, TARGETS, VECTOR
+from service.operations.fields import BINS, LEARNING_RATE, LOGITS, PROBABILITIES_GRADIENT, REDUCTION, SCALING, TARGETS
 from service.operations.outputs import GRADIENT_OUTPUTS, LOSS_OUTPUTS, SOFTMAX_OUTPUTS
 from service.operations.spec import Example, Operation
 
@@ -130,7 +130,7 @@ OPERATIONS = (
             "`dL/dz_i = (p_i - t_i) / T` for every row, `dL/dW = sum_n dL/dz[n] outer inputs[n]` for the layer in front, "
             "and one step down it."
         ),
-        inputs=(*LOGITS, *TARGETS, VECTOR),
+        inputs=(*LOGITS, *TARGETS, PROBABILITIES_GRADIENT),
         alternatives=(("logits", "inputs"), ("targets", "teacher_logits", "probabilities_gradient")),
         parameters=(*SCALING, *REDUCTION, BINS, LEARNING_RATE),
         outputs=SOFTMAX_OUTPUTS + LOSS_OUTPUTS + GRADIENT_OUTPUTS,

@@ -47,10 +47,10 @@ def execute(operation: Operation, arguments: Arguments, output_names: Sequence[s
 
 def _check_maxima(largest: Floats, batch: Batch) -> None:
     """Raise NonFiniteLogit or ExcludedRow for a row whose largest logit, (N,), shows it."""
-    values.maxima(largest, batch.logits, batch.axes)
+    values.check_maxima(largest, batch.logits, batch.axes)
     if batch.targets is not None or batch.vectors is not None:
         counted = None if batch.targets is None else batch.targets.counted
-        values.no_excluded_row(largest, counted, batch.arguments.mask, batch.axes)
+        values.check_excluded_rows(largest, counted, batch.arguments.mask, batch.axes)
 
 
 class Plan(NamedTuple):

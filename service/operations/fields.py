@@ -63,7 +63,7 @@ TARGETS = (
     ),
 )
 
-VECTOR = Input(
+PROBABILITIES_GRADIENT = Input(
     "probabilities_gradient",
     (CLASSES,),
     Domain.FINITE,

@@ -40,7 +40,7 @@ def request_size(operation: Operation, signature: ShapeSignature, outputs: tuple
     front = shapes["logits"] if "logits" in shapes else shapes["inputs"]
     classes = front[-1] if "logits" in shapes else shapes["weights"][0]
     lengths = {"...": _size(front[:-1]), "K": classes, "D": front[-1]}
-    for name, axis in operation.axes.items():
+    for name, axis in operation.sized_axes.items():
         (lengths[axis],) = shapes.get(name, (int(operation.defaults[name] or 0),))
     asked = {
         name: max(prod([lengths[axis] for axis in axes]) for axes in operation.named_outputs[name].axes)

@@ -126,7 +126,7 @@ class Output:
 
 
 ROW_QUANTITIES: Mapping[str, Callable[[Rows], Array]] = {
-    "maximum": lambda rows: rows.rounded.maximum,
+    "maximum": lambda rows: rows.softmax_in_dtype.maximum,
     "normalizers": lambda rows: rows.cross_entropy.normalizers,
     "cross_entropies": lambda rows: rounded(rows.cross_entropy.cross_entropies),
     "confidences": lambda rows: rows.softmax.confidences,
@@ -199,8 +199,8 @@ class Operation:
         return {**ROW_QUANTITIES, **{output.name: output.rows for output in self.outputs if output.rows is not None}}
 
     @cached_property
-    def axes(self) -> Mapping[str, str]:
-        """The axis of outputs whose length a parameter is, by parameter."""
+    def sized_axes(self) -> Mapping[str, str]:
+        """The axis of outputs whose length a parameter sets, by the name of the parameter."""
         return {parameter.name: parameter.axis for parameter in self.parameters if parameter.axis is not None}
 
     @cached_property

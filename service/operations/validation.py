@@ -86,7 +86,7 @@ def is_met(needed: str, given: Given) -> bool:
     return any(name in given for name in needed.split(" or "))
 
 
-def fit(inputs: Iterable[Input], shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+def axis_lengths(inputs: Iterable[Input], shapes: Mapping[str, Shape]) -> dict[str, Shape]:
     """Return the length of every axis, as a tuple: all batch axes under `...`, one length under each other name.
 
     shapes: shapes of the inputs that are present, in order. The first input with an axis sets its length.

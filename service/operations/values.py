@@ -126,13 +126,13 @@ def teacher_logits(logits: Floats) -> Floats:
     """Return logits (..., K) as rows (N, K). Raise NonFiniteLogit and ExcludedRow as for the logits of the student."""
     rows, axes = logits.reshape(-1, logits.shape[-1]), logits.shape[:-1]
     largest = rows.max(axis=1)
-    maxima(largest, rows, axes, "teacher_logits")
+    check_maxima(largest, rows, axes, "teacher_logits")
     if (largest == -np.inf).any():
         raise _excluded_row("teacher_logits", largest == -np.inf, axes)
     return rows
 
 
-def maxima(largest: Floats, logits: Array, axes: Shape, name: str = "logits") -> None:
+def check_maxima(largest: Floats, logits: Array, axes: Shape, name: str = "logits") -> None:
     """Raise NonFiniteLogit if the largest logit (N,) of a row is NaN or +inf."""
     if np.maximum.reduce(largest, initial=-np.inf) < np.inf:
         return
@@ -143,7 +143,7 @@ def maxima(largest: Floats, logits: Array, axes: Shape, name: str = "logits") ->
     )
 
 
-def no_excluded_row(largest: Floats, counted: Mask | None, mask: Array | None, axes: Shape) -> None:
+def check_excluded_rows(largest: Floats, counted: Mask | None, mask: Array | None, axes: Shape) -> None:
     """Raise ExcludedRow if a counted row excludes every class: its largest logit, of (N,), is -inf.
 
     mask: as sent. The error names it instead of the logits, unless it is (K,) and keeps a class.

@@ -23,7 +23,13 @@ from service.errors import (
 from service.operations.arguments import Arguments
 from service.operations.names import hint
 from service.operations.spec import SHAPE_CACHE_SIZE, Domain, Operation, ShapeSignature
-from service.operations.validation import check_outputs, check_parameters, check_presence, fit, unavailable_reason
+from service.operations.validation import (
+    axis_lengths,
+    check_outputs,
+    check_parameters,
+    check_presence,
+    unavailable_reason,
+)
 from service.schemas.tensors import Kept, Logit, TensorField, Weight, nested, optional
 
 if TYPE_CHECKING:
@@ -65,7 +71,7 @@ def _read(operation: Operation, validate: Callable[..., Request], sent: Mapping[
         if name in operation.domains:
             items.append((name, value.shape))
         elif name in defaults and value != defaults[name]:
-            items.append((name, (value,) if name in operation.axes else ()))
+            items.append((name, (value,) if name in operation.sized_axes else ()))
     signature, outputs = tuple(items), fields["outputs"]
     names = _wanted(operation, signature, None if outputs is None else tuple(outputs))
     return ValidatedRequest(Arguments(**{name: fields[name] for name in sent if name != "outputs"}), signature, names)
@@ -76,7 +82,7 @@ def _wanted(operation: Operation, signature: ShapeSignature, outputs: tuple[str,
     """Return the names of the outputs to return. Raise ServiceError where the items of a signature do not agree."""
     given = dict(signature)
     check_presence(operation, given)
-    (classes,) = fit(operation.inputs, given)["K"]
+    (classes,) = axis_lengths(operation.inputs, given)["K"]
     if given.get("top_k", (0,))[0] > classes:
         raise InvalidParameter(f"top_k must be at most the {classes} classes.", (("top_k",), "is above K"))
     if outputs is None:

@@ -74,6 +74,9 @@ class Server(uvicorn.Server):
 
     tls: the context of connections, None without TLS.
     supervisor: the pipe to the supervisor, if this process is one of several workers.
+
+    Once the process leaves, it refuses operations from `_refuse_at` on, and closes open connections at `_close_at` at the
+    latest. `_busy_at` is the last time at which an operation was in progress.
     """
 
     def __init__(
@@ -188,7 +191,7 @@ class Server(uvicorn.Server):
             self._close_at -= SUPERVISOR_SECONDS
 
     async def on_tick(self, counter: int) -> bool:
-        """Return whether the process has drained, ten times a second."""
+        """Do the work of every tenth of a second. Return whether the server stops."""
         await super().on_tick(counter)
         give_back_freed_memory()
         if self._supervisor is not None:
@@ -199,19 +202,21 @@ class Server(uvicorn.Server):
             self._reads_again = False
             await self._read_again()
         now = time.monotonic()
-        if now < self._refuse_at:
-            return False
+        return now >= self._refuse_at and self._has_drained(now)
+
+    def _has_drained(self, now: float) -> bool:
+        """Refuse new operations. Return whether all accepted ones are answered, or the time for them is over."""
         if self._others_stay:
             # the other workers accept connections from now on; those accepted here are served to their end
             for server in self.servers:
                 server.close()
         else:
             self._lifecycle.refusing = True
-        if self._lifecycle.taken:
+        if self._lifecycle.in_progress:
             self._busy_at = now
-        is_expected = self._lifecycle.told or self._others_stay
-        is_drained = not self._lifecycle.taken and now >= self._busy_at + LINGER_SECONDS * is_expected
-        return is_drained or now >= self._close_at
+        expects_requests = self._lifecycle.closed_a_connection or self._others_stay
+        is_idle = now >= self._busy_at + LINGER_SECONDS * expects_requests
+        return (is_idle and not self._lifecycle.in_progress) or now >= self._close_at
 
     def _talk_to_supervisor(self, supervisor: Connection, counter: int) -> None:
         """Send a heartbeat; leave if the supervisor says so, or has died."""

@@ -46,7 +46,7 @@ def admission(wait: float = SOON, small: int = 0, body: int = LIMIT, limit: int 
 
 def in_flight(app: Service) -> tuple[int, int]:
     """Return the bytes and the operations that an application counts as in flight."""
-    return app.runtime.admission.bytes, app.runtime.lifecycle.taken
+    return app.runtime.admission.bytes, app.runtime.lifecycle.in_progress
 
 
 async def turns(count: int = 5) -> None:

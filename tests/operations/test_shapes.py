@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from service.errors import EmptyAxis, ShapeMismatch
 from service.operations import OPERATIONS
-from service.operations.validation import fit
+from service.operations.validation import axis_lengths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,7 @@ lengths = st.fixed_dictionaries(
 
 def fitted(**shapes: Shape) -> Mapping[str, Shape]:
     """Return the lengths of axes in tensors of these shapes."""
-    return fit(GRADIENT.inputs, shapes)
+    return axis_lengths(GRADIENT.inputs, shapes)
 
 
 def shape(axes: Axes, known: Mapping[str, Shape]) -> Shape:

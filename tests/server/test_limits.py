@@ -125,7 +125,7 @@ async def test_a_lost_connection_is_freed_without_garbage_collection(loop: Any) 
                     writer.write(sent)
                     await asyncio.sleep(0.05)
                     del reader
-            await until(lambda: app.runtime.lifecycle.taken == 0)
+            await until(lambda: app.runtime.lifecycle.in_progress == 0)
             await until(lambda: not any(isinstance(each, HttpProtocol) for each in gc.get_objects()))
         finally:
             gc.enable()
@@ -189,9 +189,9 @@ def test_new_client_is_answered_before_very_small_chunks(loop: str) -> None:
             return asyncio.create_task(server.answers(Stream([request], [request.encode(seeded(0))], half_close=False)))
 
         sent = [send(chunks) for _ in range(clients)]
-        await until(lambda: app.runtime.lifecycle.taken == clients)
+        await until(lambda: app.runtime.lifecycle.in_progress == clients)
         assert [response.status for response in await send(live)] == [200]
-        assert app.runtime.lifecycle.taken == clients
+        assert app.runtime.lifecycle.in_progress == clients
         assert [[response.status for response in responses] for responses in await asyncio.gather(*sent)] == [
             [400]
         ] * clients
@@ -235,8 +235,8 @@ async def test_a_client_that_reads_nothing_is_let_go() -> None:
             writer.transport.pause_reading()  # type: ignore[attr-defined]
             for _ in range(3):
                 writer.write(LARGE_POST.replace(b"Connection: close\r\n", b""))
-            await until(lambda: app.runtime.lifecycle.taken > 0)
-            await until(lambda: app.runtime.lifecycle.taken == 0)
+            await until(lambda: app.runtime.lifecycle.in_progress > 0)
+            await until(lambda: app.runtime.lifecycle.in_progress == 0)
 
 
 @pytest.mark.parametrize("loop", LOOPS)

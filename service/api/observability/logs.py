@@ -23,7 +23,7 @@ requests = logging.getLogger("service.requests")
 """The logger of requests. Its messages are dictionaries."""
 
 
-def note(context: RequestContext, seconds: float, proxies: Proxies) -> None:
+def log_request(context: RequestContext, seconds: float, proxies: Proxies) -> None:
     """Log a request after its response: probes at DEBUG unless they fail, any other at INFO."""
     is_probe = context.route in PROBED and context.status < HTTPStatus.BAD_REQUEST
     level = logging.DEBUG if is_probe else logging.INFO
