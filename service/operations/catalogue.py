@@ -1,7 +1,7 @@
-"""Every operation, described once.
+"""Every operation, described once, of the inputs and parameters in `fields` and the outputs in `outputs`.
 
-The request and response models, the OpenAPI documents and the endpoints follow from this module: an operation, input,
-parameter or output that is added here appears in all of them.
+The request and response models, both OpenAPI documents and the endpoints follow from these descriptions: an operation,
+input, parameter or output that is added appears in all of them.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ OPERATIONS = (
         examples=(
             Example("single", "A single sample", {"logits": [2, 3, 4]}),
             Example("batch", "A batch, with the two best classes", {"logits": [[2, 3, 4], [3, 1, -3]], "top_k": 2}),
-            Example("masked", "A masked class", {"logits": MASKED, "outputs": ["probabilities", "entropy"]}),
+            Example("masked", "An excluded class", {"logits": MASKED, "outputs": ["probabilities", "entropy"]}),
             Example(
                 "mask",
-                "Classes that a mask of booleans keeps",
+                "Classes excluded by a mask",
                 {"logits": [[2, 3, 4], [3, 1, -3]], "mask": [[True, False, True], [True, True, False]]},
             ),
             Example("temperature", "Flattened by a temperature", {"logits": [2, 3, 4], "temperature": 2}),
@@ -70,15 +70,15 @@ OPERATIONS = (
             ),
             Example(
                 "jacobian",
-                "The derivative of every probability by every logit",
+                "The derivative of each probability with respect to each logit",
                 {"logits": [2, 3, 4], "outputs": ["jacobian"]},
             ),
         ),
         invalid_examples=(
-            Example("ragged", "Rows of different length", {"logits": [[2, 3, 4], [3, 1]]}),
-            Example("unknown_field", "A field that there is not", {"scores": [2, 3, 4]}),
-            Example("top_k", "More classes asked for than there are", {"logits": [2, 3, 4], "top_k": 4}),
-            Example("mask", "A mask of weights", {"logits": [2, 3, 4], "mask": [1, 0.5, 0]}),
+            Example("ragged", "Rows of different lengths", {"logits": [[2, 3, 4], [3, 1]]}),
+            Example("unknown_field", "An unknown field", {"scores": [2, 3, 4]}),
+            Example("top_k", "A top_k above the number of classes", {"logits": [2, 3, 4], "top_k": 4}),
+            Example("mask", "A mask with a number other than 0 and 1", {"logits": [2, 3, 4], "mask": [1, 0.5, 0]}),
         ),
     ),
     Operation(
@@ -94,7 +94,7 @@ OPERATIONS = (
             SINGLE,
             Example(
                 "batch",
-                "A batch with a row that is ignored",
+                "A batch with an ignored row",
                 {
                     "logits": [[2, 3, 4], [3, 1, -3], [0, 0, 0]],
                     "targets": [1, 0, -100],
@@ -104,11 +104,11 @@ OPERATIONS = (
             ),
             SOFT,
             TEACHER,
-            Example("masked", "A masked class", {"logits": MASKED, "targets": 2}),
-            Example("excluded_target", "A target that is masked: an infinite loss", {"logits": MASKED, "targets": 1}),
+            Example("masked", "An excluded class", {"logits": MASKED, "targets": 2}),
+            Example("excluded_target", "An excluded target: the loss is infinite", {"logits": MASKED, "targets": 1}),
             Example(
                 "weighted",
-                "Classes and samples of different weight",
+                "Weights of classes and of samples",
                 {
                     "logits": [[2, 3, 4], [3, 1, -3]],
                     "targets": [1, 0],
@@ -118,9 +118,9 @@ OPERATIONS = (
             ),
         ),
         invalid_examples=(
-            Example("label", "A label that is no class index", {"logits": [[2, 3, 4]], "targets": [3]}),
+            Example("label", "A label that is not a class index", {"logits": [[2, 3, 4]], "targets": [3]}),
             Example("shape", "More targets than rows", {"logits": [[2, 3, 4]], "targets": [1, 0]}),
-            Example("excluded_row", "No class left in a row", {"logits": [["-Infinity", "-Infinity"]], "targets": [0]}),
+            Example("excluded_row", "A row without a class", {"logits": [["-Infinity", "-Infinity"]], "targets": [0]}),
         ),
     ),
     Operation(
@@ -128,7 +128,7 @@ OPERATIONS = (
         summary="Gradient of the cross-entropy, down to the weights of the last layer",
         doc=(
             "`dL/dz_i = (p_i - t_i) / T` for every row, `dL/dW = sum_n dL/dz[n] outer inputs[n]` for the layer in front, "
-            "and one step down it."
+            "and the layer after one step of gradient descent."
         ),
         inputs=(*LOGITS, *TARGETS, PROBABILITIES_GRADIENT),
         alternatives=(("logits", "inputs"), ("targets", "teacher_logits", "probabilities_gradient")),
@@ -153,10 +153,10 @@ OPERATIONS = (
             ),
             SOFT,
             TEACHER,
-            Example("masked", "A masked class", {"logits": MASKED, "targets": 2}),
+            Example("masked", "An excluded class", {"logits": MASKED, "targets": 2}),
             Example(
                 "calibration",
-                "Which way to move the temperature",
+                "The derivative of the loss with respect to the temperature",
                 {
                     "logits": [[2, 3, 4], [3, 1, -3]],
                     "targets": [1, 0],
@@ -166,24 +166,24 @@ OPERATIONS = (
             ),
             Example(
                 "vector_jacobian",
-                "A loss of one's own",
+                "The gradient of another loss, given by the client",
                 {"logits": [[2, 3, 4]], "probabilities_gradient": [[0.5, -1, 0]]},
             ),
         ),
         invalid_examples=(
-            Example("targets", "Nothing to differ from", {"logits": [2, 3, 4]}),
+            Example("targets", "No targets", {"logits": [2, 3, 4]}),
             Example(
                 "outputs",
-                "Weights asked for, and no layer sent",
+                "A gradient of weights without a layer",
                 {"logits": [2, 3, 4], "targets": 1, "outputs": ["weights_gradient"]},
             ),
-            Example("number", "Text where a number must stand", {"logits": [2, "3", 4], "targets": 1}),
+            Example("number", "A string in place of a number", {"logits": [2, "3", 4], "targets": 1}),
         ),
     ),
     Operation(
         name="calibrate",
         summary="The temperature that calibrates a classifier",
-        doc="`T` that minimises the mean of `-ln p_y` over the rows, with `p = softmax(z / T)`, and the calibration error with it.",
+        doc="`T` that minimises the mean of `-ln p_y` over the rows, with `p = softmax(z / T)`, and the calibration error at `T`.",
         inputs=(*LOGITS, *(each for each in TARGETS if each.name in ("targets", "sample_weights"))),
         alternatives=(("logits", "inputs"), ("targets",)),
         parameters=tuple(each for each in (*SCALING, *REDUCTION, BINS) if each.name in CALIBRATION_PARAMETERS),
@@ -192,7 +192,7 @@ OPERATIONS = (
         examples=(
             Example(
                 "batch",
-                "Logits that are more confident than right",
+                "An overconfident classifier",
                 {
                     "logits": [[6, 0, 1], [5, 1, 0], [0, 4, 1], [3, 2, 8], [7, 1, 2], [1, 5, 0]],
                     "targets": [0, 1, 1, 2, 0, 1],
@@ -201,13 +201,13 @@ OPERATIONS = (
             ),
             Example(
                 "at_bound",
-                "Every row right: the loss falls until the temperature is 0",
+                "Every prediction is right: the loss falls until the temperature is 0",
                 {"logits": [[2, 1], [0, 3]], "targets": [0, 1], "outputs": ["temperature", "at_bound"]},
             ),
         ),
         invalid_examples=(
             Example(
-                "temperature", "The temperature is the result", {"logits": [[2, 1]], "targets": [0], "temperature": 2}
+                "temperature", "A temperature, which is the result", {"logits": [[2, 1]], "targets": [0], "temperature": 2}
             ),
         ),
     ),

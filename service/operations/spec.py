@@ -190,7 +190,7 @@ class Operation:
 
     @cached_property
     def defaults(self) -> Mapping[str, float | str | None]:
-        """The parameters' defaults."""
+        """The default of each parameter."""
         return {each.name: each.default for each in self.parameters}
 
     @cached_property

@@ -45,14 +45,14 @@ MAX_INDEX_BYTES = 2**12
 
 
 INDEX_BODY = {
-    "description": "Which models to list; all of them without a body.",
+    "description": "The models to list; without a body, all of them.",
     "content": {
         "application/json": {
             "schema": {
                 "type": "object",
                 "additionalProperties": False,
                 "properties": {
-                    "ready": {"type": ["boolean", "null"], "description": "Whether to list ready models only."}
+                    "ready": {"type": ["boolean", "null"], "description": "True to list ready models only."}
                 },
             },
             "examples": {"ready": {"summary": "The models that are ready", "value": {"ready": True}}},
