@@ -158,11 +158,6 @@ def memory_bytes(max_bytes_in_flight: int) -> int:
     return PROCESS_BYTES + BYTES_PER_BODY_BYTE * max_bytes_in_flight
 
 
-def burst_seconds(requests: int, elements: int, format: Format) -> float:  # noqa: A002 - it is the format
-    """Return the time in which one process answers requests that arrive at the same time."""
-    return requests * cpu_seconds(elements, format)
-
-
 def plan(load: Load, node: Node, limits: Limits) -> Plan:
     """Return the resources for a load.
 

@@ -207,7 +207,9 @@ OPERATIONS = (
         ),
         invalid_examples=(
             Example(
-                "temperature", "A temperature, which is the result", {"logits": [[2, 1]], "targets": [0], "temperature": 2}
+                "temperature",
+                "A temperature, which is the result",
+                {"logits": [[2, 1]], "targets": [0], "temperature": 2},
             ),
         ),
     ),
