@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from service.errors import RaggedTensor, TensorTooLarge
+from service.errors import EmptyAxis, RaggedTensor, TensorTooLarge, written
 from service.formats.codecs.numbers import NotNumbers
 from service.formats.json_mistakes import JsonMistake, Mend
 from service.formats.json_parse import MAX_SLOW_BYTES, parse_items
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from service.arrays import Array, Shape
+    from service.errors import Location
     from service.formats.codecs import NumberReader
 
 LONG_BYTES = 2**11
@@ -144,8 +145,8 @@ class LongArray(NamedTuple):
 
         origin: index of the array in the tensor.
 
-        Raises JsonMistake, NotANumber, NumberOutOfRange, RaggedTensor, and TensorTooLarge before there are more than
-        max_elements.
+        Raises JsonMistake, NotANumber, NumberOutOfRange, RaggedTensor, EmptyAxis, and TensorTooLarge before there are
+        more than max_elements.
         """
         parts: list[Array] = []
         items = size = 0
@@ -155,6 +156,10 @@ class LongArray(NamedTuple):
                 raise JsonMistake(end, Mend.COMMA)
             if parts and part.shape[1:] != parts[0].shape[1:]:
                 raise RaggedTensor((self.name, *origin, items))
+            if len(part) and not part.size:
+                # millions of empty rows have no element to count
+                place: Location = (self.name, *origin, items)
+                raise EmptyAxis(f"{written(place)} is empty; a row must hold numbers.", (place, "is empty"))
             items, size = items + len(part), size + part.size
             if size > self.max_elements:
                 raise TensorTooLarge(self.name, size, self.max_elements)

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.errors import MalformedBody, NotANumber, NumberOutOfRange, RaggedTensor, ServiceError, UnknownField
+from service.errors import (
+    EmptyAxis,
+    MalformedBody,
+    NotANumber,
+    NumberOutOfRange,
+    RaggedTensor,
+    ServiceError,
+    UnknownField,
+)
 from service.formats import open_inference
 from service.formats.json_decode import decode
 from service.formats.json_mistakes import PIECE_BYTES, Mend
@@ -115,6 +123,14 @@ def test_a_bad_value_of_a_long_tensor_is_named(row: bytes, kind: Any, place: Loc
     # a piece ends before the row, and the error still names it
     assert found in (place, place[:2])
     assert len(found) == len(place) or kind is RaggedTensor
+
+
+@pytest.mark.parametrize("row", [b"[]", b"[ ]", b"[[]]", b"[[[]]]"], ids=repr)
+def test_empty_rows_are_refused_at_the_first(row: bytes) -> None:
+    rows = b",".join([row] * 1_000_000)
+    caught = error(b'{"logits":[%b]}' % rows)
+    assert type(caught) is EmptyAxis
+    assert places(caught) == [("logits", 0)]
 
 
 @pytest.mark.parametrize(
