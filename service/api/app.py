@@ -42,6 +42,7 @@ class Service(FastAPI):
     def __init__(self, runtime: Runtime, operations: Sequence[Route] = ()) -> None:
         settings = runtime.settings
         super().__init__(
+            openapi_url=None,
             docs_url=None,
             redoc_url=None,
             redirect_slashes=False,

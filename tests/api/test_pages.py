@@ -32,6 +32,28 @@ async def test_documents_are_served_without_pages(path: str) -> None:
         assert (await client.get(path)).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/openapi.json", "/openapi/typed.json", *PAGES])
+async def test_a_page_that_the_client_has_is_not_sent_again(path: str) -> None:
+    async with connect() as client:
+        first = await client.get(path)
+        etag = first.headers["ETag"]
+        for sent in (etag, f'"other", W/{etag}', "*"):
+            again = await client.get(path, headers={"If-None-Match": sent})
+            assert (again.status_code, again.content) == (304, b"")
+            assert again.headers["ETag"] == etag
+        changed = await client.get(path, headers={"If-None-Match": '"other"'})
+        assert (changed.status_code, changed.content) == (200, first.content)
+        assert (await client.head(path)).headers["ETag"] == etag
+
+
+async def test_an_etag_of_a_document_depends_on_its_content() -> None:
+    etags = set()
+    for root_path in ("", "/api"):
+        async with connect(root_path=root_path) as client:
+            etags |= {(await client.get(path)).headers["ETag"] for path in ("/openapi.json", "/openapi/typed.json")}
+    assert len(etags) == 4
+
+
 async def test_root_lists_only_what_is_served() -> None:
     async with connect(pages=False) as client:
         reply = await client.get("/", headers={"Accept": "text/html"})

@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import FileResponse, JSONResponse
-from starlette.staticfiles import StaticFiles
+from starlette.responses import Response
+from starlette.staticfiles import NotModifiedResponse, StaticFiles
 
 from service.api.openapi.typed import typed_document
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from fastapi import FastAPI
     from starlette.requests import Request
-    from starlette.responses import Response
 
     from service.settings import Settings
 
 STATIC = Path(__file__).parents[2] / "static"
+
+STATIC_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    # a browser asks each time, so that it never mixes the files of two versions
+    "Cache-Control": "no-cache",
+}
 
 DOCS_HEADERS = {
     # Swagger UI sets style attributes, and its icons are data: addresses
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
+    **STATIC_HEADERS,
 }
-
 
 PLAYGROUND = STATIC / "playground"
 
@@ -40,18 +46,15 @@ PLAYGROUND_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    # a browser asks each time, so that it never mixes the modules of two versions
-    "Cache-Control": "no-cache",
+    **STATIC_HEADERS,
 }
-
 
 MAX_PATH_LENGTH = 200
 """Longest path of a static file. The file system would resolve a longer one part by part."""
 
 
 class Files(StaticFiles):
-    """A folder of static files, sent with some headers."""
+    """A folder of static files, sent with some headers. Each has an ETag, and a request that names it gets a 304."""
 
     def __init__(self, folder: Path, headers: Mapping[str, str]) -> None:
         super().__init__(directory=folder)
@@ -68,26 +71,43 @@ class Files(StaticFiles):
         return response
 
 
+STATIC_FILES = Files(STATIC, STATIC_HEADERS)
+DOCS_FILES = Files(STATIC, DOCS_HEADERS)
+PLAYGROUND_FILES = Files(PLAYGROUND, PLAYGROUND_HEADERS)
+
+
 def add_pages(app: FastAPI, settings: Settings) -> None:
-    """Add /openapi/typed.json, and the pages /docs and /playground with their files."""
-
-    @cache
-    def typed() -> dict[str, Any]:
-        return typed_document(settings)
-
-    async def typed_json(_: Request) -> Response:
-        return JSONResponse(typed())
-
-    async def docs(_: Request) -> Response:
-        return FileResponse(STATIC / "docs.html", headers=DOCS_HEADERS)
-
-    async def playground(_: Request) -> Response:
-        return FileResponse(PLAYGROUND / "index.html", headers=PLAYGROUND_HEADERS)
-
-    app.add_route("/openapi/typed.json", typed_json, include_in_schema=False)
+    """Add both OpenAPI documents, and the pages /docs and /playground with their files."""
+    add_document(app, "/openapi.json", lambda: app.openapi())  # noqa: PLW0108 - it is set later
+    add_document(app, "/openapi/typed.json", lambda: typed_document(settings))
     if not settings.pages:
         return
+
+    async def docs(request: Request) -> Response:
+        return await DOCS_FILES.get_response("docs.html", request.scope)
+
+    async def playground(request: Request) -> Response:
+        return await PLAYGROUND_FILES.get_response("index.html", request.scope)
+
     app.add_route("/docs", docs, include_in_schema=False)
-    app.mount("/static", Files(STATIC, {"X-Content-Type-Options": "nosniff"}))
+    app.mount("/static", STATIC_FILES)
     app.add_route("/playground", playground, include_in_schema=False)
-    app.mount("/playground", Files(PLAYGROUND, PLAYGROUND_HEADERS))
+    app.mount("/playground", PLAYGROUND_FILES)
+
+
+def add_document(app: FastAPI, path: str, build: Callable[[], dict[str, Any]]) -> None:
+    """Add a JSON document that is built on the first request. It has an ETag, as `Files` have."""
+
+    @cache
+    def built() -> tuple[bytes, str]:
+        content = json.dumps(build(), ensure_ascii=False, separators=(",", ":")).encode()
+        return content, f'"{sha256(content).hexdigest()[:32]}"'
+
+    async def document(request: Request) -> Response:
+        content, etag = built()
+        response = Response(content, media_type="application/json", headers={"ETag": etag, "Cache-Control": "no-cache"})
+        if STATIC_FILES.is_not_modified(response.headers, request.headers):
+            return NotModifiedResponse(response.headers)
+        return response
+
+    app.add_route(path, document, include_in_schema=False)
