@@ -30,10 +30,10 @@
   - UnknownModel
   - UnknownMethod
   - UnreadableMediaType
+  - UnreadableEncoding
   - UnwritableMediaType
-  - Unavailable
-    - Overloaded
-    - Draining
+  - Overloaded
+  - Draining
   - SlowBody
   - Unauthenticated
   - UntrustedHost
@@ -53,9 +53,6 @@ Location = tuple[str | int, ...]
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """Names that an error may repeat."""
-
-PLAIN_PATH = re.compile(r"[A-Za-z0-9_./-]{1,64}")
-"""Paths that an error may repeat."""
 
 MAX_ERRORS = 20
 """Largest number of places that an error names."""
@@ -107,25 +104,24 @@ class NotAnObject(ServiceError):
 class UnknownField(ServiceError):
     """The operation has no field of this name.
 
+    hint: what to do.
     kind: a field, an input, a parameter or an output, for example.
-    hint: what to do; the nearest of the known names if left out.
+    place: the object that has the field.
     """
 
-    def __init__(self, name: str, known: Iterable[str], kind: str = "field", hint: str | None = None) -> None:
-        known = list(known)
-        if hint is None:
-            close = get_close_matches(name[:64].lower(), known, n=1)
-            hint = f'did you mean "{close[0]}"?' if close else f"known are {', '.join(known)}."
-        locations = [((name,), f"is not a known {kind}")] if PLAIN_NAME.fullmatch(name) else []
-        super().__init__(f"Unknown {kind}{quoted(name)}; {hint}", *locations)
+    def __init__(self, name: str, hint: str, kind: str = "field", place: Location = ()) -> None:
+        where = place or ("query" if kind == "query parameter" else "body",)
+        location = (*place, name) if PLAIN_NAME.fullmatch(name) else where
+        super().__init__(f"Unknown {kind}{quoted(name)}; {hint}", (location, f"is not a known {kind}"))
 
 
 class DuplicateField(ServiceError):
     """A field is given twice."""
 
-    def __init__(self, name: str) -> None:
-        places = [((name,), "is given twice")] if PLAIN_NAME.fullmatch(name) else []
-        super().__init__(f"{name if places else 'A field'} is given twice; give it once.", *places)
+    def __init__(self, name: str, place: Location = ()) -> None:
+        location = (*place, name) if PLAIN_NAME.fullmatch(name) else place or ("body",)
+        subject = name if location[-1] == name else "A field"
+        super().__init__(f"{subject} is given twice; give it once.", (location, "is given twice"))
 
 
 class MissingField(ServiceError):
@@ -237,8 +233,8 @@ class UnknownPath(ServiceError):
     """The path does not exist."""
 
     def __init__(self, path: str, known: Iterable[str], index: str = "/") -> None:
-        close = get_close_matches(path, known, n=1) if PLAIN_PATH.fullmatch(path) else []
-        name = f": {path}" if PLAIN_PATH.fullmatch(path) else ""
+        name = f": {path}" if PLAIN_NAME.fullmatch(path.replace("/", "_")) else ""
+        close = get_close_matches(path, known, n=1) if name else []
         hint = f"; did you mean {close[0]}?" if close else "."
         super().__init__(f"No such path{name}{hint} GET {index} lists the paths.")
 
@@ -257,25 +253,29 @@ class UnknownMethod(ServiceError):
 
 
 class UnreadableMediaType(ServiceError):
-    """The format or the compression of the body is not supported."""
+    """The format of the body is not supported."""
+
+    def __init__(self, accepted: Sequence[str]) -> None:
+        super().__init__(f"Set the header Content-Type to {' or '.join(accepted)}.")
+        self.accepted = accepted
+
+
+class UnreadableEncoding(ServiceError):
+    """The compression of the body is not supported."""
 
 
 class UnwritableMediaType(ServiceError):
     """The response is not available in an accepted format."""
 
 
-class Unavailable(ServiceError):
-    """The service cannot answer now."""
-
-
-class Overloaded(Unavailable):
+class Overloaded(ServiceError):
     """The service had no room for the request within `max_wait_seconds`."""
 
     def __init__(self) -> None:
         super().__init__("The service is busy; retry after the seconds in Retry-After.")
 
 
-class Draining(Unavailable):
+class Draining(ServiceError):
     """The process is shutting down."""
 
     def __init__(self) -> None:

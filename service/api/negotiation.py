@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from service.errors import UnreadableMediaType, UnwritableMediaType
+from service.errors import UnreadableEncoding, UnreadableMediaType, UnwritableMediaType
 from service.formats.compression import ENCODINGS
 
 CACHE_SIZE = 64
@@ -25,13 +25,13 @@ def content_type(header: bytes | None, readable: tuple[str, ...]) -> str:
     """
     media_type = (header or b"").partition(b";")[0].strip().lower().decode("latin-1")
     if media_type not in readable:
-        raise UnreadableMediaType(f"Set the header Content-Type to {' or '.join(readable)}.")
+        raise UnreadableMediaType(readable)
     return media_type
 
 
 @lru_cache(maxsize=CACHE_SIZE)
 def content_encoding(header: bytes | None) -> str | None:
-    """Return the compression of a body, None for none. Raise UnreadableMediaType if it is not supported.
+    """Return the compression of a body, None for none. Raise UnreadableEncoding if it is not supported.
 
     `identity` may stand beside a compression.
     """
@@ -41,7 +41,7 @@ def content_encoding(header: bytes | None) -> str | None:
         return None
     if len(applied) > 1 or applied[0] not in ENCODINGS:
         supported = ", ".join(ENCODINGS)
-        raise UnreadableMediaType(f"Compress the body at most once. The supported encodings are {supported}.")
+        raise UnreadableEncoding(f"Compress the body at most once. The supported encodings are {supported}.")
     return applied[0]
 
 

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from service import errors
 from service.errors import MAX_ERRORS, ServiceError
 from service.formats import json_encode
+from service.formats.compression import ENCODINGS
 
 if TYPE_CHECKING:
     from starlette.exceptions import HTTPException
@@ -66,7 +67,7 @@ STATUSES: dict[int, tuple[type[ServiceError], ...]] = {
     406: (errors.UnwritableMediaType,),
     408: (errors.SlowBody,),
     413: (errors.BodyTooLarge, errors.TensorTooLarge, errors.TooMuchWork),
-    415: (errors.UnreadableMediaType,),
+    415: (errors.UnreadableMediaType, errors.UnreadableEncoding),
     422: (
         errors.NotAnObject,
         errors.UnknownField,
@@ -100,6 +101,25 @@ HEADERS: dict[int, tuple[bytes, bytes]] = {
 }
 """The header that a status requires (RFC 9110)."""
 
+PLACES: dict[type[ServiceError], str] = {
+    errors.MalformedHeader: "head",
+    errors.InvalidHost: "Host",
+    errors.UntrustedHost: "Host",
+    errors.MalformedBody: "body",
+    errors.NotAnObject: "body",
+    errors.Unauthenticated: "Authorization",
+    errors.UnknownPath: "path",
+    errors.UnknownModel: "path",
+    errors.UnknownMethod: "method",
+    errors.UnwritableMediaType: "Accept",
+    errors.SlowBody: "body",
+    errors.BodyTooLarge: "body",
+    errors.TooMuchWork: "body",
+    errors.UnreadableMediaType: "Content-Type",
+    errors.UnreadableEncoding: "Content-Encoding",
+}
+"""The place of an error that names none: a header, or a part of the request."""
+
 
 def problem_response(error: Exception, request_id: str, invalid_status: int = 422) -> ProblemResponse:
     """Return the response to an error. Log an error that is a bug of the service, and answer it with status 500.
@@ -111,13 +131,16 @@ def problem_response(error: Exception, request_id: str, invalid_status: int = 42
         log.error("request %s failed", request_id, exc_info=error)
         error, kind = ServiceError(INTERNAL_DETAIL), INTERNAL
     status = invalid_status if kind.status == HTTPStatus.UNPROCESSABLE_ENTITY else kind.status
+    places = [{"loc": loc, "msg": msg} for loc, msg in islice(error.locations, MAX_ERRORS)]
+    if not places and type(error) in PLACES:
+        places = [{"loc": (PLACES[type(error)],), "msg": error.detail}]
     content = {
         "type": f"/problems/{kind.slug}",
         "title": kind.title,
         "status": status,
         "detail": error.detail,
         "instance": request_id,
-        "errors": [{"loc": loc, "msg": msg} for loc, msg in islice(error.locations, MAX_ERRORS)],
+        "errors": places,
         "error": error.detail,
     }
     headers = [(b"content-type", MEDIA_TYPE.encode())]
@@ -125,6 +148,10 @@ def problem_response(error: Exception, request_id: str, invalid_status: int = 42
         headers.append((b"retry-after", b"%d" % random.randint(*RETRY_SECONDS)))  # noqa: S311  not a secret
     elif status in HEADERS:
         headers.append(HEADERS[status])
+    elif isinstance(error, errors.UnreadableMediaType):
+        headers.append((b"accept", ", ".join(error.accepted).encode()))
+    elif isinstance(error, errors.UnreadableEncoding):
+        headers.append((b"accept-encoding", ", ".join(ENCODINGS).encode()))
     return ProblemResponse(status, headers, json_encode.dumps(content))
 
 

@@ -171,7 +171,8 @@ def _header_length(context: RequestContext) -> int | None:
     if value is None:
         return None
     if not (value.isascii() and value.isdigit() and len(value) <= MAX_LENGTH_DIGITS):
-        raise MalformedBody(f"The header {HEADER_LENGTH} must be a whole number of bytes.")
+        detail = f"The header {HEADER_LENGTH} must be a whole number of bytes."
+        raise MalformedBody(detail, ((HEADER_LENGTH,), "is not a whole number"))
     return int(value)
 
 

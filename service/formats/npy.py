@@ -33,8 +33,6 @@ NPY_MARK = b"\x93NUMPY"
 LENGTH_BYTES = {NPY_MARK + b"\1\0": 2, NPY_MARK + b"\2\0": 4, NPY_MARK + b"\3\0": 4}
 """Bytes of the header length by format version."""
 
-INVALID = "{} is not a valid .npy file of numbers."
-
 MAX_HEADER_BYTES = 10_000
 """Longest header, in bytes; the limit of NumPy."""
 
@@ -106,7 +104,7 @@ def _check_members(names: Sequence[str], operation: Operation) -> None:
     for name in names:
         if name in operation.names and name not in operation.domains:
             hint = "an archive holds inputs; send parameters in the query string."
-            raise UnknownField(name, operation.input_names, "input", hint)
+            raise UnknownField(name, hint, "input")
     check_names(names, operation.input_names, "input")
 
 
@@ -141,7 +139,7 @@ def _array(name: str, content: bytes | bytearray) -> Array:
     try:
         array = np.frombuffer(content, dtype, offset=start).reshape(shape, order="F" if is_fortran else "C")
     except (TypeError, ValueError):
-        raise MalformedBody(INVALID.format(name)) from None
+        raise _invalid(name) from None
     return array.view(np.uint8) if dtype.kind == "b" else array.astype(dtype.newbyteorder("="), copy=False)
 
 
@@ -155,15 +153,20 @@ def _layout(name: str, header: str) -> tuple[np.dtype[Any], Shape, bool]:
         raise NotANumber(name, ((name,), _described(dtype)), hint=hint)
     texts = [match[1] for match in found if match]
     if len(texts) < len(found) or header.count(":") > len(found):
-        raise MalformedBody(INVALID.format(name))
+        raise _invalid(name)
     try:
         dtype = np.dtype(texts[0])
     except TypeError:
-        raise MalformedBody(INVALID.format(name)) from None
+        raise _invalid(name) from None
     if dtype.kind == "b" and name != "mask":
         raise NotANumber(name, ((name,), "holds booleans"))
     sizes = texts[2].replace("L", "").split(",")
     return dtype, tuple(int(size) for size in sizes if size.strip()), texts[1] == "True"
+
+
+def _invalid(name: str) -> MalformedBody:
+    """Return the error for a .npy file that no sentence describes better."""
+    return MalformedBody(f"{name} is not a valid .npy file of numbers.", ((name,), "is not a .npy file"))
 
 
 def _described(dtype: str) -> str:

@@ -7,6 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from service.errors import (
+    ConflictingFields,
     DuplicateField,
     InvalidDatatype,
     InvalidOutputs,
@@ -36,7 +37,7 @@ HEADER_LENGTH = "Inference-Header-Content-Length"
 """The header that says how many bytes of a body are JSON; the rest are tensors."""
 
 MEMBERS = ("id", "parameters", "inputs", "outputs", "model_name", "model_version")
-"""Members of a request; some clients name the model there too, but the path decides."""
+"""Members of a request; some clients name the model there as well as in the path."""
 
 IGNORED = frozenset({"sequence_id", "sequence_start", "sequence_end", "priority", "timeout", "content_type", "headers"})
 """Parameters that other servers and their clients use for scheduling and conversion."""
@@ -97,11 +98,15 @@ def decode(
 
     Raises ServiceError.
     """
-    if header_length is not None and not 0 <= header_length <= len(body):
-        raise MalformedBody(f"{HEADER_LENGTH} must be the length of the JSON part of the body, in bytes.")
+    if header_length is not None and header_length > len(body):
+        detail = f"{HEADER_LENGTH} must be the length of the JSON part of the body, in bytes."
+        raise MalformedBody(detail, ((HEADER_LENGTH,), "is beyond the end of the body"))
     text = body if header_length is None else body[:header_length]
     document = Document(text, constants=True, max_elements=max_elements)
     request = _members(document.root, MEMBERS, ())
+    for name, served in (("model_name", operation.name), ("model_version", VERSION)):
+        if request.get(name, served) != served:
+            raise ConflictingFields(f"{name} differs from the path; leave it out.", ((name,), "differs from the path"))
     tensors, datatypes = _inputs(document, request.get("inputs"), memoryview(body)[len(text) :], operation)
     if document.unread:
         raise MalformedBody("The body has a long array of numbers that is not the data of an input; remove it.")
@@ -133,29 +138,33 @@ def asks_for_ready_models(body: bytes) -> bool:
 def _members(value: Any, known: Collection[str], place: Location, kind: str = "member") -> dict[str, Any]:
     """Return the members of a JSON object that are not null; () is the place of the body.
 
-    Raises NotAnObject, UnknownField and DuplicateField.
+    Raises NotAnObject and UnknownField.
     """
     if not isinstance(value, dict):
         subject, places = (written(place), [(place, "is not an object")]) if place else ("The body", [])
         raise NotAnObject(f"{subject} must be a JSON object.", *places)
-    check_names(value, known, kind)
+    check_names(value, known, kind, place)
     return {name: member for name, member in value.items() if member is not None}
 
 
-def _parameters(value: Any, known: Collection[str], kind: str) -> dict[str, Any]:
-    """Return the parameters in a JSON object that mean something here. Raises NotAnObject and UnknownField."""
+def _parameters(value: Any, known: Collection[str], kind: str, place: Location = ()) -> dict[str, Any]:
+    """Return the parameters in a JSON object that mean something here. Raises NotAnObject and UnknownField.
+
+    place: that of the input or output; a parameter of the request itself is named without a place.
+    """
     if value is None:
         return {}
+    inside = (*place, "parameters")
     if not isinstance(value, dict):
-        raise NotAnObject("parameters must be a JSON object.", (("parameters",), "is not an object"))
+        raise NotAnObject("parameters must be a JSON object.", (inside, "is not an object"))
     named = {name: each for name, each in value.items() if name not in IGNORED and not name.startswith(IGNORED_PREFIX)}
-    return _members(named, known, ("parameters",), kind)
+    return _members(named, known, inside if place else (), kind)
 
 
-def _boolean(value: Any, name: str) -> bool:
+def _boolean(value: Any, name: str, place: Location = ()) -> bool:
     if isinstance(value, bool):
         return value
-    raise MalformedBody(f"{name} must be true or false.", ((name,), "is not a boolean"))
+    raise MalformedBody(f"{name} must be true or false.", ((*place, name), "is not a boolean"))
 
 
 def _list(value: Any, name: str) -> list[Any]:
@@ -173,11 +182,12 @@ def _inputs(
     datatypes: dict[str, str] = {}
     used = 0
     for index, item in enumerate(_list(value, "inputs")):
-        members = _members(item, ("name", "shape", "datatype", "parameters", "data"), ("inputs", index))
-        name, shape, datatype = _heading(members, domains)
+        place = ("inputs", index)
+        members = _members(item, ("name", "shape", "datatype", "parameters", "data"), place)
+        name, shape, datatype = _heading(members, domains, place)
         if name in tensors:
             raise DuplicateField(name)
-        size = _binary_size(members.get("parameters"), name)
+        size = _binary_size(members.get("parameters"), place)
         data = members.get("data")
         if (size is None) == (data is None):
             raise MissingField(f"{name} must have either data or a binary_data_size.", ((name,), "needs data"))
@@ -210,11 +220,11 @@ def _restore_vector(tensors: dict[str, Any], name: str) -> None:
         tensors[name] = column.reshape(-1)
 
 
-def _heading(members: Mapping[str, Any], domains: Mapping[str, Domain]) -> tuple[str, Shape, str]:
+def _heading(members: Mapping[str, Any], domains: Mapping[str, Domain], place: Location) -> tuple[str, Shape, str]:
     """Return the name, the shape and the datatype of an input."""
     name, shape, datatype = members.get("name"), members.get("shape"), members.get("datatype")
     if not isinstance(name, str):
-        raise MalformedBody("An input must have a name, a string.", (("inputs",), "has an input without a name"))
+        raise MalformedBody(f"{written(place)} must have a name, a string.", (place, "has no name"))
     check_names([name], domains, "input")
     if not isinstance(shape, list) or len(shape) > MAX_RANK:
         raise ShapeMismatch(f"{name} must have a shape, a list of at most {MAX_RANK} sizes.", ((name,), "has no shape"))
@@ -228,12 +238,13 @@ def _heading(members: Mapping[str, Any], domains: Mapping[str, Domain]) -> tuple
     return name, tuple(shape), datatype
 
 
-def _binary_size(parameters: Any, name: str) -> int | None:
-    """Return how many bytes of raw data a tensor has; None if it has none."""
-    size = _parameters(parameters, INPUT_PARAMETERS, "input parameter").get("binary_data_size")
+def _binary_size(parameters: Any, place: Location) -> int | None:
+    """Return how many bytes of raw data the input at a place has; None if it has none."""
+    size = _parameters(parameters, INPUT_PARAMETERS, "input parameter", place).get("binary_data_size")
     if size is not None and (type(size) is not int or size < 0):
         raise MalformedBody(
-            f"The binary_data_size of {name} must be a number of bytes, an integer.", ((name,), "has no size")
+            f"The binary_data_size of {written(place)} must be a number of bytes, an integer.",
+            ((*place, "parameters", "binary_data_size"), "is not a number of bytes"),
         )
     return size
 
@@ -245,18 +256,20 @@ def _outputs(value: Any) -> dict[str, OutputOptions]:
         raise InvalidOutputs(f"outputs must name at most {MAX_OUTPUTS} outputs.", (("outputs",), "names too many"))
     outputs: dict[str, OutputOptions] = {}
     for index, item in enumerate(items):
-        members = _members(item, ("name", "parameters"), ("outputs", index))
+        place = ("outputs", index)
+        members = _members(item, ("name", "parameters"), place)
         name = members.get("name")
         if not isinstance(name, str) or name in outputs:
             raise InvalidOutputs(
-                "outputs must name each output once.", (("outputs", index), "has no name, or that of another output")
+                "outputs must name each output once.", (place, "has no name, or that of another output")
             )
-        parameters = _parameters(members.get("parameters"), OUTPUT_PARAMETERS, "output parameter")
+        parameters = _parameters(members.get("parameters"), OUTPUT_PARAMETERS, "output parameter", place)
+        inside = (*place, "parameters")
         binary, classes = parameters.get("binary_data"), parameters.get("classification")
         if classes is not None and (type(classes) is not int or classes < 1):
             raise InvalidOutputs(
                 "classification must be the number of classes to return, an integer from 1.",
-                (("outputs", index, "classification"), "is not a number of classes"),
+                ((*inside, "classification"), "is not a number of classes"),
             )
-        outputs[name] = OutputOptions(None if binary is None else _boolean(binary, "binary_data"), classes)
+        outputs[name] = OutputOptions(None if binary is None else _boolean(binary, "binary_data", inside), classes)
     return outputs

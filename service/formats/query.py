@@ -36,7 +36,8 @@ def parameters(operation: Operation, query: str) -> Mapping[str, Any]:
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_FIELDS)
     except ValueError:
-        raise MalformedBody(f"The query string has more than {MAX_FIELDS} fields.") from None
+        problem = f"has more than {MAX_FIELDS} fields"
+        raise MalformedBody(f"The query string {problem}.", (("query",), problem)) from None
     outputs = [name for name, _ in pairs if name == "outputs"][:1]
     names = [name for name, _ in pairs if name != "outputs"]
     check_names([*names, *outputs], (*described, "outputs"), "query parameter")
@@ -74,4 +75,4 @@ def merge(fields: dict[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
 def reject_parameters(query: str, hint: str) -> None:
     """Raise UnknownField for a query string that names anything, where no parameter may stand in it."""
     for name, _ in parse_qsl(query, keep_blank_values=True):
-        raise UnknownField(name, (), "query parameter", hint)
+        raise UnknownField(name, hint, "query parameter")

@@ -10,7 +10,11 @@ from service.errors import MAX_ERRORS
 class ProblemError(BaseModel):
     """One place in the request, and what is wrong there."""
 
-    loc: list[str | int] = Field(description="A field name, and the indices in it.", examples=[["logits", 3, 17]])
+    loc: list[str | int] = Field(
+        description="A field name and the indices in it; line, column and byte of a JSON text; `body`, `query`, `path`, "
+        "`method`, `head`, or the name of a header.",
+        examples=[["logits", 3, 17]],
+    )
     msg: str = Field(description="What is wrong there.")
 
 

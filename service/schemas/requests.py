@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping  # noqa: TC003  Pydantic evaluates the annotations
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -21,7 +20,7 @@ from service.errors import (
     written,
 )
 from service.operations.arguments import Arguments
-from service.operations.names import hint
+from service.operations.names import hint, nearest
 from service.operations.spec import SHAPE_CACHE_SIZE, Domain, Operation, ShapeSignature
 from service.operations.validation import (
     axis_lengths,
@@ -100,7 +99,7 @@ def refusal(error: ValidationError, operation: Operation, sent: Mapping[str, Any
     for each in found:
         if each["type"] == "extra_forbidden":
             name = str(each["loc"][0])
-            return UnknownField(name, operation.names, hint=hint(name, operation.names))
+            return UnknownField(name, hint(name, operation.names))
     field = str(found[0]["loc"][0])
     if field == "outputs":
         return InvalidOutputs(
@@ -119,9 +118,9 @@ def _unknown_output(sent: Any, location: Location, operation: Operation) -> str:
     if len(location) == 1:
         return advice
     name = sent[location[1]]
-    close = get_close_matches(name[:64], known, n=1, cutoff=0.7) if isinstance(name, str) else []
-    hint = f'did you mean "{close[0]}"?' if close else advice
-    return f"{written(location)} is not an output of {operation.name}; {hint}"
+    close = nearest(name, known, cutoff=0.7) if isinstance(name, str) else None
+    remedy = f'did you mean "{close}"?' if close else advice
+    return f"{written(location)} is not an output of {operation.name}; {remedy}"
 
 
 BOXED = "; write it without brackets (in R, with auto_unbox = TRUE)"

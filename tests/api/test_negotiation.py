@@ -73,8 +73,26 @@ async def test_a_body_with_encoding_identity_is_read(client: httpx.AsyncClient, 
 async def test_a_body_compressed_in_an_unknown_way_is_not_read(client: httpx.AsyncClient, encoding: str) -> None:
     reply = await post(client, JSON, ("Content-Encoding", encoding))
     assert reply.status_code == 415
-    assert reply.json()["type"] == "/problems/unreadable-media-type"
+    assert reply.json()["type"] == "/problems/unreadable-encoding"
     assert reply.json()["detail"].endswith("The supported encodings are gzip, x-gzip, deflate, zstd.")
+    assert reply.headers["Accept-Encoding"] == "gzip, x-gzip, deflate, zstd"
+    assert "Accept" not in reply.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "accepted"),
+    [
+        ("/softmax", "application/json, application/x-npy, application/x-npz"),
+        ("/v2/models/softmax/infer", "application/json, application/octet-stream"),
+    ],
+)
+async def test_a_body_of_another_format_is_told_the_accepted_ones(
+    client: httpx.AsyncClient, path: str, accepted: str
+) -> None:
+    reply = await client.post(path, content=b"{}", headers={"Content-Type": "text/plain"})
+    assert reply.status_code == 415
+    assert reply.headers["Accept"] == accepted
+    assert "Accept-Encoding" not in reply.headers
 
 
 @pytest.mark.parametrize(

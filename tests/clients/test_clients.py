@@ -72,7 +72,7 @@ SOURCES = {
         {"Logits": "List<List<double>>?", "Targets": "List<long>?", "Temperature": "double?", "TopK": "long?"},
     ),
 }
-"""Types that the sources of a client must have: no package brings its compiler."""
+"""Types that the sources of a client must have: no package of Debian, PyPI or npm has a compiler of its language version."""
 
 GO_MODULE = """\
 module article

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from service.api.app import Service
 
-GROUPS = {errors.InvalidTensor, errors.TooLarge, errors.Unavailable}
+GROUPS = {errors.InvalidTensor, errors.TooLarge}
 """Abstract errors, which are never raised."""
 
 
@@ -98,6 +98,7 @@ REQUESTS: dict[type[ServiceError], httpx.Request] = {
     errors.UnknownPath: httpx.Request("GET", "http://test/nowhere"),
     errors.UnknownMethod: httpx.Request("GET", "http://test/softmax"),
     errors.UnreadableMediaType: post("/softmax", Content_Type="text/plain"),
+    errors.UnreadableEncoding: post("/softmax", Content_Encoding="br"),
     errors.UnwritableMediaType: post("/softmax", Accept="text/html"),
 }
 """Cases that every application refuses."""
@@ -148,6 +149,7 @@ def assert_problem(reply: httpx.Response, refusal: type[ServiceError]) -> None:
     assert reply.status_code == problem["status"] == kind.status
     assert (problem["type"], problem["title"]) == (f"/problems/{kind.slug}", kind.title)
     assert problem["instance"] == reply.headers["X-Request-ID"]
+    assert bool(problem["errors"]) == (kind.status in range(400, 500))
 
 
 @pytest.mark.parametrize("refusal", CASES, ids=lambda refusal: refusal.__name__)

@@ -62,6 +62,10 @@ BODIES: dict[str, tuple[str, dict[str, Any], str]] = {
         {"logits": [[1, 2], [3, 1e300]], "dtype": "float32"},
         "logits[1, 1] is beyond the range of float32; scale it down.",
     ),
+    "start of a parameter": ("/softmax", {"logits": LOGITS, "temp": 2}, 'field "temp"; did you mean "temperature"?'),
+    "start of a second word": ("/loss", {"logits": LOGITS, "smoot": 0}, 'did you mean "label_smoothing"?'),
+    "plural of a start": ("/softmax", {"logits": LOGITS, "outputs": ["probs"]}, 'did you mean "probabilities"?'),
+    "start of an output": ("/softmax", {"logits": LOGITS, "outputs": ["pred"]}, 'did you mean "predictions"?'),
     "output in the singular": ("/softmax", {"logits": LOGITS, "output": []}, "the name here is outputs or logits."),
 }
 """The path, the body, and a part of the answer."""

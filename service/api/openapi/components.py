@@ -36,6 +36,16 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string"},
         "example": 'Bearer realm="softmax-service"',
     },
+    "Accept": {
+        "description": "The accepted formats of the body, if its Content-Type is not one of them.",
+        "schema": {"type": "string"},
+        "example": "application/json, application/x-npy, application/x-npz",
+    },
+    "Accept-Encoding": {
+        "description": "The accepted compressions of the body, if its Content-Encoding is not one of them.",
+        "schema": {"type": "string"},
+        "example": "gzip, x-gzip, deflate",
+    },
     HEADER_LENGTH: {
         "description": "Bytes of JSON at the start of a body that has binary tensors behind it.",
         "schema": {"type": "integer", "format": "int64", "minimum": 0},
@@ -43,8 +53,8 @@ HEADERS: dict[str, dict[str, Any]] = {
 }
 """Response headers by name."""
 
-ERROR_HEADERS = {"401": "WWW-Authenticate", "503": "Retry-After"}
-"""The header that an error status adds."""
+ERROR_HEADERS = {"401": ("WWW-Authenticate",), "415": ("Accept", "Accept-Encoding"), "503": ("Retry-After",)}
+"""The headers that an error status adds."""
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "RequestID": {

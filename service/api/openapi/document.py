@@ -212,8 +212,6 @@ def _complete(item: dict[str, Any], schemas: dict[str, Any]) -> None:
         item.setdefault("description", success["description"])
     responses["default"] = {**PROBLEM, "description": "Any other error; 500 is a bug of the service."}
     for status, response in responses.items():
-        add_header(response, "X-Request-ID")
-        add_header(response, "Server-Timing")
-        if status in ERROR_HEADERS:
-            add_header(response, ERROR_HEADERS[status])
+        for name in ("X-Request-ID", "Server-Timing", *ERROR_HEADERS.get(status, ())):
+            add_header(response, name)
     item["responses"] = dict(sorted(responses.items()))
