@@ -128,7 +128,7 @@ check-more: check-contract test-portable test-thorough test-browser test-product
 environments: .venv-clients/bin/openapi-python-client .venv-kserve/done tests/clients/node_modules/.package-lock.json tests/browser/node_modules .venv-deploy/done .venv-ray/ray ## install the packages of check-more
 
 .venv/browser: requirements/browser.txt | .venv/dev
-	@$(call need,chromium,chromium)
+	@$(call need,chromium-headless-shell,chromium-headless-shell)
 	$(call pip,.venv) -r requirements/browser.txt
 	@touch $@
 

@@ -98,17 +98,22 @@ def reply(page: Page) -> dict[str, Any]:
     return found
 
 
-def settle(page: Page, http: httpx.Client, **fields: Any) -> dict[str, Any]:
-    """Wait until the page shows the service's reply to a request with these fields, and return the reply."""
+def settle(page: Page, http: httpx.Client, **numbers: Any) -> dict[str, Any]:
+    """Wait until the page shows the service's reply to a request with these numbers, by their paths. Return the reply."""
     deadline = time.monotonic() + SECONDS_TO_SETTLE
     while time.monotonic() < deadline:
         sent = request(page)
         answer: dict[str, Any] = http.post("/gradient", json=sent).json()
         shown = reply(page)
-        if fields.items() <= sent.items() and same(shown, answer):
+        if has(sent, numbers) and same(shown, answer):
             return shown
         page.wait_for_timeout(50)
     raise AssertionError(f"the page did not settle: {request(page)}, {reply(page)}")
+
+
+def has(sent: dict[str, Any], numbers: dict[str, Any]) -> bool:
+    """Return whether a request has these numbers, by their paths."""
+    return all(path.split(".")[0] in sent and at(sent, path) == value for path, value in numbers.items())
 
 
 def same(shown: dict[str, Any], answer: dict[str, Any]) -> bool:
@@ -116,14 +121,19 @@ def same(shown: dict[str, Any], answer: dict[str, Any]) -> bool:
     return {**shown, "instance": None} == {**answer, "instance": None}
 
 
+def rest(page: Page) -> None:
+    """Wait until the animations and transitions of the page have ended."""
+    page.evaluate("() => Promise.allSettled(document.getAnimations().map((animation) => animation.finished))")
+
+
 def values(page: Page, *names: str) -> list[str]:
     """Return the numbers in nodes of the picture."""
     return [page.locator(f"[data-name={name}] .value").text_content() or "" for name in names]
 
 
-def at(answer: dict[str, Any], path: str) -> Any:
-    """Return a number of an answer by its path, such as weights_gradient.0.2."""
-    found: Any = answer
+def at(message: dict[str, Any], path: str) -> Any:
+    """Return a number of a message by its path, such as weights_gradient.0.2."""
+    found: Any = message
     for part in path.split("."):
         found = found[int(part)] if isinstance(found, list) else found[part]
     return found

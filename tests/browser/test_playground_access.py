@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.playground import number_field, open_page, type_into
+from tests.browser.playground import number_field, open_page, rest, type_into
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -39,7 +39,7 @@ OVERLAPS = """() => {
 def violations(page: Page) -> list[str]:
     """Return what axe finds, one line for each rule and place."""
     page.evaluate(AXE.read_text(encoding="utf-8"))
-    page.wait_for_timeout(250)  # transitions of colours end
+    rest(page)  # transitions change colours
     found = page.evaluate("() => axe.run()")
     assert found["passes"]
     return [f"{each['id']}: {node['html'][:160]}" for each in found["violations"] for node in each["nodes"]]

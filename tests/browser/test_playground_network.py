@@ -16,6 +16,7 @@ from tests.browser.playground import (
     open_page,
     reply,
     request,
+    rest,
     settle,
     type_into,
     values,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 GRADIENT = ["0.0900", "−0.7553", "0.6652"]
-
 
 MISPLACED = """() => Array.from(document.querySelectorAll("#picture .node"), (node) => {
   const box = (element) => element.getBoundingClientRect();
@@ -59,7 +59,7 @@ def test_the_first_view_is_the_example_of_the_article(page: Page, server: str, s
     assert values(page, "a4", "a5", "a6") == ARTICLE
     expect(page.locator("#loss")).to_have_text("1.4076")
     page.get_by_role("radio", name="Backward").check()
-    page.wait_for_timeout(1500)  # the pulse ends
+    rest(page)
     page.screenshot(path=screenshots / "playground.png")
 
 
@@ -153,11 +153,15 @@ def test_a_step_leaves_a_masked_class_alone(page: Page, server: str, http: httpx
 
 
 @pytest.mark.parametrize(
-    ("field", "typed", "place"),
-    [("temperature T", "0", "temperature"), ("label smoothing ε", "1.5", "smoothing"), ("w42", "1e308", "weights")],
+    ("field", "typed", "place", "path"),
+    [
+        ("temperature T", "0", "temperature", "temperature"),
+        ("label smoothing ε", "1.5", "smoothing", "label_smoothing"),
+        ("w42", "1e308", "weights", "weights.0.1"),
+    ],
 )
 def test_a_refusal_is_shown_beside_its_number(
-    page: Page, server: str, http: httpx.Client, field: str, typed: str, place: str
+    page: Page, server: str, http: httpx.Client, field: str, typed: str, place: str, path: str
 ) -> None:
     open_page(page, server)
     if place == "weights":
@@ -165,7 +169,7 @@ def test_a_refusal_is_shown_beside_its_number(
     type_into(number_field(page, field), typed)
     problem = page.locator(f"#problem-{place}")
     expect(problem).to_be_visible()
-    settle(page, http)
+    settle(page, http, **{path: float(typed)})
     assert problem.inner_text() == reply(page)["detail"]
     expect(page.locator("#loss")).to_have_text("–")
     expect(page.locator("#verdict")).to_have_text(
