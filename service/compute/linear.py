@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from service.compute.scaled import LEAST_EXPONENT, product
+from service.compute.scaled import is_finite, product
 
 if TYPE_CHECKING:
     from service.arrays import Floats, Integers
@@ -27,6 +27,11 @@ GROUP_ELEMENTS = 65_536
 def forward(inputs: Floats, weights: Floats, bias: Floats | None = None) -> Floats:
     """Return (N, K) z = inputs @ weights.T + bias, for inputs (N, D), weights (K, D) and bias (K,)."""
     logits = by_rows(inputs, weights.T)
+    if not is_finite(logits):
+        # A partial sum overflowed, perhaps: sum in units of the largest of each row and column.
+        rows, columns = _exponents(inputs), _exponents(weights).T
+        scaled = by_rows(np.ldexp(inputs, -rows), np.ldexp(weights.T, -columns))
+        logits = np.where(np.isfinite(logits), logits, np.ldexp(scaled, rows + columns))
     if bias is not None:
         logits += bias
     return logits
@@ -41,74 +46,37 @@ def by_rows(left: Floats, right: Floats) -> Floats:
     """Return left @ right, (N, A) @ (A, B), each row with bits that do not depend on the other rows."""
     _use_one_thread()
     whole = len(left) // ROWS * ROWS
+    if whole == len(left):
+        return (_blocks(left) @ right).reshape(whole, right.shape[1])
+    last = (_blocks(left[whole:])[0] @ right)[: len(left) - whole]
+    if not whole:
+        return last
     products = np.empty((len(left), right.shape[1]))
-    np.matmul(
-        left[:whole].reshape(-1, ROWS, left.shape[1]), right, out=products[:whole].reshape(-1, ROWS, right.shape[1])
-    )
-    rest = len(left) - whole
-    if rest:
-        padded = np.zeros((ROWS, left.shape[1]))
-        padded[:rest] = left[whole:]
-        products[whole:] = (padded @ right)[:rest]
-    if np.isfinite(np.add.reduce(products, axis=None)):
-        return products
-    # A partial sum overflowed, perhaps.
-    rows, columns = _exponents(left, 1), _exponents(right, 0)
-    scaled = np.ldexp(left, -rows) @ np.ldexp(right, -columns)
-    return np.where(np.isfinite(products), products, np.ldexp(scaled, rows + columns))
+    np.matmul(_blocks(left[:whole]), right, out=_blocks(products[:whole]))
+    products[whole:] = last
+    return products
 
 
 def sum_of_outer_products(left: Floats, right: Floats) -> Floats:
     """Return (K, D) sum_n left[n] outer right[n] of (N, K) and (N, D), in chunks of rows that are added pairwise."""
-    total = _sum_pairwise(left, right)
-    if np.isfinite(np.add.reduce(total, axis=None)):
-        return total
-    # A partial sum overflowed, perhaps.
-    rows, columns = _exponents(left, 0), _exponents(right, 0)
-    scaled = _sum_pairwise(np.ldexp(left, -rows), np.ldexp(right, -columns))
-    return np.where(np.isfinite(total), total, np.ldexp(scaled, rows.T + columns))
-
-
-def _sum_pairwise(left: Floats, right: Floats) -> Floats:
     _use_one_thread()
-    shape = left.shape[1], right.shape[1]
-    group = ROWS * max(1, GROUP_ELEMENTS // (shape[0] * shape[1]))
-    # partial[level] is the sum of 2**level groups, as in a binary counter.
-    partial: list[Floats | None] = []
-    for start in range(0, len(left), group):
-        total = _sum_of_group(left[start : start + group], right[start : start + group])
-        level = 0
-        while level < len(partial) and (other := partial[level]) is not None:
-            total = other + total
-            partial[level] = None
-            level += 1
-        partial[level : level + 1] = [total]
-    total = np.zeros(shape)
-    for part in partial:
-        if part is not None:
-            total = part + total
-    return total
+    group = ROWS * max(1, GROUP_ELEMENTS // (left.shape[1] * right.shape[1]))
+    if len(left) <= group:
+        return pairwise_sum(_blocks(left).swapaxes(1, 2) @ _blocks(right))
+    half = -(-len(left) // (2 * group)) * group
+    return sum_of_outer_products(left[:half], right[:half]) + sum_of_outer_products(left[half:], right[half:])
 
 
-def _sum_of_group(left: Floats, right: Floats) -> Floats:
-    whole = -(-len(left) // ROWS) * ROWS
-    if whole > len(left):
-        left, right = (np.concatenate([each, np.zeros((whole - len(each), each.shape[1]))]) for each in (left, right))
-    chunks = (each.reshape(-1, ROWS, each.shape[1]) for each in (left, right))
-    return fold(next(chunks).swapaxes(1, 2) @ next(chunks))
+def _blocks(values: Floats) -> Floats:
+    """Return (N, A) as blocks of rows (n, ROWS, A), the last one filled up with zeros."""
+    missing = -len(values) % ROWS
+    if missing:
+        values = np.concatenate([values, np.zeros((missing, values.shape[1]))])
+    return values.reshape(len(values) // ROWS, ROWS, values.shape[1])
 
 
-def sum_of_rows(values: Floats) -> Floats:
-    """Return (K,) the sum of (N, K) rows, pairwise."""
-    total = fold(values)
-    if np.isfinite(np.add.reduce(total)):
-        return total
-    exponents = _exponents(values, 0)[0]
-    return np.where(np.isfinite(total), total, np.ldexp(fold(np.ldexp(values, -exponents)), exponents))
-
-
-def fold(values: Floats) -> Floats:
-    """Return the sum over the first axis, pairwise."""
+def pairwise_sum(values: Floats) -> Floats:
+    """Return the sum over the first axis, whose rounding does not grow with its length."""
     while len(values) > 1:
         half = (len(values) + 1) // 2
         folded = values[:half].copy()
@@ -117,13 +85,9 @@ def fold(values: Floats) -> Floats:
     return values[0] if len(values) else np.zeros(values.shape[1:])
 
 
-def _exponents(values: Floats, axis: int) -> Integers:
-    """Return the largest exponents along an axis, which is kept; 0 where all values are 0."""
-    mantissa, exponent = np.frexp(values)
-    largest = np.max(
-        np.where(mantissa == 0.0, LEAST_EXPONENT, exponent), axis=axis, keepdims=True, initial=LEAST_EXPONENT
-    )
-    return np.where(largest == LEAST_EXPONENT, 0, largest)
+def _exponents(values: Floats) -> Integers:
+    """Return (n, 1) the exponent of the largest of each row; 0 where all values are 0."""
+    return np.frexp(np.max(np.abs(values), axis=1, keepdims=True))[1]
 
 
 @cache

@@ -7,6 +7,7 @@ stay in range, else `Scaled`. Both have the same operators, and give the same bi
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -161,6 +162,12 @@ def is_safe(result: Numbers) -> bool:
     return bool(((sizes >= SAFE) & (sizes < np.inf)).all())
 
 
+def is_finite(values: Floats) -> bool:
+    """Return whether no number is infinite or NaN."""
+    # argmax and argmin return the place of a NaN. For a small array they take a third of the time of isfinite and all.
+    return not values.size or (values.item(values.argmax()) < np.inf and values.item(values.argmin()) > -np.inf)
+
+
 def rounded(values: Numbers) -> Floats:
     """Return the nearest doubles: beyond double range an infinity, or 0."""
     return np.ldexp(*values) if isinstance(values, Scaled) else values
@@ -168,9 +175,9 @@ def rounded(values: Numbers) -> Floats:
 
 def largest(values: Numbers) -> float:
     """Return the largest size, 0 without a number, infinity beyond double range."""
+    if isinstance(values, float):
+        return abs(values)
     sizes = np.abs(rounded(values))
-    if sizes.ndim == 0:
-        return float(sizes)
     return sizes.item(sizes.argmax()) if sizes.size else 0.0
 
 
@@ -197,14 +204,18 @@ def rows_of(values: Numbers, block: Any) -> Numbers:
     """Return the numbers of some rows; a single number stands for every row."""
     if isinstance(values, Scaled):
         return values.each(lambda part: part[block])
-    return values[block] if np.ndim(values) else values
+    return values[block] if _has_rows(values) else values
 
 
 def column(values: Numbers) -> Numbers:
     """Return (n,) numbers as (n, 1), a single one as it is."""
     if isinstance(values, Scaled):
         return values.each(column)
-    return values[:, None] if np.ndim(values) else values
+    return values[:, None] if _has_rows(values) else values
+
+
+def _has_rows(values: Any) -> bool:
+    return isinstance(values, np.ndarray) and values.ndim > 0
 
 
 def mantissas(values: Numbers) -> Floats:
@@ -223,9 +234,10 @@ def choose(condition: Mask, chosen: Numbers, others: Numbers) -> Numbers:
 def product(weights: Numbers, values: Numbers) -> Numbers:
     """Return weights * values with 0 * inf = 0: a weight of 0 excludes its value."""
     products = weights * values
-    if not isinstance(products, Scaled) and np.isnan(np.add.reduce(products, axis=None)):
-        return np.where((weights == 0.0) | (values == 0.0), 0.0, products)
-    return products
+    # argmax returns the place of a NaN, in a quarter of the time of a sum for a small array.
+    if isinstance(products, Scaled) or not products.size or not isnan(products.item(products.argmax())):
+        return products
+    return np.where((weights == 0.0) | (values == 0.0), 0.0, products)
 
 
 def scaled_exp(values: Floats) -> Scaled:

@@ -15,7 +15,7 @@ from service.compute.cross_entropy import CrossEntropy
 from service.compute.evaluation import Reliability, mean_of_counted, top_k_hits
 from service.compute.float32 import SHORT_ROW, Float32Softmax
 from service.compute.gradients import RowGradient, VectorJacobianProduct
-from service.compute.scaled import Numbers, Scaled, is_safe, pieces, rounded, total
+from service.compute.scaled import Numbers, Scaled, is_finite, is_safe, pieces, rounded, total
 from service.compute.softmax import Softmax
 from service.compute.teacher import Teacher
 from service.compute.top_k import top_k_classes
@@ -144,17 +144,17 @@ class Batch:
 
     def bias_gradient(self, gradient: Floats) -> Floats:
         """Return (K,) dL/db, given dL/dz (N, K)."""
-        return self._in_range(lambda gradient, _: linear.sum_of_rows(gradient), gradient, np.ones(1))
+        return self._in_range(lambda gradient, _: linear.pairwise_sum(gradient), gradient, 1.0)
 
     def inputs_gradient(self, gradient: Floats) -> Floats:
         """Return (N, D) dL/dx, given dL/dz (N, K)."""
         assert self.weights is not None
         return self._in_range(linear.by_rows, gradient, self.weights)
 
-    def _in_range(self, derivative: Callable[..., Floats], gradient: Floats, operand: Floats) -> Floats:
+    def _in_range(self, derivative: Callable[..., Floats], gradient: Floats, operand: Numbers) -> Floats:
         """Return a derivative made of dL/dz and an operand, also where dL/dz is beyond double range."""
         result = derivative(gradient, operand)
-        if np.isfinite(result).all():
+        if is_finite(result):
             return result
         exact: Numbers = Scaled(np.zeros(result.shape), 0)
         for slopes, exponent in pieces(self._extended("by_logits")):

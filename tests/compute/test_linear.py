@@ -1,0 +1,82 @@
+"""Test the products and sums of the layer: blocks, pairwise sums, and partial sums that overflow."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from service.compute import linear
+from service.compute.linear import ROWS, by_rows, forward, pairwise_sum, sum_of_outer_products
+
+if TYPE_CHECKING:
+    from service.arrays import Floats
+
+COUNTS = (0, 1, 2, 31, 32, 33, 63, 64, 65, 96, 97, 1000)
+
+UNIT = 2.0**-53
+
+
+def integers(*shape: int) -> Floats:
+    """Return whole numbers, whose sums of products are exact."""
+    return np.random.default_rng(0).integers(-1000, 1000, size=shape).astype(np.float64)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_product_by_rows_is_that_of_the_matrices(count: int) -> None:
+    left, right = integers(count, 5), integers(5, 3)
+    np.testing.assert_array_equal(by_rows(left, right), left @ right, strict=True)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("elements", [1, 65_536])
+def test_sum_of_outer_products_counts_each_row_once(count: int, elements: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "GROUP_ELEMENTS", elements)
+    left, right = integers(count, 3), integers(count, 2)
+    np.testing.assert_array_equal(sum_of_outer_products(left, right), left.T @ right, strict=True)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_pairwise_sum_counts_each_row_once(count: int) -> None:
+    values = integers(count, 3)
+    np.testing.assert_array_equal(pairwise_sum(values), values.sum(axis=0), strict=True)
+
+
+@pytest.mark.parametrize("elements", [1, 65_536])
+def test_rounding_of_a_sum_does_not_grow_with_its_rows(elements: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "GROUP_ELEMENTS", elements)
+    count = 2**12 * ROWS - 5
+    values = np.full((count, 1), 0.1)
+    exact = Fraction(0.1) * count
+    for total in (pairwise_sum(values)[0], sum_of_outer_products(values, np.ones((count, 1)))[0, 0]):
+        assert abs(Fraction(float(total)) - exact) <= exact * 16 * UNIT
+
+
+def test_overflowing_partial_sum_leaves_the_logit_right() -> None:
+    inputs, weights = np.array([[1e200, 1e200, 1e200]]), np.array([[1.7e108, 1.7e108, -1.75e108], [1e-200, 0.0, 0.0]])
+    with np.errstate(over="ignore"):
+        logits = forward(inputs, weights)
+    exact = [float(sum(Fraction(x) * Fraction(w) for x, w in zip(inputs[0], row, strict=True))) for row in weights]
+    np.testing.assert_allclose(logits, [exact], rtol=8 * UNIT)
+
+
+@pytest.mark.parametrize("first", [1.0, 1.7e308])
+def test_row_of_logits_does_not_know_its_batch(first: float) -> None:
+    random = np.random.default_rng(0)
+    inputs, weights = random.normal(size=(70, 50)) * 1e306, random.normal(size=(9, 50))
+    # The first two terms overflow together, and the next two take them back.
+    inputs[::3, :4] = [first, first, -first, -first]
+    weights[:, :4] = 1.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        logits = forward(inputs, weights)
+        alone = np.concatenate([forward(row[None], weights) for row in inputs])
+    assert np.isfinite(logits).all()
+    np.testing.assert_array_equal(logits, alone)
+
+
+def test_infinite_logit_leaves_a_small_one_as_it_is() -> None:
+    with np.errstate(over="ignore"):
+        logits = forward(np.array([[1e200, 1e-200]]), np.array([[1e200, 1.0], [-1e200, 1.0], [0.0, 1e200]]))
+    assert logits.tolist() == [[np.inf, -np.inf, 1.0]]
