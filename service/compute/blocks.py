@@ -36,15 +36,16 @@ def evaluate(
     """
     count, classes = shape
     length = BLOCK_ELEMENTS // classes or 1
-    # All rows if they fit into a block, else one, which gives the shapes and dtypes.
-    rows = block(slice(0, length if count <= length else 1), {})
-    first = {name: quantity(rows) for name, quantity in quantities.items()}
     if count <= length:
-        return first
-    results = {
-        name: np.empty((count, *values.shape[1:]), np.float32 if name in rounded else values.dtype)
-        for name, values in first.items()
-    }
+        rows = block(slice(0, length), {})
+        return {name: quantity(rows) for name, quantity in quantities.items()}
+    # The first row gives the shapes and dtypes.
+    rows = block(slice(0, 1), {})
+    results = {}
+    for name, quantity in quantities.items():
+        first = quantity(rows)
+        results[name] = np.empty((count, *first.shape[1:]), np.float32 if name in rounded else first.dtype)
+        results[name][:1] = first
 
     def fill(starts: range) -> None:
         # NumPy's error state belongs to the thread.
@@ -58,7 +59,7 @@ def evaluate(
                     if values is not memory[name]:
                         memory[name][...] = values
 
-    starts = range(0, count, length)
+    starts = range(1, count, length)
     cores = min(_cores(), len(starts)) if count * classes >= PARALLEL_ELEMENTS else 1
     _share(fill, [starts[core::cores] for core in range(cores)])
     return results

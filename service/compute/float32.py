@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.compute.rows import at, put, row_sums
-from service.compute.softmax import Softmax, included_classes, needs_no_shift
+from service.compute.rows import at, included_classes, put, row_sums
+from service.compute.softmax import Softmax, needs_no_shift
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,7 +11,7 @@ import numpy as np
 from service.compute import softcap as softcaps
 from service.compute.extended import ExtendedSoftmax
 from service.compute.rows import at, row_sums
-from service.compute.scaled import TINY, Numbers, Scaled, column, in_range, largest, rounded
+from service.compute.scaled import TINY, Numbers, Scaled, choose, column, in_range, largest, rounded
 from service.compute.softmax import Softmax
 
 if TYPE_CHECKING:
@@ -149,16 +149,9 @@ class VectorJacobianProduct(RowGradient):
         return max(1.0, most) * self.factor if most <= FAR_FROM_OVERFLOW else np.inf
 
     @cached_property
-    def _shifted(self) -> Numbers:
-        """(n, K) u, measured from its value at the top class or from its mean."""
-        softmax, vectors = self._doubles, self._vectors
-        mean = softmax.sums(softmax.probabilities * (vectors / 4.0)) * 4.0
-        use_top = (softmax.confidences >= MAJORITY) | ~np.isfinite(mean)
-        shifts = np.where(use_top, at(vectors, softmax.top), mean)[:, None]
-        return (vectors if self.softmax is softmax else Scaled.of(vectors)) - shifts
-
-    @cached_property
     def slopes(self) -> Numbers:
         """(n, K) p (u - sum_j u_j p_j)."""
-        p, shifted = self.softmax.probabilities, self._shifted
-        return p * (shifted - column(row_sums(p * shifted, self.softmax.included)))
+        p, u, softmax = self.softmax.probabilities, self._vectors, self._doubles
+        mean = row_sums(p * u, softmax.included)
+        shifted = u - column(choose(softmax.confidences >= MAJORITY, at(u, softmax.top), mean))
+        return p * (shifted - column(row_sums(p * shifted, softmax.included)))

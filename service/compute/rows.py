@@ -35,6 +35,12 @@ def put(values: Numbers, classes: Integers, new: Any) -> None:
         values.reshape(-1)[classes if len(values) == 1 else starts(*values.shape) + classes] = new
 
 
+def included_classes(logits: Array) -> Mask | None:
+    """Return (n, K) the classes whose logit is not -inf; None for all."""
+    # argmin takes a quarter of the time of min for a small array.
+    return logits != -np.inf if logits.size and not logits.item(logits.argmin()) > -np.inf else None
+
+
 def row_sums(values: Numbers, included: Mask | None = None) -> Numbers:
     """Return (n,) sums over the classes, in the precision of the values.
 

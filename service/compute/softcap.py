@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.compute.rows import exact_difference, scaled_difference
-from service.compute.scaled import Numbers, Scaled, choose, lifted, mantissas, rounded
+from service.compute.rows import exact_difference, included_classes, scaled_difference
+from service.compute.scaled import Numbers, Scaled, choose, in_range, largest, lifted, mantissas, rounded
 
 if TYPE_CHECKING:
     from service.arrays import Floats
 
 LINEAR = 1e-8
 """Quotient z / S below which tanh(z / S) rounds to z / S."""
+
+NEAR = 200.0
+"""Quotient |max z| / S up to which no factor of a distance, nor their product, leaves the normal range of doubles."""
 
 FAR = 2.0
 """Quotient |z| / S from which on its rounding costs dc/dz more than 4 units."""
@@ -35,17 +38,19 @@ def capped_distances(logits: Floats, maximum: Floats, softcap: float, temperatur
     """
     a, b = logits / softcap, maximum / softcap
     curved = 2.0 * np.expm1(2.0 * scaled_difference(logits, maximum, softcap))
-    distances = curved * _logistic(-2.0 * a) * _logistic(2.0 * b) * Scaled.of(softcap)
-    is_linear = (np.abs(a) < LINEAR) & (np.abs(b) < LINEAR)
+    left, right = 1.0 / (1.0 + np.exp(2.0 * a)), 1.0 / (1.0 + np.exp(-2.0 * b))
+    distances: Numbers
+    if largest(b) <= NEAR:
+        distances = curved * left * right * in_range(softcap)
+    else:
+        distances = curved * lifted(left, -2.0 * a) * lifted(right, 2.0 * b) * Scaled.of(softcap)
+    is_linear = np.abs(b) < LINEAR
     if is_linear.any():
-        distances = choose(is_linear, exact_difference(logits, maximum), distances)
-    mantissas(distances)[np.isneginf(logits)] = -np.inf
-    return distances / temperature
-
-
-def _logistic(values: Floats) -> Numbers:
-    """Return 1 / (1 + exp(-x))."""
-    return lifted(1.0 / (1.0 + np.exp(-values)), values)
+        distances = choose(is_linear & (np.abs(a) < LINEAR), exact_difference(logits, maximum), distances)
+    included = included_classes(logits)
+    if included is not None:
+        distances = choose(included, distances, -np.inf)
+    return distances / in_range(temperature)
 
 
 def slopes(logits: Floats, softcap: float) -> Numbers:

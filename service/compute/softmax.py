@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from service.compute import softcap as softcaps
-from service.compute.rows import at, put, row_sums, scaled_difference
+from service.compute.rows import at, included_classes, put, row_sums, scaled_difference
 from service.compute.scaled import TINY, Scaled, product, rounded, scaled_exp
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Softmax:
         self.logits = logits
         self.temperature = temperature
         self.softcap = softcap
+        self._is_unscaled = temperature == 1.0 and softcap is None
         self._memory: Mapping[str, Array] = memory or {}
         # Kept by hand: functools.cached_property takes a lock before Python 3.12, which is 1.5 us of a small request.
         self._exponentials: Floats | None = None
@@ -70,7 +71,8 @@ class Softmax:
         """(n,) Class of the largest logit, the lowest of equals."""
         self.maximum: Floats = at(logits, self.top)
         """(n,) max z."""
-        occupied = included_classes(self.maximum)
+        self._takes_no_shift = needs_no_shift(self.maximum, UNSHIFTED)
+        occupied = None if self._takes_no_shift else included_classes(self.maximum)
         self.empty: Mask | None = None if occupied is None else ~occupied
         """(n,) Rows of which every class is excluded; None for none."""
         self.reference = self.maximum if self.empty is None else np.where(self.empty, 0.0, self.maximum)
@@ -92,7 +94,7 @@ class Softmax:
 
     def distances_at(self, classes: Integers) -> Floats:
         """Return (n,) d of one class of each row."""
-        return self._distances(at(self.logits, classes), self.reference)
+        return at(self.logits, classes) - self.reference if self._is_unscaled else at(self.distances, classes)
 
     def _distances(self, logits: Floats, reference: Floats) -> Floats:
         if self.softcap is None:
@@ -110,9 +112,9 @@ class Softmax:
         return self._exponentials
 
     def _exponentiate(self) -> Floats:
-        if self.temperature != 1.0 or self.softcap is not None:
+        if not self._is_unscaled:
             return np.exp(self.distances)
-        if needs_no_shift(self.maximum, UNSHIFTED):
+        if self._takes_no_shift:
             return np.exp(self.logits)
         is_unshifted = (self.reference >= 0.0) & (self.reference <= UNSHIFTED)
         shifted = self.logits - np.where(is_unshifted, 0.0, self.reference)[:, None]
@@ -241,12 +243,6 @@ class Softmax:
             terms = row_sums(product(small.weights, 1.0 - small.distances), included)
             entropy[small.rows] = rounded(small.scale * terms)
         return entropy
-
-
-def included_classes(logits: Array) -> Mask | None:
-    """Return (n, K) the classes whose logit is not -inf; None for all."""
-    # argmin takes a quarter of the time of min for a small array.
-    return logits != -np.inf if logits.size and not logits.item(logits.argmin()) > -np.inf else None
 
 
 def needs_no_shift(maxima: Array, limit: float) -> bool:
