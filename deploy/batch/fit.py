@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from deploy.batch.errors import BatchError
 from deploy.batch.exact import ExactSum
-from deploy.batch.scoring import CALIBRATE, LOSS, ask, batches, compute, row_blocks
+from deploy.batch.scoring import CALIBRATE, LOSS, batches, compute, file_request, row_blocks
 from service.compute.calibration import minimum
 from service.operations.prepare import prepare
 from service.schemas.requests import request_model
@@ -80,11 +80,11 @@ def _derivatives(job: Job, entry: Entry, temperature: float) -> Floats:
     sums = ExactSum()
     sums.add(np.zeros(2))
     with job.source.open(entry.name) as stored, pq.ParquetFile(stored, pre_buffer=False) as file:
-        question = ask(job, entry.name, file.schema_arrow)
-        if "targets" not in question.names:
+        request = file_request(job, entry.name, file.schema_arrow)
+        if "targets" not in request.names:
             raise BatchError("The file has no column targets, which --calibrate needs.")
-        for first, batch in batches(job, question, file):
-            for _, rows in row_blocks(job, question, batch, first):
+        for first, batch in batches(job, request, file):
+            for _, rows in row_blocks(job, request, batch, first):
                 sums.add(_of_rows(job, rows, temperature))
     return sums.total()
 

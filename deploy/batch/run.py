@@ -78,27 +78,27 @@ def run(job: Job, start: Callable[[Work, Job, Claim], Executor], result: Result)
         raise BatchError(f"The source {job.source} does not exist.")
     files, skipped = job.files()
     if not files:
-        raise BatchError(f"The source {job.source} has no Parquet file{told(skipped, '; skipped: ')}.")
-    report(told(skipped, "Skipped: "))
+        raise BatchError(f"The source {job.source} has no Parquet file{describe_skipped(skipped, '; skipped: ')}.")
+    report(describe_skipped(skipped, "Skipped: "))
     with claims.claimed(job.destination, job.digest) as claim:
         if job.calibrate:
             with start(chunk_derivatives, job, claim) as executor:
                 result.fit = calibrate(executor, list(files.values()))
             job = replace(job, parameters={**job.parameters, "temperature": result.fit.temperature})
-        state = look(job)
-        pending = prepare(job, files, state)
+        state = read_destination(job)
+        pending = clear_outdated(job, files, state)
         result.finished = len(files) - len(pending)
         if pending:
             with start(score_chunk, job, claim) as executor:
                 died = score(executor, pending, result, len(files))
             if died:
-                for name in look(job).unfinished:
+                for name in read_destination(job).unfinished:
                     job.destination.remove(name)
         claim.check(job.destination)
         finish(job, files, skipped, result)
 
 
-def look(job: Job) -> State:
+def read_destination(job: Job) -> State:
     """Return what the destination holds."""
     state = State({}, [], [])
     for entry in job.destination.entries():
@@ -111,7 +111,7 @@ def look(job: Job) -> State:
     return state
 
 
-def prepare(job: Job, files: dict[str, Entry], state: State) -> list[Entry]:
+def clear_outdated(job: Job, files: dict[str, Entry], state: State) -> list[Entry]:
     """Return the files to score, after removing everything in the destination that is not a finished output.
 
     Raises BatchError for a Parquet file there that no run of this command wrote.
@@ -170,7 +170,7 @@ def score(executor: Executor, pending: list[Entry], result: Result, count: int) 
     deaths = Counter[str]()
     # disable=None: no bar unless a person watches
     with tqdm(total=count, initial=count - len(pending), unit="file", disable=None) as bar:
-        for names, failures in work(executor, pending, deaths):
+        for names, failures in run_chunks(executor, pending, deaths):
             bar.update(len(names))
             for name in sorted(failures):
                 fail(result, name, failures[name], bar)
@@ -178,7 +178,7 @@ def score(executor: Executor, pending: list[Entry], result: Result, count: int) 
     return bool(deaths)
 
 
-def work(
+def run_chunks(
     executor: Executor, files: list[Entry], deaths: Counter[str], *arguments: Any
 ) -> Iterator[tuple[list[str], Any]]:
     """Yield names of files with what the work returns of them, or with a sentence for each that is given up.
@@ -206,7 +206,7 @@ def calibrate(executor: Executor, files: list[Entry]) -> Fit:
     """Return the temperature for all files together. A file that cannot be read has no part in it."""
 
     def derivatives(chosen: list[Entry], temperature: float) -> Derivatives:
-        parts = work(executor, chosen, Counter(), temperature)
+        parts = run_chunks(executor, chosen, Counter(), temperature)
         return {name: found for _, part in parts for name, found in part.items() if not isinstance(found, str)}
 
     return fit(derivatives, files)
@@ -229,7 +229,7 @@ def finish(job: Job, files: dict[str, Entry], skipped: Counter[str], result: Res
         job.destination.remove(name)
 
 
-def told(skipped: Counter[str], prefix: str) -> str:
+def describe_skipped(skipped: Counter[str], prefix: str) -> str:
     """Return how many files were skipped and why, or nothing if none was."""
     parts = [f"{counted(count, 'file')} {reason}" for reason, count in skipped.items()]
     return prefix + ", ".join(parts) if parts else ""

@@ -53,7 +53,7 @@ MARK = b"softmax-service"
 """Key in the metadata of an output that tells it from files of other programs."""
 
 
-class Question(NamedTuple):
+class FileRequest(NamedTuple):
     """The request for the rows of one file.
 
     names: the columns that are tensors. constants: values of partition folders that are tensors, by name.
@@ -101,13 +101,13 @@ def score(job: Job, claim: Claim, entry: Entry) -> receipts.Receipt:
         pq.ParquetFile(stored, pre_buffer=False) as file,
         job.destination.write(entry.name) as stream,
     ):
-        question = ask(job, entry.name, file.schema_arrow)
+        request = file_request(job, entry.name, file.schema_arrow)
         kept = [name for name in job.keep if name in file.schema_arrow.names]
-        schema = output_schema(job, file.schema_arrow, question, kept)
+        schema = output_schema(job, file.schema_arrow, request, kept)
         # computed floats hardly ever repeat, so only copied columns get a dictionary
         with pq.ParquetWriter(stream, schema, use_dictionary=kept) as writer:
-            for first, batch in batches(job, question, file, kept):
-                scored = score_rows(job, question, batch, first, sums)
+            for first, batch in batches(job, request, file, kept):
+                scored = score_rows(job, request, batch, first, sums)
                 writer.write_table(pa.table([*(batch.column(name) for name in kept), *scored], schema))
                 rows = first + len(batch)
         size = stream.tell()
@@ -117,7 +117,7 @@ def score(job: Job, claim: Claim, entry: Entry) -> receipts.Receipt:
     return receipts.Receipt(entry.name, version, size, {"rows": np.array(rows, np.float64), **totals})
 
 
-def ask(job: Job, name: str, present: pa.Schema) -> Question:
+def file_request(job: Job, name: str, present: pa.Schema) -> FileRequest:
     """Return the request for a file with these columns. Raises BatchError where a column is missing or of the wrong type."""
     folders = partition(name)
     available = {*present.names, *folders}
@@ -137,7 +137,7 @@ def ask(job: Job, name: str, present: pa.Schema) -> Question:
             constants[each] = constant(each, folders[each])
             if each in LISTS:
                 raise BatchError(f"Column {each} is in the name of a folder; it must be in the file.")
-    return Question(names, constants, "float32" if columns.is_narrow(present.field(front).type) else "float64")
+    return FileRequest(names, constants, "float32" if columns.is_narrow(present.field(front).type) else "float64")
 
 
 def constant(name: str, text: str) -> Array:
@@ -158,31 +158,31 @@ def group_rows(job: Job, file: pq.ParquetFile, names: list[str]) -> int:
     return max(1, GROUP_ELEMENTS // max([columns.widest(file, tuple(names)), *outputs]))
 
 
-def output_schema(job: Job, present: pa.Schema, question: Question, kept: list[str]) -> pa.Schema:
+def output_schema(job: Job, present: pa.Schema, request: FileRequest, kept: list[str]) -> pa.Schema:
     """Return the columns that are written."""
     fields = [present.field(name) for name in kept]
-    fields += [columns.field(GRADIENT.named_outputs[name], question.dtype) for name in job.outputs]
+    fields += [columns.field(GRADIENT.named_outputs[name], request.dtype) for name in job.outputs]
     return pa.schema(fields, metadata={MARK: job.digest})
 
 
 def score_rows(
-    job: Job, question: Question, batch: pa.RecordBatch, first: int, sums: dict[str, ExactSum]
+    job: Job, request: FileRequest, batch: pa.RecordBatch, first: int, sums: dict[str, ExactSum]
 ) -> list[pa.ChunkedArray]:
     """Return the outputs of some rows as columns, and add what the rows contribute to the whole to sums.
 
     first: the number of the first row in its file. Raises ServiceError and BatchError.
     """
     pieces: list[dict[str, Array]] = []
-    for start, rows in row_blocks(job, question, batch, first):
+    for start, rows in row_blocks(job, request, batch, first):
         try:
-            outputs, totals = answer(job, rows)
+            outputs, totals = score_block(job, rows)
         except ServiceError as error:
             raise at_row(error, start) from None
         pieces.append(outputs)
         for name, values in totals.items():
             sums.setdefault(name, ExactSum()).add(values)
     return [
-        pa.chunked_array([columns.column(_rounded(piece[name], question.dtype)) for piece in pieces])
+        pa.chunked_array([columns.column(_rounded(piece[name], request.dtype)) for piece in pieces])
         for name in job.outputs
     ]
 
@@ -193,10 +193,10 @@ def _rounded(values: Array, dtype: str) -> Array:
 
 
 def batches(
-    job: Job, question: Question, file: pq.ParquetFile, kept: Sequence[str] = ()
+    job: Job, request: FileRequest, file: pq.ParquetFile, kept: Sequence[str] = ()
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yield the rows of a file, some at a time, with the number of the first of them."""
-    names = [name for name in question.names if name not in question.constants]
+    names = [name for name in request.names if name not in request.constants]
     first = 0
     for batch in file.iter_batches(
         group_rows(job, file, names), columns=list(dict.fromkeys([*names, *kept])), use_threads=False
@@ -207,11 +207,11 @@ def batches(
 
 
 def row_blocks(
-    job: Job, question: Question, batch: pa.RecordBatch, first: int
+    job: Job, request: FileRequest, batch: pa.RecordBatch, first: int
 ) -> Iterator[tuple[int, dict[str, Array]]]:
     """Yield the tensors of the rows that are scored at once, with the number of their first row in the file."""
-    tensors = {name: np.broadcast_to(value, len(batch)) for name, value in question.constants.items()}
-    tensors |= {name: columns.tensor(name, batch.column(name), first) for name in question.names if name not in tensors}
+    tensors = {name: np.broadcast_to(value, len(batch)) for name, value in request.constants.items()}
+    tensors |= {name: columns.tensor(name, batch.column(name), first) for name in request.names if name not in tensors}
     for rows in blocks(len(batch), max([1, len(job.tensors.get("weights", ())), *map(_width, tensors.values())])):
         yield first + rows.start, {name: values[rows] for name, values in tensors.items()}
 
@@ -235,7 +235,7 @@ def at_row(error: ServiceError, first: int) -> BatchError:
     return BatchError(error.detail)
 
 
-def answer(job: Job, rows: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+def score_block(job: Job, rows: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
     """Return the outputs of some rows, and what the rows add to the whole.
 
     Without targets the rows add nothing. Otherwise they add those of `TOTALS` that the job has, the number of counted rows,
