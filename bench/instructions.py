@@ -51,13 +51,13 @@ def steps() -> dict[str, Callable[[], object]]:
     operation = OPERATIONS[0]
     model = request_model(operation)
     sent = json_decode.decode(BODY, operation)
-    message = model.read(sent)
-    outputs = execute(operation, message.arguments, message.output_names)
+    request = model.read(sent)
+    outputs = execute(operation, request.arguments, request.output_names)
     return {
         "text to arrays": partial(json_decode.decode, BODY, operation),
-        "arrays to message": partial(model.read, sent),
-        "how much work it is": partial(request_size, operation, message.signature, message.output_names),
-        "softmax": partial(execute, operation, message.arguments, message.output_names),
+        "arrays to a validated request": partial(model.read, sent),
+        "size of the request": partial(request_size, operation, request.signature, request.output_names),
+        "softmax": partial(execute, operation, request.arguments, request.output_names),
         "arrays to text": partial(json_encode.encode, outputs),
     }
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.tables import markdown
 from service.api.app import create_app
 from service.settings import Settings
-from tests.docs.tables import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +90,7 @@ def measured() -> str:
         columns.append([f"{each / least[0]:.2f}" for each in least])
     names = list(bodies(1, 1))
     lines = [[name, *cells] for name, *cells in zip(names, *columns, strict=True)]
-    return table(["excluded", *(f"{rows} x {classes}" for rows, classes in SHAPES)], lines)
+    return markdown(["excluded", *(f"{rows} x {classes}" for rows, classes in SHAPES)], lines)
 
 
 if __name__ == "__main__":
