@@ -55,7 +55,7 @@ class CrossEntropy(RowGradient):
 
     @property
     def extended(self) -> CrossEntropy:
-        """The same of the quantities of an `ExtendedSoftmax`."""
+        """The cross-entropy computed from an `ExtendedSoftmax`."""
         return CrossEntropy(ExtendedSoftmax(self._doubles), self._targets, self._block, self._teacher)
 
     def _weight_of_label(self, values: Numbers) -> Numbers:
@@ -133,7 +133,7 @@ class CrossEntropy(RowGradient):
 
     @property
     def weighted_losses(self) -> Numbers:
-        """(n,) The same, before a check of range."""
+        """(n,) s (CE + z_loss l**2), which may be out of range."""
         targets = self._targets
         losses = targets.weighted(self.cross_entropies, self._block)
         if not targets.z_loss:
@@ -174,7 +174,7 @@ class CrossEntropy(RowGradient):
 
     @property
     def row_divergences(self) -> Floats:
-        """(n,) The same in doubles."""
+        """(n,) The divergences as doubles."""
         divergences = self.divergences
         return divergences if is_safe(divergences) else rounded(self.extended.divergences)
 

@@ -45,7 +45,7 @@ class RowGradient(ABC):
 
     @property
     def penalty(self) -> Numbers | None:
-        """(n,) Factor of p, the same; None for 0."""
+        """(n,) Factor of p, the 1 / T of the chain rule included; None for 0."""
         return None
 
     @property
@@ -61,7 +61,7 @@ class RowGradient(ABC):
     @property
     @abstractmethod
     def extended(self) -> Self:
-        """The same of the quantities of an `ExtendedSoftmax`."""
+        """The gradient computed from an `ExtendedSoftmax`."""
 
     def suited(self) -> Self:
         """Return this if doubles are enough, else the extended one."""
@@ -97,7 +97,7 @@ class RowGradient(ABC):
 
     @property
     def logits_gradient(self) -> Floats:
-        """(n, K) The same in doubles; infinite where it is beyond double range."""
+        """(n, K) dL/dz as doubles; infinite where it is beyond double range."""
         return rounded(self.suited().by_logits)
 
     @property
@@ -115,7 +115,7 @@ class RowGradient(ABC):
 
     @property
     def temperature_slopes(self) -> Floats:
-        """(n,) The same in doubles."""
+        """(n,) The part of each row in dL/dT, as doubles."""
         return rounded(self.suited().by_temperature)
 
 
@@ -139,7 +139,7 @@ class VectorJacobianProduct(RowGradient):
 
     @property
     def extended(self) -> VectorJacobianProduct:
-        """The same of the quantities of an `ExtendedSoftmax`."""
+        """The gradient computed from an `ExtendedSoftmax`."""
         return VectorJacobianProduct(ExtendedSoftmax(self._doubles), self._vectors)
 
     @property

@@ -34,7 +34,7 @@ MAX_RATIO = 1032
 """Largest ratio of the size of a body after and before decompression by zlib (its technical notes)."""
 
 MAX_ZSTD_RATIO = 2**15
-"""The same of zstd, of which 4 bytes may stand for a block of 128 KiB (RFC 8878, 3.1.1.2)."""
+"""Largest ratio of zstd: 4 bytes may stand for a block of 128 KiB (RFC 8878, 3.1.1.2)."""
 
 ZSTD_WINDOW_LOG = 23
 """Logarithm of the largest window of zstd over HTTP, in bytes (RFC 9659)."""
