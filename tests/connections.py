@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from service.api.app import create_app
+from service.api.context import RECEIVE_NOWAIT
 from service.settings import Settings
 from tests.bodies import JSON
 
@@ -45,9 +46,14 @@ def piece(body: bytes, *, more: bool = False) -> Message:
     return {"type": "http.request", "body": body, "more_body": more}
 
 
-async def converse(app: FastAPI, path: str, messages: Iterable[Message], **headers: str) -> list[Message]:
-    """Return the messages of an application to a client that sends `messages` and then stays connected."""
-    waiting = iter(messages)
+async def converse(
+    app: FastAPI, path: str, messages: Iterable[Message], arrived: Iterable[Message] = (), /, **headers: str
+) -> list[Message]:
+    """Return the messages of an application to a client that sends `messages` and then stays connected.
+
+    arrived: messages before those, which the server has without waiting.
+    """
+    waiting, ready = iter(messages), iter(arrived)
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -60,7 +66,7 @@ async def converse(app: FastAPI, path: str, messages: Iterable[Message], **heade
         sent.append(message)
 
     written = {"host": "test", "content-type": "application/json", **headers}
-    scope = {
+    scope: dict[str, Any] = {
         "type": "http",
         "http_version": "1.1",
         "method": "POST",
@@ -70,6 +76,7 @@ async def converse(app: FastAPI, path: str, messages: Iterable[Message], **heade
         "query_string": b"",
         "headers": [(name.encode(), value.encode()) for name, value in written.items()],
     }
+    scope["extensions"] = {RECEIVE_NOWAIT: lambda: next(ready, None)}
     await app(scope, receive, send)
     return sent
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -99,4 +99,4 @@ def _of_rows(job: Job, rows: Mapping[str, Array], temperature: float) -> Floats:
         compute(LOSS, fields, ["loss"])
     arguments = request_model(CALIBRATE).read(fields).arguments
     with np.errstate(all="ignore"):
-        return np.array(prepare(replace(arguments, reduction="sum")).derivatives(temperature))
+        return np.array(prepare(arguments._replace(reduction="sum")).derivatives(temperature))

@@ -165,6 +165,9 @@ class ByteReservation:
 
     def end_body(self) -> None:
         """Free what a body of unknown length did not need."""
+        if not self._bytes:
+            # a body without memory has no timer
+            return
         self._stop_timer()
         if not self._length:
             self._shrink_to(self._body_bytes)
@@ -201,8 +204,9 @@ class ByteReservation:
 
     def release(self) -> None:
         """Free all memory."""
-        self._stop_timer()
-        self._shrink_to(0)
+        if self._bytes:
+            self._stop_timer()
+            self._shrink_to(0)
 
     async def _grow_to(self, size: int) -> None:
         if size > self._bytes:

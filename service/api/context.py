@@ -18,7 +18,7 @@ from service.formats.compression import inflated_size
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Message, Receive, Scope, Send
 
     from service.api.admission import ByteReservation
     from service.api.lifecycle import Lifecycle
@@ -44,6 +44,9 @@ RawHeader = tuple[bytes, bytes]
 
 REJECTION = "softmax.rejection"
 """ASGI extension: the error that the application answers a request with, because the server rejects it."""
+
+RECEIVE_NOWAIT = "softmax.receive_nowait"
+"""ASGI extension: a function that returns the next message of `receive`, None if `receive` would wait for it."""
 
 PIECES = "softmax.pieces"
 """ASGI extension: the server accepts any bytes-like object as a body, not only bytes."""
@@ -124,36 +127,48 @@ class RequestContext:
         length = int(self.headers.get(b"content-length", b"").lstrip(b"0") or 0)
         if length > reservation.small_bytes:
             await reservation.reserve_body(length, factor)
-        try:
-            async with asyncio.timeout(seconds):
-                self.content, more = await self._piece()
-                if more or self.bytes_in > reservation.small_bytes:
-                    await reservation.add_body(self.bytes_in)
-                if more:
-                    await self._read_rest(reservation)
-        except TimeoutError:
-            raise SlowBody(seconds) from None
+        receive_nowait = self._scope.get("extensions", {}).get(RECEIVE_NOWAIT)
+        message = receive_nowait() if receive_nowait else None
+        if message is not None and not message.get("more_body"):
+            # a timer costs as much as decoding a short body
+            await self._read_first(message, reservation)
+        else:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._read_pieces(message or await self._receive(), reservation)
+            except TimeoutError:
+                raise SlowBody(seconds) from None
         reservation.end_body()
 
-    async def _read_rest(self, reservation: ByteReservation) -> None:
-        """Read the pieces of a body behind the first."""
+    async def _read_first(self, message: Message, reservation: ByteReservation) -> bool:
+        """Read the first piece of the body, and return whether more follow. Raise Disconnected."""
+        self.content = self._piece(message)
+        more: bool = message.get("more_body", False)
+        if more or self.bytes_in > reservation.small_bytes:
+            await reservation.add_body(self.bytes_in)
+        return more
+
+    async def _read_pieces(self, message: Message, reservation: ByteReservation) -> None:
+        """Read the whole body, of which `message` is the first piece."""
+        if not await self._read_first(message, reservation):
+            return
         # joined pieces would leave holes in memory, too short for the outputs
-        body, more = io.BytesIO(), True
+        body = io.BytesIO()
         body.write(self.content)
-        while more:
-            piece, more = await self._piece()
+        while message.get("more_body"):
+            message = await self._receive()
+            piece = self._piece(message)
             await reservation.add_body(len(piece))
             body.write(piece)
         self.content = body.getvalue()
 
-    async def _piece(self) -> tuple[bytes, bool]:
-        """Return the next piece of the body, and whether more follow. Raise Disconnected."""
-        message = await self._receive()
+    def _piece(self, message: Message) -> bytes:
+        """Return the piece of the body in a message. Raise Disconnected."""
         if message["type"] == "http.disconnect":
             raise Disconnected
         piece: bytes = message.get("body", b"")
         self.bytes_in += len(piece)
-        return piece, message.get("more_body", False)
+        return piece
 
     def inflated_size(self, encoding: str) -> int:
         """Return the size of the body after decompression, or a bound on it."""
@@ -228,7 +243,7 @@ class RequestContext:
 
 def new_request_id() -> str:
     """Return an id that no other request has. It is not a secret, so it needs no system call."""
-    return getrandbits(128).to_bytes(16, "big").hex()
+    return f"{getrandbits(128):032x}"
 
 
 def _joined(headers: Iterable[RawHeader]) -> dict[bytes, bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from time import perf_counter
@@ -22,10 +21,12 @@ from service.operations import execute, request_size
 from service.schemas.requests import request_model
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Receive, Scope, Send
 
     from service.api.runtime import Runtime
-    from service.api.wire_formats import Body, Fields, WireFormat, Write
+    from service.api.wire_formats import Body, Decode, Fields, WireFormat, Write
     from service.operations.spec import Operation
     from service.schemas.requests import ValidatedRequest
 
@@ -38,17 +39,11 @@ CLIENT_CLOSED_REQUEST = 499
 """Status in the log where the client left before a response."""
 
 
-@dataclass(slots=True)
-class _Job:
-    """A decoded request.
+_Job = tuple["ValidatedRequest", "Write", int]
+"""A decoded request, the function that encodes its outputs, and the bytes that it takes in all.
 
-    write: encodes the outputs.
-    memory: bytes that the request takes in all, 0 if it is small enough for the event loop.
-    """
-
-    request: ValidatedRequest
-    write: Write
-    memory: int
+The bytes are 0 if the request is small enough for the event loop.
+"""
 
 
 class OperationEndpoint:
@@ -99,50 +94,55 @@ class OperationEndpoint:
         self.runtime.hosts.check(context.headers.get(b"host"), context.http_version, self.route)
         self.runtime.lifecycle.check_accepts()
         context.key_id = self.runtime.keys.check(context.header(b"authorization"))
-        self.wire_format.check_headers(context)
+        formats = self.wire_format.negotiate(context)
         encoding = content_encoding(context.headers.get(b"content-encoding"))
-        await context.read(reservation, self.body_seconds, self.wire_format.memory_factor(context))
-        if encoding is None and context.bytes_in <= self.inline_bytes and not self.wire_format.is_archive(context):
-            await self.runtime.wait_for_turn()
-            job = self._decode(context, reservation, None)
-            if not job.memory:
-                return self._answer(context, job)
-            if reservation.try_reserve(job.memory):
-                return await self.runtime.in_thread(context, partial(self._answer, context, job))
-            memory = job.memory
-            del job
+        await context.read(reservation, self.body_seconds, formats.memory_factor)
+        decode = partial(self._decode, context, reservation, formats.decode, encoding)
+        if encoding is None and context.bytes_in <= self.inline_bytes and not formats.is_archive:
+            while not self.runtime.turn_has_time():  # noqa: ASYNC110  the next turn is the event
+                # new clients and probes are served between two turns
+                await asyncio.sleep(0)
+            request, write, memory = decode()
+            if not memory:
+                return self._answer(context, request, write)
+            if reservation.try_reserve(memory):
+                return await self.runtime.in_thread(context, partial(self._answer, context, request, write))
+            del request, write
         else:
             if encoding is not None:
                 await context.wait(reservation.reserve_inflated(context.inflated_size(encoding)))
-            done = await self.runtime.in_thread(context, partial(self._work, context, reservation, encoding))
+            done = await self.runtime.in_thread(context, partial(self._work, context, reservation, decode))
             if isinstance(done, Reply):
                 return done
             memory = done
         # it waits without its tensors, and is decoded again
         await context.wait(reservation.reserve(memory))
-        return await self.runtime.in_thread(context, partial(self._work_again, context, reservation, encoding))
+        return await self.runtime.in_thread(context, partial(self._work_again, context, decode))
 
-    def _work(self, context: RequestContext, reservation: ByteReservation, encoding: str | None) -> Reply | int:
+    def _work(self, context: RequestContext, reservation: ByteReservation, decode: Callable[[], _Job]) -> Reply | int:
         """Decode a request, and return its response, or the memory that it has to wait for.
 
         Raise ServiceError or Disconnected.
         """
-        job = self._decode(context, reservation, encoding)
+        request, write, memory = decode()
         if context.gone:
             raise Disconnected
-        return self._answer(context, job) if reservation.try_reserve(job.memory) else job.memory
+        return self._answer(context, request, write) if reservation.try_reserve(memory) else memory
 
-    def _work_again(self, context: RequestContext, reservation: ByteReservation, encoding: str | None) -> Reply:
+    def _work_again(self, context: RequestContext, decode: Callable[[], _Job]) -> Reply:
         """Return the response to a request that has waited for memory. Raise ServiceError."""
-        return self._answer(context, self._decode(context, reservation, encoding))
+        request, write, _ = decode()
+        return self._answer(context, request, write)
 
-    def _decode(self, context: RequestContext, reservation: ByteReservation, encoding: str | None) -> _Job:
+    def _decode(
+        self, context: RequestContext, reservation: ByteReservation, decode: Decode, encoding: str | None
+    ) -> _Job:
         """Decode and validate a request. Raise ServiceError."""
         start = perf_counter()
         body = context.content
         if encoding is not None:
             body = inflate(body, encoding, reservation.add_inflated)
-        fields, write = self.wire_format.decode(context, body, self.operation)
+        fields, write = decode(context, body, self.operation)
         request = self.validate(fields)
         size = request_size(self.operation, request.signature, request.output_names)
         size.check(self.max_elements)
@@ -153,20 +153,19 @@ class OperationEndpoint:
             memory = reservation.needed_for(work_bytes, body_is_kept=has_views(body, fields))
         context.rows, context.elements = size.rows, size.logits
         context.stages = [(perf_counter() - start) * 1e3]
-        return _Job(request, write, memory)
+        return request, write, memory
 
-    def _answer(self, context: RequestContext, job: _Job) -> Reply:
+    def _answer(self, context: RequestContext, request: ValidatedRequest, write: Write) -> Reply:
         """Execute the operation, and return the response. Raise ServiceError."""
         start = perf_counter()
         # the body is not needed any more, and may be as large as the outputs
         context.drop_body()
-        request = job.request
         outputs = execute(self.operation, request.arguments, request.output_names)
         # nor are the inputs
         del request.arguments
         computed = perf_counter()
         context.stages.append((computed - start) * 1e3)
-        reply = job.write(outputs)
+        reply = write(outputs)
         context.stages.append((perf_counter() - computed) * 1e3)
         return reply
 

@@ -76,12 +76,8 @@ class Runtime:
         """Note the trace of the current span, if there is one, for the log."""
         context.trace_id = tracing.current_trace_id() or context.trace_id
 
-    async def wait_for_turn(self) -> None:
-        """Wait for a turn of the event loop with time left: new clients and probes are served between two turns."""
-        while not self._turn_has_time():  # noqa: ASYNC110  the next turn is the event
-            await asyncio.sleep(0)
-
-    def _turn_has_time(self) -> bool:
+    def turn_has_time(self) -> bool:
+        """Return whether this turn of the event loop has time for a further request."""
         now = perf_counter()
         if self._turn_started is None:
             self._turn_started = now

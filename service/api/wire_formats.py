@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from service.api.negotiation import content_type, preferred
 from service.errors import MalformedBody
@@ -36,12 +36,17 @@ INFER_TYPES = (JSON, BINARY)
 
 HEADER_LENGTH_NAME = HEADER_LENGTH.lower().encode()
 
-MAX_LENGTH_DIGITS = 19
-"""Digits of the largest integer of 64 bits."""
+JSON_HEADERS = ((b"content-type", JSON.encode()),)
+
+CACHE_SIZE = 64
+"""Pairs of Content-Type and Accept whose formats are remembered."""
 
 Fields = dict[str, Any]
 
 Body = bytes | bytearray
+
+MAX_LENGTH_DIGITS = 19
+"""Digits of the largest integer of 64 bits."""
 
 
 @dataclass(slots=True)
@@ -56,6 +61,22 @@ Write = Callable[..., Reply]
 """Encode outputs, by name, as a response. Raises ServiceError."""
 
 
+Decode = Callable[["RequestContext", Body, "Operation"], tuple[Fields, Write]]
+"""Return the fields in a body, and the function that encodes the outputs. Raises ServiceError."""
+
+
+class Negotiated(NamedTuple):
+    """The formats of one request and of its response, as its headers state them.
+
+    memory_factor: memory that the request usually takes, in units of its body.
+    is_archive: whether a short body may hold much longer tensors.
+    """
+
+    decode: Decode
+    memory_factor: int = 1
+    is_archive: bool = False
+
+
 class WireFormat(Protocol):
     """A format of requests and responses.
 
@@ -64,17 +85,8 @@ class WireFormat(Protocol):
 
     invalid_status: int
 
-    def check_headers(self, context: RequestContext) -> None:
-        """Raise ServiceError for a request that its headers alone rule out."""
-
-    def memory_factor(self, context: RequestContext) -> int:
-        """Return the memory that a request usually takes, in units of its body."""
-
-    def is_archive(self, context: RequestContext) -> bool:
-        """Return whether a short body may hold much longer tensors."""
-
-    def decode(self, context: RequestContext, body: Body, operation: Operation) -> tuple[Fields, Write]:
-        """Return the fields in a body, and the function that encodes the outputs. Raise ServiceError."""
+    def negotiate(self, context: RequestContext) -> Negotiated:
+        """Return how to decode a request. Raise ServiceError if its headers alone rule it out."""
 
 
 class PlainFormat:
@@ -86,43 +98,33 @@ class PlainFormat:
     invalid_status = 422
 
     def __init__(self, settings: Settings) -> None:
-        self._max_body_bytes = settings.max_body_bytes
-        self._max_elements = settings.max_elements
+        self._decoders: dict[str, Callable[[Body, Operation, str], Fields]] = {
+            JSON: partial(json_decode.decode, max_elements=settings.max_elements),
+            npy.NPY: npy.decode_npy,
+            npy.NPZ: partial(npy.decode_npz, max_bytes=settings.max_body_bytes),
+        }
+        self._negotiated = lru_cache(CACHE_SIZE)(self._negotiate)
 
-    def check_headers(self, context: RequestContext) -> None:
-        """Raise UnreadableMediaType or UnwritableMediaType."""
-        _plain_types(context.headers.get(b"content-type"), context.headers.get(b"accept"))
+    def negotiate(self, context: RequestContext) -> Negotiated:
+        """Return how to decode a request. Raise UnreadableMediaType or UnwritableMediaType."""
+        headers = context.headers
+        return self._negotiated(headers.get(b"content-type"), headers.get(b"accept"))
 
-    def memory_factor(self, context: RequestContext) -> int:
-        """Return 2 for NumPy files: their tensors are views of the body, and the outputs need memory beside it."""
-        return 1 if content_type(context.headers.get(b"content-type"), PLAIN_TYPES) == JSON else 2
+    def _negotiate(self, content_type_header: bytes | None, accept: bytes | None) -> Negotiated:
+        sent = content_type(content_type_header, PLAIN_TYPES)
+        wanted = preferred(accept, PLAIN_TYPES if sent == JSON else NUMPY_FIRST)
+        read = self._decoders[sent]
+        write = _write_json if wanted == JSON else partial(_write_numpy, accept)
 
-    def is_archive(self, context: RequestContext) -> bool:
-        """Return whether the body is a .npz archive, whose members may be compressed."""
-        return content_type(context.headers.get(b"content-type"), PLAIN_TYPES) == npy.NPZ
+        def decode(context: RequestContext, body: Body, operation: Operation) -> tuple[Fields, Write]:
+            return read(body, operation, context.query), write
 
-    def decode(self, context: RequestContext, body: Body, operation: Operation) -> tuple[Fields, Write]:
-        """Return the fields in a body, and the function that encodes the outputs. Raise ServiceError."""
-        accept = context.headers.get(b"accept")
-        sent, wanted = _plain_types(context.headers.get(b"content-type"), accept)
-        if sent == JSON:
-            fields = json_decode.decode(body, operation, context.query, max_elements=self._max_elements)
-        elif sent == npy.NPY:
-            fields = npy.decode_npy(body, operation, context.query)
-        else:
-            fields = npy.decode_npz(body, operation, context.query, max_bytes=self._max_body_bytes)
-        return fields, _write_json if wanted == JSON else partial(_write_numpy, accept)
-
-
-@lru_cache(maxsize=64)
-def _plain_types(content_type_header: bytes | None, accept: bytes | None) -> tuple[str, str]:
-    """Return the media types of a request and of its response. Raise UnreadableMediaType or UnwritableMediaType."""
-    sent = content_type(content_type_header, PLAIN_TYPES)
-    return sent, preferred(accept, PLAIN_TYPES if sent == JSON else NUMPY_FIRST)
+        # the tensors of NumPy files are views of the body, and the outputs need memory beside it
+        return Negotiated(decode, memory_factor=1 if sent == JSON else 2, is_archive=sent == npy.NPZ)
 
 
 def _write_json(outputs: Mapping[str, Array]) -> Reply:
-    return _reply(JSON, json_encode.encode(outputs))
+    return Reply(JSON_HEADERS, json_encode.encode(outputs))
 
 
 def _write_numpy(accept: bytes | None, outputs: Mapping[str, Array]) -> Reply:
@@ -142,21 +144,18 @@ class OpenInferenceFormat:
     def __init__(self, settings: Settings) -> None:
         self._max_elements = settings.max_elements
 
-    def check_headers(self, context: RequestContext) -> None:
-        """Raise UnreadableMediaType or UnwritableMediaType. Both headers may be missing, as common clients do it."""
+    def negotiate(self, context: RequestContext) -> Negotiated:
+        """Return how to decode a request. Raise UnreadableMediaType or UnwritableMediaType.
+
+        Both headers may be missing, as common clients do it.
+        """
         if b"content-type" in context.headers:
             content_type(context.headers[b"content-type"], INFER_TYPES)
         preferred(context.headers.get(b"accept"), INFER_TYPES)
+        # binary tensors are views of the body, as those of a NumPy file
+        return Negotiated(self._decode, memory_factor=2 if HEADER_LENGTH_NAME in context.headers else 1)
 
-    def memory_factor(self, context: RequestContext) -> int:
-        """Return 2 for a body with binary tensors, as for a NumPy file."""
-        return 1 if HEADER_LENGTH_NAME not in context.headers else 2
-
-    def is_archive(self, _: RequestContext) -> bool:
-        """Return False: tensors are as long as the body."""
-        return False
-
-    def decode(self, context: RequestContext, body: Body, operation: Operation) -> tuple[Fields, Write]:
+    def _decode(self, context: RequestContext, body: Body, operation: Operation) -> tuple[Fields, Write]:
         """Return the fields in a body, and the function that encodes the outputs. Raise ServiceError."""
         reject_parameters(context.query, "send parameters in the body.")
         inference = open_inference.decode(body, _header_length(context), operation, max_elements=self._max_elements)

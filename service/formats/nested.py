@@ -39,7 +39,11 @@ def from_numbers(value: Any) -> Array | None:
         array = np.array(value)
     except ValueError:
         return None
-    return array if array.dtype.kind in "iuf" and array.ndim <= MAX_RANK and np.isfinite(array).all() else None
+    if array.dtype.kind not in "iuf" or array.ndim > MAX_RANK:
+        return None
+    finite = np.isfinite(array)
+    # `all` takes twice as long as the first place that is not finite
+    return array if not array.size or finite.item(finite.argmin()) else None
 
 
 def from_nested(name: str, value: Any, domain: Domain, *, words: bool = False, origin: Shape = ()) -> Array:

@@ -131,7 +131,7 @@ class Batch:
 
     def _at(self, temperature: float) -> Batch:
         """Return the batch at another temperature."""
-        return replace(self, arguments=replace(self.arguments, temperature=temperature, dtype="float64"))
+        return replace(self, arguments=self.arguments._replace(temperature=temperature, dtype="float64"))
 
     def evaluate(self, **quantities: Callable[[Rows], Array]) -> dict[str, Array]:
         """Return quantities of all rows."""

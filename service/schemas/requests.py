@@ -63,17 +63,17 @@ def _read(operation: Operation, validate: Callable[..., Request], sent: Mapping[
         fields = validate(sent).__dict__
     except ValidationError as error:
         raise refusal(error, operation, sent) from None
+    outputs = fields.pop("outputs")
     items: list[tuple[str, Shape]] = []
-    defaults = operation.defaults
+    domains, defaults = operation.domains, operation.defaults
     for name in sent:
-        value = fields[name]
-        if name in operation.domains:
-            items.append((name, value.shape))
-        elif name in defaults and value != defaults[name]:
-            items.append((name, (value,) if name in operation.sized_axes else ()))
-    signature, outputs = tuple(items), fields["outputs"]
+        if name in domains:
+            items.append((name, fields[name].shape))
+        elif name in defaults and fields[name] != defaults[name]:
+            items.append((name, (fields[name],) if name in operation.sized_axes else ()))
+    signature = tuple(items)
     names = _wanted(operation, signature, None if outputs is None else tuple(outputs))
-    return ValidatedRequest(Arguments(**{name: fields[name] for name in sent if name != "outputs"}), signature, names)
+    return ValidatedRequest(Arguments(**fields), signature, names)
 
 
 @lru_cache(maxsize=SHAPE_CACHE_SIZE)

@@ -127,23 +127,29 @@ class RequestCycle:
 
     async def receive(self) -> Message:
         """Return the next piece of the body, or http.disconnect once nothing more will come. Raise ServiceError."""
-        if self._waits_for_continue and not self.body_complete:
-            self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._waits_for_continue = False
-        while not (self._disconnected or self.response_complete):
-            if self._body_error is not None:
-                self._raise_body_error(self._body_error)
-            if self._body or (self.body_complete and not self._body_delivered):
-                body, self._body = self._body, b""
-                self._body_delivered = self.body_complete
-                self._connection.body_taken()
-                return {"type": "http.request", "body": body, "more_body": not self.body_complete}
+        while (message := self.receive_nowait()) is None:
             if self._changed is None:
                 self._changed = asyncio.Event()
             self._changed.clear()
             self.is_waiting = True
             await self._changed.wait()
-        return {"type": "http.disconnect"}
+        return message
+
+    def receive_nowait(self) -> Message | None:
+        """Return what `receive` returns, None if it would wait. Raise ServiceError."""
+        if self._waits_for_continue and not self.body_complete:
+            self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._waits_for_continue = False
+        if self._disconnected or self.response_complete:
+            return {"type": "http.disconnect"}
+        if self._body_error is not None:
+            self._raise_body_error(self._body_error)
+        if not self._body and (self._body_delivered or not self.body_complete):
+            return None
+        body, self._body = self._body, b""
+        self._body_delivered = self.body_complete
+        self._connection.body_taken()
+        return {"type": "http.request", "body": body, "more_body": not self.body_complete}
 
     def _raise_body_error(self, error: ServiceError) -> NoReturn:
         """Raise the error of the body. Kept here, it would form a reference cycle with its traceback."""
@@ -169,7 +175,7 @@ class RequestCycle:
 
     def _start_response(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Keep the head of the response, to be sent with the first piece of its body."""
-        headers = [*self._default_headers, *[(name.lower(), value) for name, value in headers]]
+        headers = [*self._default_headers, *headers]
         values = dict(headers)
         if self._waits_for_continue or b"close" in values.get(b"connection", b"").lower():
             # a client that was not told to continue may leave its body out
@@ -183,10 +189,11 @@ class RequestCycle:
         elif not self._is_http_1_0 and self._has_content:
             self._is_chunked = True
             headers.append((b"transfer-encoding", b"chunked"))
-        head = b"\r\n".join((STATUS_LINES[status], *map(b": ".join, headers), b"", b""))
-        if head.count(b"\n") != len(headers) + 2 or head.count(b"\r") != len(headers) + 2:
+        lines = [*map(b": ".join, headers)]
+        text = b"".join(lines)
+        if b"\n" in text or b"\r" in text:
             raise RuntimeError("A header of the response contains a line end.")
-        self._head = head
+        self._head = b"\r\n".join((STATUS_LINES[status], *lines, b"", b""))
         self._response_started = True
 
     def _send_body(self, body: Piece, *, is_last: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from service.api.context import PIECES, REJECTION
+from service.api.context import PIECES, RECEIVE_NOWAIT, REJECTION
 from service.errors import MalformedHeader, Overloaded, ServiceError
 from service.server.body import ChunkedBody, FixedLengthBody
 from service.server.cycle import RequestCycle
@@ -49,7 +49,6 @@ class HttpProtocol(asyncio.BufferedProtocol):
             "type": "http",
             "asgi": {"version": config.asgi_version, "spec_version": "2.3"},
             "root_path": config.root_path,
-            "extensions": {PIECES: {}},
         }
         self._app_state = app_state
         self._transport: asyncio.Transport
@@ -183,9 +182,8 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._body = ChunkedBody() if head.content_length is None else FixedLengthBody(head.content_length)
         self._cycle = RequestCycle(self, head, self._server.default_headers)
         self._cycle.body_complete = self._body.is_complete
-        scope = {**self._scope, **head.scope(), "state": self._app_state.copy()}
-        if error is not None:
-            scope["extensions"] = {REJECTION: error}
+        extensions = {PIECES: {}, RECEIVE_NOWAIT: self._cycle.receive_nowait} if error is None else {REJECTION: error}
+        scope = {**self._scope, **head.scope(), "state": self._app_state.copy(), "extensions": extensions}
         task = self._loop.create_task(self._cycle.run(self._app, scope))
         self._server.tasks.add(task)
         task.add_done_callback(self._server.tasks.discard)

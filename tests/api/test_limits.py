@@ -10,12 +10,13 @@ import pytest
 
 from service.settings import Settings
 from tests.bodies import JSON
-from tests.connections import Upload, connect
+from tests.connections import LEFT, Upload, application, connect, converse, piece
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import httpx
+    from starlette.types import Message
 
 BODY = b'{"logits": [0, 0]}'
 
@@ -33,6 +34,28 @@ async def test_body_of_the_limit_is_answered_and_one_byte_more_is_not() -> None:
         assert (await client.post("/softmax", content=BODY.ljust(100), headers=JSON)).status_code == 200
         reply = await client.post("/softmax", content=BODY.ljust(101), headers=JSON)
     assert_too_large(reply, "body-too-large", 100)
+
+
+@pytest.mark.parametrize("arrived", [0, 1])
+@pytest.mark.parametrize(
+    ("messages", "statuses"),
+    [
+        ([piece(BODY)], [200]),
+        ([piece(BODY[:9], more=True), piece(BODY[9:])], [200]),
+        ([piece(BODY.ljust(101))], [413]),
+        ([piece(BODY, more=True), piece(b" " * 100)], [413]),
+        ([LEFT], []),
+        ([piece(BODY, more=True), LEFT], []),
+    ],
+    ids=["whole", "pieces", "long", "long pieces", "left", "left within"],
+)
+async def test_body_that_has_arrived_obeys_the_limits(
+    messages: list[Message], statuses: list[int], arrived: int
+) -> None:
+    app = application(max_body_bytes=100, inline_body_bytes=50)
+    sent = await converse(app, "/softmax", messages[arrived:], messages[:arrived])
+    assert [message["status"] for message in sent if message["type"] == "http.response.start"] == statuses
+    assert app.runtime.admission.bytes == 0
 
 
 async def test_body_announced_too_long_is_refused_unread() -> None:

@@ -226,14 +226,19 @@ async def test_request_that_waits_for_memory_holds_no_tensors(
 ) -> None:
     app = application(max_bytes_in_flight=2**21, max_body_bytes=2**21)
     decoded: list[weakref.ref[Any]] = []
-    decode = PlainFormat.decode
+    negotiate = PlainFormat.negotiate
 
-    def decode_and_note(*args: Any) -> Any:
-        fields, write = decode(*args)
-        decoded.append(weakref.ref(fields["logits"]))
-        return fields, write
+    def negotiate_and_note(*args: Any) -> Any:
+        formats = negotiate(*args)
 
-    monkeypatch.setattr(PlainFormat, "decode", decode_and_note)
+        def decode_and_note(*args: Any) -> Any:
+            fields, write = formats.decode(*args)
+            decoded.append(weakref.ref(fields["logits"]))
+            return fields, write
+
+        return formats._replace(decode=decode_and_note)
+
+    monkeypatch.setattr(PlainFormat, "negotiate", negotiate_and_note)
     memory = app.runtime.admission
     memory.try_take(memory.max_bytes - 400_000)
     async with connect(app) as client:

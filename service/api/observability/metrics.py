@@ -52,6 +52,7 @@ BATCH_SIZE = 256
 STATUS_CLASSES = ("", "1xx", "2xx", "3xx", "4xx", "5xx")
 """Values of the label `status_class`, by the first digit of the status."""
 
+OK = HTTPStatus.OK.value
 SHED = HTTPStatus.SERVICE_UNAVAILABLE.value
 
 
@@ -152,7 +153,7 @@ class Metrics:
         """Note an answered request for the next `flush`."""
         method = context.method if context.method in METHODS else "OTHER"
         noted = self._noted[method, context.route, context.status, context.operation]
-        if context.operation and context.status == HTTPStatus.OK:
+        if context.operation and context.status == OK:
             self._last[context.operation] = time()
         noted.append((seconds, context.bytes_in, context.bytes_out, context.elements, context.stages))
         if len(noted) == BATCH_SIZE:
