@@ -2,7 +2,60 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from service.operations.spec import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from service.compute.calibration import Evaluation
+
+
+def _evaluation(suffix: str, when: str, of: Callable[[Any], Evaluation]) -> tuple[Output, ...]:
+    """Return the outputs that evaluate the rows at one temperature.
+
+    suffix: the end of their names. when: the temperature in words. of: returns the evaluation of a batch.
+    """
+    return (
+        Output(
+            f"loss{suffix}",
+            ((),),
+            f"Mean cross-entropy {when}, a number, nats.",
+            reduce=lambda batch: of(batch).loss,
+        ),
+        Output(
+            f"expected_calibration_error{suffix}",
+            ((),),
+            f"Expected calibration error {when}, a number.",
+            finite=True,
+            reduce=lambda batch: of(batch).reliability.expected_calibration_error,
+        ),
+        Output(
+            f"bin_counts{suffix}",
+            (("bins",),),
+            f"Number of counted rows in each bin of confidence {when}, shape (bins,).",
+            integer=True,
+            finite=True,
+            reduce=lambda batch: of(batch).reliability.counts,
+        ),
+        Output(
+            f"bin_confidences{suffix}",
+            (("bins",),),
+            f"Mean confidence in each bin {when}, shape (bins,); 0 for an empty bin.",
+            finite=True,
+            reduce=lambda batch: of(batch).reliability.mean_confidences,
+        ),
+        Output(
+            f"bin_accuracies{suffix}",
+            (("bins",),),
+            f"Share of right predictions in each bin {when}, shape (bins,); 0 for an empty bin.",
+            finite=True,
+            reduce=lambda batch: of(batch).reliability.accuracies,
+        ),
+    )
+
 
 CALIBRATION_OUTPUTS = (
     Output(
@@ -20,74 +73,6 @@ CALIBRATION_OUTPUTS = (
         finite=True,
         reduce=lambda batch: int(batch.calibration.minimum.at_bound),
     ),
-    Output(
-        "loss",
-        ((),),
-        "Mean cross-entropy at that temperature, a number, nats.",
-        reduce=lambda batch: batch.calibration.after.loss,
-    ),
-    Output(
-        "expected_calibration_error",
-        ((),),
-        "Expected calibration error at that temperature, a number.",
-        finite=True,
-        reduce=lambda batch: batch.calibration.after.reliability.expected_calibration_error,
-    ),
-    Output(
-        "bin_counts",
-        (("bins",),),
-        "Number of counted rows in each bin of confidence at that temperature, shape (bins,).",
-        integer=True,
-        finite=True,
-        reduce=lambda batch: batch.calibration.after.reliability.counts,
-    ),
-    Output(
-        "bin_confidences",
-        (("bins",),),
-        "Mean confidence in each bin at that temperature, shape (bins,); 0 for an empty bin.",
-        finite=True,
-        reduce=lambda batch: batch.calibration.after.reliability.mean_confidences,
-    ),
-    Output(
-        "bin_accuracies",
-        (("bins",),),
-        "Share of right predictions in each bin at that temperature, shape (bins,); 0 for an empty bin.",
-        finite=True,
-        reduce=lambda batch: batch.calibration.after.reliability.accuracies,
-    ),
-    Output(
-        "loss_before",
-        ((),),
-        "Mean cross-entropy at temperature 1, a number, nats.",
-        reduce=lambda batch: batch.calibration.before.loss,
-    ),
-    Output(
-        "expected_calibration_error_before",
-        ((),),
-        "Expected calibration error at temperature 1, a number.",
-        finite=True,
-        reduce=lambda batch: batch.calibration.before.reliability.expected_calibration_error,
-    ),
-    Output(
-        "bin_counts_before",
-        (("bins",),),
-        "Number of counted rows in each bin of confidence at temperature 1, shape (bins,).",
-        integer=True,
-        finite=True,
-        reduce=lambda batch: batch.calibration.before.reliability.counts,
-    ),
-    Output(
-        "bin_confidences_before",
-        (("bins",),),
-        "Mean confidence in each bin at temperature 1, shape (bins,); 0 for an empty bin.",
-        finite=True,
-        reduce=lambda batch: batch.calibration.before.reliability.mean_confidences,
-    ),
-    Output(
-        "bin_accuracies_before",
-        (("bins",),),
-        "Share of right predictions in each bin at temperature 1, shape (bins,); 0 for an empty bin.",
-        finite=True,
-        reduce=lambda batch: batch.calibration.before.reliability.accuracies,
-    ),
+    *_evaluation("", "at that temperature", lambda batch: batch.calibration.after),
+    *_evaluation("_before", "at temperature 1", lambda batch: batch.calibration.before),
 )
