@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import from_json
 
 from service.errors import DuplicateField
-from service.formats.json_mistakes import BLANKS, JsonMistake, Mend
+from service.formats.json_mistakes import BLANKS, WINDOW, JsonMistake, Mend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ def parse(text: bytes | bytearray, *, constants: bool = False) -> Any:
     Raises JsonMistake with the place of the first mistake, and DuplicateField.
     """
     if len(text) > MAX_SLOW_BYTES:
-        raise JsonMistake(MAX_SLOW_BYTES, Mend.TOO_LONG)
+        raise _first_mistake(text, constants=constants)
     try:
         value = from_json(text, allow_inf_nan=False)
     except ValueError as error:
@@ -60,6 +60,19 @@ def parse(text: bytes | bytearray, *, constants: bool = False) -> Any:
     if (type(value) is dict and len(value) == colons) or _count_members(value) == colons:
         return value
     return parse_strictly(text, constants=constants)
+
+
+def _first_mistake(text: bytes | bytearray, *, constants: bool) -> JsonMistake:
+    """Return the first mistake in the start of a text that is too long, or else that it is too long."""
+    try:
+        _, offset = parse_start(text[:MAX_SLOW_BYTES], constants=constants)
+        mend = Mend.AFTER
+    except JsonMistake as mistake:
+        offset, mend = mistake.offset, mistake.mend
+    # at the end of the start, or in a string without an end, the cut is the reason
+    if mend is Mend.TRUNCATED or offset > MAX_SLOW_BYTES - WINDOW:
+        return JsonMistake(MAX_SLOW_BYTES, Mend.TOO_LONG)
+    return JsonMistake(offset, mend)
 
 
 def _count_members(value: Any) -> int:

@@ -43,6 +43,7 @@ SYNONYMS = {
     "lr": ("learning_rate",),
     "n_bins": ("bins",),
     "output_names": ("outputs",),
+    "input-1": ("logits",),
 }
 """Names of this service for a name of another library."""
 

@@ -57,6 +57,11 @@ BODIES: dict[str, tuple[str, dict[str, Any], str]] = {
     "axis of Keras and SciPy": ("/softmax", {"logits": LOGITS, "axis": 0}, "classes are always the last axis"),
     "from_logits of Keras": ("/loss", {"logits": LOGITS, "from_logits": True}, "the service always takes logits"),
     "eps": ("/loss", {"logits": LOGITS, "targets": [1], "eps": 0.1}, "the name here is label_smoothing."),
+    "input of MLServer": (
+        "/v2/models/softmax/infer",
+        {"inputs": [{"name": "input-1", "shape": [1], "datatype": "FP64", "data": [1]}]},
+        'Unknown input "input-1"; the name here is logits.',
+    ),
     "number beyond float32": (
         "/softmax",
         {"logits": [[1, 2], [3, 1e300]], "dtype": "float32"},

@@ -203,6 +203,22 @@ def test_bytes_that_are_not_utf8_in_a_long_text_are_named(body: bytes) -> None:
         assert caught.value.locations[0] == (place, Mend.NOT_UTF8)
 
 
+BEFORE_LONG = {
+    "no colon": (b'{"logits" [%b1]}', 10, Mend.MISSING_COLON),
+    "an equals sign": (b'{"logits"=[%b1]}', 9, Mend.MISSING_COLON),
+    "a call": (b'{"logits":np.array([%b1])}', 10, Mend.QUOTES),
+    "a comma": (b'{"dtype":"float32",,"logits"=[%b1]}', 19, Mend.MISSING_VALUE),
+    "two objects": (b'{"dtype":"float32"}{"logits"=[%b1]}', 19, Mend.AFTER),
+}
+
+
+@pytest.mark.parametrize(("body", "offset", "mend"), BEFORE_LONG.values(), ids=BEFORE_LONG)
+def test_a_mistake_before_a_long_tensor_is_named(body: bytes, offset: int, mend: Mend) -> None:
+    caught = error(body % LONG_NUMBERS)
+    assert type(caught) is MalformedBody
+    assert caught.locations[0] == (("line", 1, "column", offset + 1, "byte", offset), mend)
+
+
 def test_much_text_outside_of_arrays_is_rejected_with_its_place() -> None:
     caught = error(b'{"logits":[1],"dtype":"%b"}' % (b"a" * 300_000))
     assert caught.locations[0] == (("line", 1, "column", 262_145, "byte", 262_144), Mend.TOO_LONG)
