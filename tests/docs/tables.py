@@ -23,7 +23,7 @@ from tests.wheels import GAPS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from service.operations.spec import Axes, Parameter
+    from service.operations.spec import Axes, Operation, Parameter
 
 MARKED = re.compile(
     r"(?P<start><!-- generated: (?P<name>[a-z-]+) -->\n).*?(?P<end><!-- end of (?P=name) -->)", re.DOTALL
@@ -101,12 +101,12 @@ def names(operations: Iterable[Any]) -> str:
 
 
 def described(kind: str) -> list[tuple[Any, str]]:
-    """Return every input, parameter or output once, with the names of its operations."""
-    found = {each.name: each for operation in OPERATIONS for each in getattr(operation, kind)}
-    return [
-        (each, names(o for o in OPERATIONS if any(other.name == name for other in getattr(o, kind))))
-        for name, each in found.items()
-    ]
+    """Return every description of an input, parameter or output once, with the names of its operations."""
+    found: dict[tuple[str, str], tuple[Any, list[Operation]]] = {}
+    for operation in OPERATIONS:
+        for each in getattr(operation, kind):
+            found.setdefault((each.name, each.doc), (each, []))[1].append(operation)
+    return [(each, names(operations)) for each, operations in found.values()]
 
 
 def inputs() -> str:

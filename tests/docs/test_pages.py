@@ -45,6 +45,16 @@ def test_page_has_the_tables_of_the_code(page: Path) -> None:
     assert read(page) == filled(read(page)), f"{UPDATE} {name(page)}"
 
 
+def test_reference_describes_each_field_of_each_operation() -> None:
+    reference = read(ROOT / "docs/api.md")
+    for operation in OPERATIONS:
+        described = [
+            (each.name, each.doc) for kind in ("inputs", "parameters", "outputs") for each in getattr(operation, kind)
+        ]
+        missing = [field for field, meaning in described if f"| {meaning} |" not in reference]
+        assert missing == [], operation.name
+
+
 def test_every_table_is_on_one_page() -> None:
     assert sorted(found["name"] for page in PAGES for found in MARKED.finditer(read(page))) == sorted(TABLES)
 
