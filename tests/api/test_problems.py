@@ -195,10 +195,9 @@ async def test_a_crash_in_an_operation_is_answered_without_details(monkeypatch: 
 
 
 async def test_a_crash_elsewhere_is_answered_without_details(monkeypatch: pytest.MonkeyPatch) -> None:
-    app = create_app(Settings())
-    monkeypatch.setattr(app, "openapi", crash)
-    async with connect(app) as client:
-        reply = await client.get("/openapi.json")
+    monkeypatch.setattr("service.api.routes.pages.typed_document", crash)
+    async with connect() as client:
+        reply = await client.get("/openapi/typed.json")
     assert_an_apology(reply)
 
 

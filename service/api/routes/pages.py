@@ -78,7 +78,7 @@ PLAYGROUND_FILES = Files(PLAYGROUND, PLAYGROUND_HEADERS)
 
 def add_pages(app: FastAPI, settings: Settings) -> None:
     """Add both OpenAPI documents, and the pages /docs and /playground with their files."""
-    add_document(app, "/openapi.json", lambda: app.openapi())  # noqa: PLW0108 - it is set later
+    add_document(app, "/openapi.json", app.openapi)
     add_document(app, "/openapi/typed.json", lambda: typed_document(settings))
     if not settings.pages:
         return
