@@ -14,7 +14,11 @@ FEATURES, TOP_K, SOFTCAP, TEMPERATURE, BINS = 64, 5, 30.0, 0.7, 15
 
 
 class Data:
-    """The tensors of a shape and dtype."""
+    """The tensors of a shape and dtype.
+
+    z: logits. y: labels. t: target probabilities. v: a gradient with respect to probabilities. s, w: weights of rows and
+    of classes. x: inputs of a layer. n: the numbers of the rows.
+    """
 
     def __init__(self, rows: int, classes: int, dtype: str) -> None:
         random = np.random.default_rng(0)
