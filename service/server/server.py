@@ -191,7 +191,7 @@ class Server(uvicorn.Server):
             self._close_at -= SUPERVISOR_SECONDS
 
     async def on_tick(self, counter: int) -> bool:
-        """Do the work of every tenth of a second. Return whether the server stops."""
+        """Return whether the server stops. uvicorn asks ten times a second, and housekeeping is done here too."""
         await super().on_tick(counter)
         give_back_freed_memory()
         if self._supervisor is not None:
