@@ -190,7 +190,10 @@ class CrossEntropy(RowGradient):
             is_double = isinstance(softmax, Softmax)
             return self._teacher.differences if is_double else self._teacher.extended_differences
         a = self._effective
-        return softmax.probabilities * sum_of_others(a, softmax.included) - a * softmax.complements
+        slopes = sum_of_others(a, softmax.included)
+        slopes *= softmax.probabilities
+        slopes -= a * softmax.complements
+        return slopes
 
     def without_softcap(self) -> Numbers:
         """Return (n, K) T dL/dv."""

@@ -153,5 +153,7 @@ class VectorJacobianProduct(RowGradient):
         """(n, K) p (u - sum_j u_j p_j)."""
         p, u, softmax = self.softmax.probabilities, self._vectors, self._doubles
         mean = row_sums(p * u, softmax.included)
-        shifted = u - column(choose(softmax.confidences >= MAJORITY, at(u, softmax.top), mean))
-        return p * (shifted - column(row_sums(p * shifted, softmax.included)))
+        slopes = u - column(choose(softmax.confidences >= MAJORITY, at(u, softmax.top), mean))
+        slopes -= column(row_sums(p * slopes, softmax.included))
+        slopes *= p
+        return slopes

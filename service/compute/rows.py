@@ -90,7 +90,9 @@ def scaled_difference(values: Floats, references: Floats, scale: float) -> Float
     if scale <= 1.0:
         # A difference that overflows does so after the division too.
         difference = values - references
-        return difference if scale == 1.0 else difference / scale
+        if scale != 1.0:
+            difference /= scale
+        return difference
     try:
         with np.errstate(over="raise"):
             difference = values - references

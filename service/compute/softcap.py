@@ -37,13 +37,13 @@ def capped_distances(logits: Floats, maximum: Floats, softcap: float, temperatur
     logits: (n, K) or of one class of each row, (n,); maximum: max z, finite, (n, 1) or (n,).
     """
     a, b = logits / softcap, maximum / softcap
-    curved = 2.0 * np.expm1(2.0 * scaled_difference(logits, maximum, softcap))
-    left, right = 1.0 / (1.0 + np.exp(2.0 * a)), 1.0 / (1.0 + np.exp(-2.0 * b))
-    distances: Numbers
+    distances: Numbers = np.expm1(2.0 * scaled_difference(logits, maximum, softcap))
+    left, right = 1.0 + np.exp(2.0 * a), 1.0 + np.exp(-2.0 * b)
     if largest(b) <= NEAR:
-        distances = curved * left * right * in_range(softcap)
+        distances /= left
+        distances = distances * (in_range(softcap) * 2.0 / right)
     else:
-        distances = curved * lifted(left, -2.0 * a) * lifted(right, 2.0 * b) * Scaled.of(softcap)
+        distances = distances * lifted(1.0 / left, -2.0 * a) * lifted(1.0 / right, 2.0 * b) * Scaled.of(softcap) * 2.0
     is_linear = np.abs(b) < LINEAR
     if is_linear.any():
         distances = choose(is_linear & (np.abs(a) < LINEAR), exact_difference(logits, maximum), distances)
