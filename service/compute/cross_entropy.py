@@ -120,6 +120,11 @@ class CrossEntropy(RowGradient):
             mantissas(values)[is_infinite.any(axis=-1)] = np.inf
         return values
 
+    def in_doubles(self, name: str) -> Floats:
+        """Return (n,) a quantity in doubles, the extended one if a factor was out of range."""
+        values: Numbers = getattr(self, name)
+        return rounded(getattr(self.extended, name)) if isinstance(values, Scaled) else values
+
     @property
     def normalizers(self) -> Numbers:
         """(n,) l for the z-loss, 0 for an empty row; zeros without a z-loss."""

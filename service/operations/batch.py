@@ -124,7 +124,7 @@ class Batch:
     def _evaluation(self, temperature: float) -> Evaluation:
         batch = self._at(temperature)
         rows = batch.evaluate(
-            cross_entropies=lambda rows: rounded(rows.cross_entropy.cross_entropies),
+            cross_entropies=lambda rows: rows.cross_entropy.in_doubles("cross_entropies"),
             confidences=lambda rows: rows.softmax.confidences,
         )
         return Evaluation(batch.mean_cross_entropy(rows["cross_entropies"]), self.reliability(rows["confidences"]))

@@ -11,7 +11,6 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from service.compute.scaled import rounded
 from service.operations.arguments import DEFAULTS
 
 if TYPE_CHECKING:
@@ -128,10 +127,10 @@ class Output:
 ROW_QUANTITIES: Mapping[str, Callable[[Rows], Array]] = {
     "maximum": lambda rows: rows.softmax_in_dtype.maximum,
     "normalizers": lambda rows: rows.cross_entropy.normalizers,
-    "cross_entropies": lambda rows: rounded(rows.cross_entropy.cross_entropies),
+    "cross_entropies": lambda rows: rows.cross_entropy.in_doubles("cross_entropies"),
     "confidences": lambda rows: rows.softmax.confidences,
     "brier_scores": lambda rows: rows.cross_entropy.brier_scores,
-    "divergences": lambda rows: rounded(rows.cross_entropy.divergences),
+    "divergences": lambda rows: rows.cross_entropy.in_doubles("divergences"),
     "temperature_slopes": lambda rows: rows.gradient.temperature_slopes,
 }
 """Quantities that an output may depend on besides other outputs."""
