@@ -128,14 +128,15 @@ class Admission:
 class ByteReservation:
     """The memory of one request: for its body before it is read, then for its tensors too."""
 
+    _bytes = 0
+    _body_bytes = 0
+    _inflated_bytes = 0
+    _length = 0
+    _started = 0.0
+    _timer: asyncio.TimerHandle | None = None
+
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
-        self._bytes = 0
-        self._body_bytes = 0
-        self._inflated_bytes = 0
-        self._length = 0
-        self._started = 0.0
-        self._timer: asyncio.TimerHandle | None = None
         self.small_bytes = admission.small_bytes
         """Longest body that needs no reservation if it arrives as a whole, because it is answered at once."""
 

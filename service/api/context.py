@@ -131,7 +131,9 @@ class RequestContext:
         message = receive_nowait() if receive_nowait else None
         if message is not None and not message.get("more_body"):
             # a timer costs as much as decoding a short body
-            await self._read_first(message, reservation)
+            self.content = self._piece(message)
+            if self.bytes_in > reservation.small_bytes:
+                await reservation.add_body(self.bytes_in)
         else:
             try:
                 async with asyncio.timeout(seconds):
@@ -140,17 +142,13 @@ class RequestContext:
                 raise SlowBody(seconds) from None
         reservation.end_body()
 
-    async def _read_first(self, message: Message, reservation: ByteReservation) -> bool:
-        """Read the first piece of the body, and return whether more follow. Raise Disconnected."""
-        self.content = self._piece(message)
-        more: bool = message.get("more_body", False)
-        if more or self.bytes_in > reservation.small_bytes:
-            await reservation.add_body(self.bytes_in)
-        return more
-
     async def _read_pieces(self, message: Message, reservation: ByteReservation) -> None:
         """Read the whole body, of which `message` is the first piece."""
-        if not await self._read_first(message, reservation):
+        self.content = self._piece(message)
+        more = message.get("more_body", False)
+        if more or self.bytes_in > reservation.small_bytes:
+            await reservation.add_body(self.bytes_in)
+        if not more:
             return
         # joined pieces would leave holes in memory, too short for the outputs
         body = io.BytesIO()

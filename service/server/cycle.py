@@ -54,6 +54,19 @@ class RequestCycle:
     response_complete: the whole response has been sent. keep_alive: the connection stays open after it.
     """
 
+    body_complete = False
+    is_waiting = False
+    response_complete = False
+    _body: bytes = b""
+    _body_delivered = False
+    _body_error: ServiceError | None = None
+    _disconnected = False
+    _changed: asyncio.Event | None = None
+    _head = b""
+    _response_started = False
+    _is_chunked = False
+    _missing_bytes: int | None = None
+
     def __init__(self, connection: Connection, head: RequestHead, date: Iterable[tuple[bytes, bytes]]) -> None:
         self._connection = connection
         self._has_content = head.method != "HEAD"
@@ -61,18 +74,6 @@ class RequestCycle:
         self._default_headers = date
         self.keep_alive = head.keep_alive
         self._waits_for_continue = head.expects_continue
-        self._body: bytes = b""
-        self.body_complete = False
-        self._body_delivered = False
-        self._body_error: ServiceError | None = None
-        self.is_waiting = False
-        self._disconnected = False
-        self._changed: asyncio.Event | None = None
-        self._head = b""
-        self._response_started = False
-        self._is_chunked = False
-        self._missing_bytes: int | None = None
-        self.response_complete = False
 
     @property
     def unread_bytes(self) -> int:
