@@ -51,9 +51,9 @@ test: .venv/dev ## run the tests
 test-thorough: .venv/dev ## run the property tests with five times as many examples
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --hypothesis-profile thorough -m hypothesis
 
-# All tests that start the application or read JSON. The tests of compute, schemas and settings use no codec, nor do the
-# tests of operations, except these two files.
-PORTABLE := api contract deploy docs formats integration server operations/test_complaints.py operations/test_costs.py
+# All tests that start the application or read JSON. The tests of compute, deploy, schemas and settings use no codec, nor
+# do the tests of operations, except these two files. The tests of formats always run with each codec.
+PORTABLE := api contract docs integration server operations/test_complaints.py operations/test_costs.py
 
 .PHONY: test-portable
 test-portable: .venv/dev ## run the tests of everything that reads or writes JSON, without the accelerators
@@ -148,7 +148,7 @@ test-browser: .venv/browser tests/browser/node_modules ## test the pages in Chro
 
 .PHONY: test-production
 test-production: .venv/checks ## test real processes under load, signals and hostile clients, about 3 minutes
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m side_by_side tests/production
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m side_by_side tests/production
 	$(BIN)/python -m pytest -m "not side_by_side" tests/production
 
 .venv-ray/ray: requirements/ray.txt

@@ -17,6 +17,8 @@ from service.schemas.requests import request_model
 if TYPE_CHECKING:
     from service.arrays import Array
 
+pytestmark = pytest.mark.usefixtures("codec")
+
 SOFTMAX = OPERATIONS[0]
 
 SIZES = pytest.mark.parametrize("shape", [(3,), (2, 3), (40, 60)], ids=str)

@@ -32,6 +32,8 @@ from service.operations import OPERATIONS
 from tests.bodies import heading, infer, listed, raw
 from tests.formats.bfloat16 import BFLOAT16
 
+pytestmark = pytest.mark.usefixtures("codec")
+
 Array = npt.NDArray[Any]
 
 SOFTMAX, LOSS, GRADIENT, _ = OPERATIONS
