@@ -118,7 +118,7 @@ def alive(processes: list[int]) -> list[int]:
 
 def wait_for_end(processes: list[int]) -> None:
     """Wait until none of the processes is left."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE
     while left := alive(processes):
         assert time.monotonic() < end, left
         time.sleep(0.02)
@@ -171,7 +171,9 @@ def test_a_killed_worker_costs_no_file(tmp_path: Path, running: subprocess.Popen
 
 
 def test_a_second_run_is_refused(tmp_path: Path, running: subprocess.Popen[str]) -> None:
+    running.send_signal(signal.SIGSTOP)  # it must not end before the second run begins
     second = ended(*words(tmp_path))
+    running.send_signal(signal.SIGCONT)
     assert second.returncode == 2
     assert f"is in use: process {running.pid} on " in second.stderr
     assert running.wait(PATIENCE) == 0
