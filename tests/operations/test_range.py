@@ -44,6 +44,7 @@ TEACHER: Request = {"logits": np.array([[1480.0, 601.0]]), "sample_weights": np.
 )
 @example({"logits": np.array([[9.0, 1.0]]), "probabilities_gradient": np.array([[1e197, 0.0]]), "softcap": 5e-324})
 @example({"logits": np.array([[789.0, 0.0]]), "targets": np.array([[1.7e308, 1e-38]])})
+@example({"logits": np.array([[4e302, 3.9e302]]), "targets": np.array([0]), "temperature": 1e-300, "softcap": 1e300})
 @given(anywhere(within=True))
 @settings(max_examples=3 * settings().max_examples, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_output_anywhere_is_within_its_bound_0_or_infinite(request: Request) -> None:
