@@ -33,8 +33,11 @@ TICK_SECONDS = 0.1
 WATCH_SECONDS = 1
 """Seconds between two looks at the files of certificates and keys."""
 
+START_SECONDS = 60
+"""Seconds within which a new worker gives its first sign of life: on a busy machine the imports alone take 15."""
+
 HUNG_SECONDS = 15
-"""Seconds without a sign of life after which a worker is replaced."""
+"""Seconds without a sign of life after which a started worker is replaced."""
 
 _spawn = multiprocessing.get_context("spawn")
 
@@ -50,7 +53,7 @@ class Worker:
         self.process = _spawn.Process(target=serve, args=(settings, listeners, theirs))
         self.process.start()
         theirs.close()
-        self._heard_at = time.monotonic()
+        self._hung_at = time.monotonic() + START_SECONDS
         self.is_ready = False
         self.leave_by = float("inf")
 
@@ -59,9 +62,9 @@ class Worker:
         with suppress(OSError, EOFError):
             while self._pipe.poll():
                 self._pipe.recv_bytes()
-                self._heard_at = time.monotonic()
+                self._hung_at = time.monotonic() + HUNG_SECONDS
                 self.is_ready = True
-        if time.monotonic() > min(self.leave_by, self._heard_at + HUNG_SECONDS):
+        if time.monotonic() > min(self.leave_by, self._hung_at):
             self.process.kill()
 
     def leave(self, seconds: float) -> None:
