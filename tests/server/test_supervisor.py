@@ -9,6 +9,7 @@ import threading
 import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
+from unittest.mock import Mock
 
 import pytest
 from uvicorn.config import STARTUP_FAILURE
@@ -17,7 +18,7 @@ from service.api.observability.metrics import SHARED
 from service.server import supervisor
 from service.server.listen import Listeners, listening
 from service.server.server import ALL_LEAVE, READ_AGAIN
-from service.server.supervisor import Supervisor
+from service.server.supervisor import Supervisor, Worker
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -170,3 +171,19 @@ def test_supervisor_leaves_if_no_worker_can_start() -> None:
 
     assert supervised(Settings(workers=2, port=0), act) == STARTUP_FAILURE
     assert len(StubWorker.started) == 2
+
+
+def test_worker_may_take_longer_to_start_than_for_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    signs: list[bytes] = []
+    pipe = Mock(poll=lambda: bool(signs), recv_bytes=signs.pop)
+    context = Mock()
+    context.Pipe.return_value = pipe, Mock()
+    monkeypatch.setattr(supervisor, "_spawn", context)
+    monkeypatch.setattr(supervisor, "HUNG_SECONDS", -1)
+    worker = Worker(Settings(workers=2), Listeners([], []))
+    worker.listen()
+    worker.process.kill.assert_not_called()  # type: ignore[attr-defined]
+    signs.append(b"")
+    worker.listen()
+    worker.process.kill.assert_called_once_with()  # type: ignore[attr-defined]
+    assert worker.is_ready
