@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bench.attackers import attack
 from bench.load import HOST
+from deploy.capacity import memory_bytes
 from service.server.memory import MOST_KEPT_BYTES
+from service.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +57,7 @@ TRAFFIC = {
 HONEST = ("a row", "a batch", "a compressed batch", "large outputs")
 """Traffic that must be answered 200."""
 
-MAX_MIB = (80e6 + 4 * 40 * 2**20) / 2**20
+MAX_MIB = memory_bytes(Settings().max_bytes_in_flight) / 2**20
 """Memory of a server with default settings."""
 
 KEPT_MIB = MOST_KEPT_BYTES / 2**20

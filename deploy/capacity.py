@@ -46,8 +46,8 @@ BYTES_PER_ELEMENT: dict[Format, float] = {"json": 20, "binary": 8}
 OUTPUT_BYTES = 8
 """Size of a number of an output in memory."""
 
-PROCESS_BYTES = 80_000_000
-"""Memory of a process at work: 70 MB at its start, and what malloc keeps."""
+PROCESS_BYTES = 90_000_000
+"""Memory of a process at work: 70 MB at its start, and freed memory in holes too short for the next body."""
 
 BYTES_PER_BODY_BYTE = 4
 """Peak memory above that for each byte of the bodies in flight."""

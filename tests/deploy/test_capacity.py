@@ -159,7 +159,7 @@ NONSENSE = {
     "--requests-per-second 1 --elements 5000000": "a request has 5,000,000 numbers, and max_elements is 4,194,304;",
     "--requests-per-second 1 --elements 3000000": "60,000,000 bytes in its body, and max_body_bytes is",
     "--requests-per-second 1 --elements 1600000": "44,800,000 bytes in body and outputs, and max_bytes_in_flight is",
-    "--requests-per-second 1 --elements 1 --memory-bytes 1000": "a process needs 247,772,160 bytes of memory",
+    "--requests-per-second 1 --elements 1 --memory-bytes 1000": "a process needs 257,772,160 bytes of memory",
 }
 
 

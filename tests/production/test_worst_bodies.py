@@ -12,6 +12,7 @@ import pytest
 
 from bench import processes
 from bench.worst_bodies import BODIES, JSON, filled, request, send
+from deploy.capacity import memory_bytes
 from service.settings import Settings
 from tests.connections import ask_once, post
 from tests.processes import running
@@ -20,7 +21,7 @@ CLIENTS = 8
 
 CPU_SECONDS = 6.0
 
-MAX_MIB = (80e6 + 4 * Settings().max_bytes_in_flight) / 2**20
+MAX_MIB = memory_bytes(Settings().max_bytes_in_flight) / 2**20
 """The memory of a process, as docs/sizing.md states it."""
 
 LIVE_SECONDS, SLOWEST_LIVE_SECONDS = 0.25, 0.6
