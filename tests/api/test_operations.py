@@ -331,4 +331,4 @@ async def test_a_body_compressed_in_an_unknown_way_is_not_read(
 ) -> None:
     reply = await post(client, f"/{operation}", body(JSON), JSON, Content_Encoding=encoding)
     assert reply.status_code == 415
-    assert reply.json()["type"] == "/problems/unreadable-media-type"
+    assert reply.json()["type"] == "/problems/unreadable-encoding"
