@@ -131,9 +131,7 @@ class RequestContext:
         message = receive_nowait() if receive_nowait else None
         if message is not None and not message.get("more_body"):
             # a timer costs as much as decoding a short body
-            self.content = self._piece(message)
-            if self.bytes_in > reservation.small_bytes:
-                await reservation.add_body(self.bytes_in)
+            await self._read_pieces(message, reservation)
         else:
             try:
                 async with asyncio.timeout(seconds):

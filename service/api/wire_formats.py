@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from service.api.negotiation import content_type, preferred
+from service.api.negotiation import CACHE_SIZE, content_type, preferred
 from service.errors import MalformedBody
 from service.formats import json_decode, json_encode, npy, open_inference, open_inference_reply
 from service.formats.open_inference import HEADER_LENGTH
@@ -38,15 +38,12 @@ HEADER_LENGTH_NAME = HEADER_LENGTH.lower().encode()
 
 JSON_HEADERS = ((b"content-type", JSON.encode()),)
 
-CACHE_SIZE = 64
-"""Pairs of Content-Type and Accept whose formats are remembered."""
+MAX_LENGTH_DIGITS = 19
+"""Digits of the largest integer of 64 bits."""
 
 Fields = dict[str, Any]
 
 Body = bytes | bytearray
-
-MAX_LENGTH_DIGITS = 19
-"""Digits of the largest integer of 64 bits."""
 
 
 @dataclass(slots=True)
@@ -69,7 +66,7 @@ class Negotiated(NamedTuple):
     """The formats of one request and of its response, as its headers state them.
 
     memory_factor: memory that the request usually takes, in units of its body.
-    is_archive: whether a short body may hold much longer tensors.
+    is_archive: a short body may hold much longer tensors.
     """
 
     decode: Decode
@@ -103,14 +100,14 @@ class PlainFormat:
             npy.NPY: npy.decode_npy,
             npy.NPZ: partial(npy.decode_npz, max_bytes=settings.max_body_bytes),
         }
-        self._negotiated = lru_cache(CACHE_SIZE)(self._negotiate)
+        self._formats = lru_cache(CACHE_SIZE)(self._read_headers)
 
     def negotiate(self, context: RequestContext) -> Negotiated:
         """Return how to decode a request. Raise UnreadableMediaType or UnwritableMediaType."""
         headers = context.headers
-        return self._negotiated(headers.get(b"content-type"), headers.get(b"accept"))
+        return self._formats(headers.get(b"content-type"), headers.get(b"accept"))
 
-    def _negotiate(self, content_type_header: bytes | None, accept: bytes | None) -> Negotiated:
+    def _read_headers(self, content_type_header: bytes | None, accept: bytes | None) -> Negotiated:
         sent = content_type(content_type_header, PLAIN_TYPES)
         wanted = preferred(accept, PLAIN_TYPES if sent == JSON else NUMPY_FIRST)
         read = self._decoders[sent]
