@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from service.api.app import create_app
+from service.api.app import Service, create_app
 from service.settings import Settings
 from tests.processes import running
 
@@ -33,11 +33,16 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="module")
+def app() -> Service:
+    """Return the application with default settings; the tests of a module share it."""
+    return create_app(Settings())
+
+
 @pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
+async def client(app: Service) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a client of the application in this process, without a socket."""
-    transport = httpx.ASGITransport(create_app(Settings()))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         yield client
 
 

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 Labels = dict[str, str]
 
 
+@pytest.fixture
+def app() -> Service:
+    """Return a new application for each test, whose counters are at 0."""
+    return application()
+
+
 def parsed(text: str) -> list[Sample]:
     """Return the samples of an exposition."""
     return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
@@ -89,12 +95,6 @@ async def test_the_root_path_is_not_part_of_a_template(path: str) -> None:
         await client.post(path, content=BODY, headers=JSON)
         samples = await scraped(client)
     assert value(samples, "http_requests_total", method="POST", route="/softmax", status="200") == 1
-
-
-@pytest.fixture(scope="module")
-def app() -> Service:
-    """Return one application for many requests."""
-    return application()
 
 
 METHODS = st.sampled_from(["GET", "POST", "FOO"]) | st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ-", min_size=1, max_size=9)

@@ -442,20 +442,21 @@ async def test_model_has_a_configuration_and_optional_inputs(
     assert [tensor["name"] for tensor in config["output"]] == [output.name for output in operation.outputs]
 
 
-async def test_statistics_count_successes_and_failures(client: httpx.AsyncClient) -> None:
-    for body in (PLAIN_BODY, PLAIN_BODY, b"{"):
-        await post(client, body)
-    await client.post("/softmax", json={"logits": [0]})
-    (found,) = (await client.get("/v2/models/softmax/stats")).json()["model_stats"]
-    assert (found["name"], found["version"]) == ("softmax", "1")
-    assert found["inference_count"] == found["execution_count"] == 3
-    assert found["last_inference"] > 1e12
-    stats = found["inference_stats"]
-    assert (stats["success"]["count"], stats["fail"]["count"]) == (3, 1)
-    stages = [stats[stage]["ns"] for stage in ("compute_input", "compute_infer", "compute_output")]
-    assert all(stages)
-    assert sum(stages) <= stats["success"]["ns"]
-    everything = (await client.get("/v2/models/stats")).json()["model_stats"]
+async def test_statistics_count_successes_and_failures() -> None:
+    async with connect() as client:
+        for body in (PLAIN_BODY, PLAIN_BODY, b"{"):
+            await post(client, body)
+        await client.post("/softmax", json={"logits": [0]})
+        (found,) = (await client.get("/v2/models/softmax/stats")).json()["model_stats"]
+        assert (found["name"], found["version"]) == ("softmax", "1")
+        assert found["inference_count"] == found["execution_count"] == 3
+        assert found["last_inference"] > 1e12
+        stats = found["inference_stats"]
+        assert (stats["success"]["count"], stats["fail"]["count"]) == (3, 1)
+        stages = [stats[stage]["ns"] for stage in ("compute_input", "compute_infer", "compute_output")]
+        assert all(stages)
+        assert sum(stages) <= stats["success"]["ns"]
+        everything = (await client.get("/v2/models/stats")).json()["model_stats"]
     assert [each["name"] for each in everything] == list(MODELS)
     assert everything[0]["inference_stats"] == stats
 
