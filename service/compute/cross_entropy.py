@@ -24,10 +24,10 @@ from service.compute.scaled import (
     rounded,
     rows_of,
 )
-from service.compute.softmax import Softmax
 
 if TYPE_CHECKING:
     from service.arrays import Floats
+    from service.compute.softmax import Softmax
     from service.compute.targets import Targets
     from service.compute.teacher import Teacher
 
@@ -56,7 +56,7 @@ class CrossEntropy(RowGradient):
     @property
     def extended(self) -> CrossEntropy:
         """The cross-entropy computed from an `ExtendedSoftmax`."""
-        return CrossEntropy(ExtendedSoftmax(self._doubles), self._targets, self._block, self._teacher)
+        return CrossEntropy(ExtendedSoftmax(self.softmax.doubles), self._targets, self._block, self._teacher)
 
     def _weight_of_label(self, values: Numbers) -> Numbers:
         """Return (n,) values times w[y]."""
@@ -69,14 +69,14 @@ class CrossEntropy(RowGradient):
         targets = self._targets
         sent: Numbers
         if self._teacher is not None:
-            is_double = self.softmax is self._doubles
+            is_double = self.softmax is self.softmax.doubles
             sent = self._teacher.softmax.probabilities if is_double else self._teacher.extended_probabilities
         elif targets.probabilities is None:
-            sent = np.zeros(self._doubles.logits.shape)
+            sent = np.zeros(self.softmax.doubles.logits.shape)
             put(sent, self._labels, 1.0)
         else:
             sent = rows_of(targets.target_probabilities, self._block)
-        return sent if self.softmax is self._doubles else Scaled.of(sent)
+        return sent if self.softmax is self.softmax.doubles else Scaled.of(sent)
 
     @cached_property
     def _effective(self) -> Numbers:
@@ -92,7 +92,7 @@ class CrossEntropy(RowGradient):
         """K' for a class that is not excluded, infinity for one that is."""
         included = self.softmax.included
         if included is None:
-            return float(self._doubles.logits.shape[1])
+            return float(self.softmax.doubles.logits.shape[1])
         return np.where(included, np.count_nonzero(included, axis=-1, keepdims=True), np.inf)
 
     @cached_property
@@ -128,7 +128,7 @@ class CrossEntropy(RowGradient):
     @property
     def normalizers(self) -> Numbers:
         """(n,) l for the z-loss, 0 for an empty row; zeros without a z-loss."""
-        return self.softmax.normalizer if self._targets.z_loss else np.zeros(len(self._doubles.logits))
+        return self.softmax.normalizer if self._targets.z_loss else np.zeros(len(self.softmax.doubles.logits))
 
     @property
     def row_losses(self) -> Floats:
@@ -149,14 +149,14 @@ class CrossEntropy(RowGradient):
     @property
     def target_log_probabilities(self) -> Floats:
         """(n,) log p of the label, nats; 0 for a row that is not counted."""
-        values = 0.0 - self._doubles.surprisals_at(self._labels)
+        values = 0.0 - self.softmax.doubles.surprisals_at(self._labels)
         counted = self._targets.counted
         return values if counted is None else np.where(counted[self._block], values, 0.0)
 
     @property
     def brier_scores(self) -> Floats:
         """(n,) sum_c (p_c - t_c)**2, with t as sent."""
-        softmax, targets = self._doubles, self._targets
+        softmax, targets = self.softmax.doubles, self._targets
         if self._teacher is not None:
             differences = self._teacher.differences
         elif targets.probabilities is not None:
@@ -174,7 +174,7 @@ class CrossEntropy(RowGradient):
             assert sent is not None
             ratios = log_ratios(sent[self._block], softmax.surprisals)
         else:
-            ratios = teacher.log_ratios if softmax is self._doubles else teacher.extended_log_ratios
+            ratios = teacher.log_ratios if softmax is softmax.doubles else teacher.extended_log_ratios
         return row_totals(divergence_terms(self._target_probabilities, softmax.probabilities, ratios), softmax.included)
 
     @property
@@ -187,12 +187,12 @@ class CrossEntropy(RowGradient):
     def slopes(self) -> Numbers:
         """(n, K) p A - a."""
         softmax = self.softmax
-        if self._is_one_hot and isinstance(softmax, Softmax):
+        if self._is_one_hot and softmax is softmax.doubles:
             slopes = softmax.probabilities.copy()
             put(slopes, self._labels, 0.0 - softmax.complements_at(self._labels))
             return slopes if self._targets.class_weights is None else slopes * column(self._weight_of_label(1.0))
         if self._teacher is not None and not self._targets.label_smoothing and self._targets.class_weights is None:
-            is_double = isinstance(softmax, Softmax)
+            is_double = softmax is softmax.doubles
             return self._teacher.differences if is_double else self._teacher.extended_differences
         a = self._effective
         slopes = sum_of_others(a, softmax.included)
@@ -229,7 +229,7 @@ class CrossEntropy(RowGradient):
     @property
     def variances(self) -> Floats:
         """(n,) The part of each row in b**2 d2L/db2, b = 1 / T: A times the variance of v under p."""
-        softmax = self._doubles
+        softmax = self.softmax.doubles
         p, distances = softmax.probabilities, softmax.finite_distances
         mean = softmax.sums(product(p, distances))
         variances = softmax.sums(product(p, (distances - mean[:, None]) ** 2))
@@ -240,7 +240,7 @@ class CrossEntropy(RowGradient):
     @property
     def targets_gradient(self) -> Floats:
         """(n, K) dL/dt = -(1 - eps) s w log p / denominator."""
-        targets, softmax = self._targets, self._doubles
+        targets, softmax = self._targets, self.softmax.doubles
         factors = column(rows_of(targets.shares, self._block)) * (1.0 - targets.label_smoothing)
         if targets.class_weights is not None:
             factors = factors * targets.weights_of_classes
@@ -259,4 +259,4 @@ class CrossEntropy(RowGradient):
         if self._targets.z_loss:
             spread = spread + self.extended.penalty
             square = rows_of(self._targets.penalty_shares, self._block) * 2.0 / temperature
-        return rounded(curvature(self._doubles, spread / temperature, square / temperature))
+        return rounded(curvature(self.softmax.doubles, spread / temperature, square / temperature))

@@ -12,10 +12,10 @@ from service.compute import softcap as softcaps
 from service.compute.extended import ExtendedSoftmax
 from service.compute.rows import at, row_sums
 from service.compute.scaled import TINY, Numbers, Scaled, choose, column, in_range, largest, rounded
-from service.compute.softmax import Softmax
 
 if TYPE_CHECKING:
     from service.arrays import Floats
+    from service.compute.softmax import Softmax
 
 HARMLESS = 4.0
 """Factor up to which a number that lost digits to underflow is not lifted back into double range."""
@@ -68,27 +68,19 @@ class RowGradient(ABC):
         size = largest(self.size)
         if size <= HARMLESS:
             return self
-        if size <= FAR_FROM_OVERFLOW and self._softcap is None and not isinstance(self.slopes, Scaled):
+        if size <= FAR_FROM_OVERFLOW and self.softmax.doubles.softcap is None and not isinstance(self.slopes, Scaled):
             sizes = np.abs(self.slopes)
             if ((sizes >= TINY) & (sizes < np.inf)).all():
                 return self
         return self.extended
 
     @property
-    def _doubles(self) -> Softmax:
-        return self.softmax if isinstance(self.softmax, Softmax) else self.softmax.doubles
-
-    @property
-    def _softcap(self) -> float | None:
-        return self._doubles.softcap
-
-    @property
     def by_logits(self) -> Numbers:
         """(n, K) dL/dz, z the logits as sent."""
-        gradient = self.without_softcap()
-        if self._softcap is None:
+        gradient, softmax = self.without_softcap(), self.softmax.doubles
+        if softmax.softcap is None:
             return gradient
-        return gradient * softcaps.slopes(self._doubles.logits, self._softcap)
+        return gradient * softcaps.slopes(softmax.logits, softmax.softcap)
 
     def without_softcap(self) -> Numbers:
         """Return (n, K) T dL/dv."""
@@ -140,7 +132,7 @@ class VectorJacobianProduct(RowGradient):
     @property
     def extended(self) -> VectorJacobianProduct:
         """The gradient computed from an `ExtendedSoftmax`."""
-        return VectorJacobianProduct(ExtendedSoftmax(self._doubles), self._vectors)
+        return VectorJacobianProduct(ExtendedSoftmax(self.softmax.doubles), self._vectors)
 
     @property
     def size(self) -> Numbers:
@@ -151,7 +143,7 @@ class VectorJacobianProduct(RowGradient):
     @cached_property
     def slopes(self) -> Numbers:
         """(n, K) p (u - sum_j u_j p_j)."""
-        p, u, softmax = self.softmax.probabilities, self._vectors, self._doubles
+        p, u, softmax = self.softmax.probabilities, self._vectors, self.softmax.doubles
         mean = row_sums(p * u, softmax.included)
         slopes = u - column(choose(softmax.confidences >= MAJORITY, at(u, softmax.top), mean))
         slopes -= column(row_sums(p * slopes, softmax.included))

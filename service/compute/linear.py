@@ -45,15 +45,13 @@ def step(values: Floats, gradient: Floats, learning_rate: float) -> Floats:
 def by_rows(left: Floats, right: Floats) -> Floats:
     """Return left @ right, (N, A) @ (A, B), each row with bits that do not depend on the other rows."""
     _use_one_thread()
-    whole = len(left) // ROWS * ROWS
-    if whole == len(left):
-        return (_blocks(left) @ right).reshape(whole, right.shape[1])
-    last = (_blocks(left[whole:])[0] @ right)[: len(left) - whole]
-    if not whole:
-        return last
-    products = np.empty((len(left), right.shape[1]))
-    np.matmul(_blocks(left[:whole]), right, out=_blocks(products[:whole]))
-    products[whole:] = last
+    products, whole = np.empty((len(left), right.shape[1])), len(left) // ROWS * ROWS
+    if whole:
+        np.matmul(_blocks(left[:whole]), right, out=_blocks(products[:whole]))
+    if whole < len(left):
+        last = np.zeros((ROWS, left.shape[1]))
+        last[: len(left) - whole] = left[whole:]
+        products[whole:] = (last @ right)[: len(left) - whole]
     return products
 
 
@@ -61,17 +59,18 @@ def sum_of_outer_products(left: Floats, right: Floats) -> Floats:
     """Return (K, D) sum_n left[n] outer right[n] of (N, K) and (N, D), in chunks of rows that are added pairwise."""
     _use_one_thread()
     group = ROWS * max(1, GROUP_ELEMENTS // (left.shape[1] * right.shape[1]))
-    if len(left) <= group:
-        return pairwise_sum(_blocks(left).swapaxes(1, 2) @ _blocks(right))
-    half = -(-len(left) // (2 * group)) * group
-    return sum_of_outer_products(left[:half], right[:half]) + sum_of_outer_products(left[half:], right[half:])
+    if len(left) <= ROWS:
+        return left.T @ right
+    if len(left) > group:
+        half = -(-len(left) // (2 * group)) * group
+        return sum_of_outer_products(left[:half], right[:half]) + sum_of_outer_products(left[half:], right[half:])
+    whole = len(left) // ROWS * ROWS
+    products = pairwise_sum(_blocks(left[:whole]).swapaxes(1, 2) @ _blocks(right[:whole]))
+    return products if whole == len(left) else products + left[whole:].T @ right[whole:]
 
 
 def _blocks(values: Floats) -> Floats:
-    """Return (N, A) as blocks of rows (n, ROWS, A), the last one filled up with zeros."""
-    missing = -len(values) % ROWS
-    if missing:
-        values = np.concatenate([values, np.zeros((missing, values.shape[1]))])
+    """Return (N, A) as blocks of rows, (N / ROWS, ROWS, A)."""
     return values.reshape(len(values) // ROWS, ROWS, values.shape[1])
 
 

@@ -202,20 +202,20 @@ def pieces(values: Numbers) -> Iterator[tuple[Floats, int]]:
 
 def rows_of(values: Numbers, block: Any) -> Numbers:
     """Return the numbers of some rows; a single number stands for every row."""
+    if isinstance(values, float):
+        return values
     if isinstance(values, Scaled):
         return values.each(lambda part: part[block])
-    return values[block] if _has_rows(values) else values
+    return values[block] if values.ndim else values
 
 
 def column(values: Numbers) -> Numbers:
     """Return (n,) numbers as (n, 1), a single one as it is."""
+    if isinstance(values, float):
+        return values
     if isinstance(values, Scaled):
         return values.each(column)
-    return values[:, None] if _has_rows(values) else values
-
-
-def _has_rows(values: Any) -> bool:
-    return isinstance(values, np.ndarray) and values.ndim > 0
+    return values[:, None] if values.ndim else values
 
 
 def mantissas(values: Numbers) -> Floats:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from service.compute import softcap as softcaps
-from service.compute.rows import at, included_classes, put, row_sums, scaled_difference
+from service.compute.rows import at, included_classes, places, put, row_sums, scaled_difference
 from service.compute.scaled import TINY, Scaled, product, rounded, scaled_exp
 
 if TYPE_CHECKING:
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 UNSHIFTED = 680.0
 """Largest logit up to which a row is not shifted: exp(680) is in range, and so is the sum of 10**12 of them."""
+
+
+UNKNOWN = object()
+"""Value of a quantity that may be None and is not yet computed."""
+
+NO_MEMORY: Mapping[str, Array] = {}
 
 
 class SmallTails(NamedTuple):
@@ -55,14 +61,15 @@ class Softmax:
         logits: Floats,
         temperature: float = 1.0,
         softcap: float | None = None,
-        memory: Mapping[str, Array] | None = None,
+        memory: Mapping[str, Array] = NO_MEMORY,
     ) -> None:
         self.logits = logits
         self.temperature = temperature
         self.softcap = softcap
         self._is_unscaled = temperature == 1.0 and softcap is None
-        self._memory: Mapping[str, Array] = memory or {}
-        # Kept by hand: functools.cached_property takes a lock before Python 3.12, which is 1.5 us of a small request.
+        self._memory = memory
+        # Kept by hand: functools.cached_property takes a lock before Python 3.12, which is 0.5 us of a small request.
+        self._included: Any = UNKNOWN
         self._exponentials: Floats | None = None
         self._tail: Floats | None = None
         self._small: SmallTails | None = None
@@ -78,10 +85,18 @@ class Softmax:
         self.reference = self.maximum if self.empty is None else np.where(self.empty, 0.0, self.maximum)
         """(n,) max z, 0 for an empty row."""
 
-    @cached_property
+    @property
+    def doubles(self) -> Softmax:
+        """The softmax itself, so that an `ExtendedSoftmax` can stand for it."""
+        return self
+
+    @property
     def included(self) -> Mask | None:
         """(n, K) Classes that are not excluded; None for all."""
-        return included_classes(self.logits)
+        if self._included is UNKNOWN:
+            self._included = included_classes(self.logits)
+        included: Mask | None = self._included
+        return included
 
     def sums(self, values: Floats) -> Floats:
         """Return (n,) sums over the classes that are not excluded."""
@@ -108,17 +123,15 @@ class Softmax:
         A difference costs a pass over the block, and its rounding the digits of exp(d).
         """
         if self._exponentials is None:
-            self._exponentials = self._exponentiate()
+            if not self._is_unscaled:
+                self._exponentials = np.exp(self.distances)
+            elif self._takes_no_shift:
+                self._exponentials = np.exp(self.logits)
+            else:
+                is_unshifted = (self.reference >= 0.0) & (self.reference <= UNSHIFTED)
+                shifted = self.logits - np.where(is_unshifted, 0.0, self.reference)[:, None]
+                self._exponentials = np.exp(shifted, out=shifted)
         return self._exponentials
-
-    def _exponentiate(self) -> Floats:
-        if not self._is_unscaled:
-            return np.exp(self.distances)
-        if self._takes_no_shift:
-            return np.exp(self.logits)
-        is_unshifted = (self.reference >= 0.0) & (self.reference <= UNSHIFTED)
-        shifted = self.logits - np.where(is_unshifted, 0.0, self.reference)[:, None]
-        return np.exp(shifted, out=shifted)
 
     @property
     def tail(self) -> Floats:
@@ -127,7 +140,7 @@ class Softmax:
             self._tail, self._small = self._sum_tail()
         return self._tail
 
-    @cached_property
+    @property
     def log_tail(self) -> Floats:
         """(n,) log1p(s) = logsumexp(v) - max v."""
         return np.log1p(self.tail)
@@ -138,11 +151,12 @@ class Softmax:
         return self._small if self.tail is not None else None
 
     def _sum_tail(self) -> tuple[Floats, SmallTails | None]:
-        exponentials = self.exponentials
-        largest = at(exponentials, self.top)
-        put(exponentials, self.top, 0.0)
-        tail = self.sums(exponentials)
-        put(exponentials, self.top, largest)
+        exponentials, top = self.exponentials, places(self.logits, self.top)
+        flat = exponentials.ravel()
+        largest = flat.take(top)
+        flat[top] = 0.0
+        tail = row_sums(exponentials, self.included)
+        flat[top] = largest
         tail /= largest if self.empty is None else np.where(self.empty, 1.0, largest)
         # argmin takes a quarter of the time of min for a small array.
         if exponentials.shape[1] == 1 or not tail.size or tail.item(tail.argmin()) >= TINY:
@@ -164,16 +178,14 @@ class Softmax:
     def probabilities(self) -> Floats:
         """(n, K) p = exp(v) / sum exp(v)."""
         if self._probabilities is None:
-            self._probabilities = self._normalize()
+            exponentials = self.exponentials
+            total = row_sums(exponentials, self.included)
+            if self.empty is not None:
+                total[self.empty] = 1.0
+            # A number divides in half the time of an array that is broadcast over the classes.
+            divisor = total.item() if len(total) == 1 else total[:, None]
+            self._probabilities = np.divide(exponentials, divisor, out=self._memory.get("probabilities"))
         return self._probabilities
-
-    def _normalize(self) -> Floats:
-        total = self.sums(self.exponentials)
-        if self.empty is not None:
-            total[self.empty] = 1.0
-        # A number divides in half the time of an array that is broadcast over the classes.
-        divisor = total.item() if len(total) == 1 else total[:, None]
-        return np.divide(self.exponentials, divisor, out=self._memory.get("probabilities"))
 
     @cached_property
     def complements(self) -> Floats:

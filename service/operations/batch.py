@@ -38,11 +38,11 @@ class Batch:
     arguments: Arguments
     axes: Shape
     logits: Array
+    targets: Targets | None = None
+    vectors: Floats | None = None
     inputs: Floats | None = None
     weights: Floats | None = None
     bias: Floats | None = None
-    targets: Targets | None = None
-    vectors: Floats | None = None
 
     def rows(self, block: slice, memory: Mapping[str, Array]) -> Rows:
         """Return a block of rows; memory: see `service.compute.blocks.evaluate`."""
@@ -172,18 +172,16 @@ class Rows:
         self._memory = memory
         self.logits: Array = aligned(batch.logits[block])
         """(n, K) Float64 or float32."""
-        if batch.arguments.dtype == "float64":
-            self.softmax = self.softmax_in_dtype = self._in_double()
-
-    def _in_double(self) -> Softmax:
-        arguments, logits = self._batch.arguments, self.logits
-        memory = self._memory if arguments.dtype == "float64" else {}
-        return Softmax(logits.astype(np.float64, copy=False), arguments.temperature, arguments.softcap, memory)
+        arguments = batch.arguments
+        if arguments.dtype == "float64":
+            softmax = Softmax(self.logits, arguments.temperature, arguments.softcap, memory)
+            self.softmax = self.softmax_in_dtype = softmax
 
     @cached_property
     def softmax(self) -> Softmax:
         """The softmax in float64."""
-        return self._in_double()
+        arguments = self._batch.arguments
+        return Softmax(self.logits.astype(np.float64, copy=False), arguments.temperature, arguments.softcap)
 
     @cached_property
     def softmax_in_dtype(self) -> Softmax | Float32Softmax:
@@ -219,5 +217,5 @@ class Rows:
 
 
 def aligned(tensor: Array) -> Array:
-    """Return a tensor in aligned, contiguous memory: BLAS requires it, and sums elsewhere have other bits."""
-    return np.ascontiguousarray(tensor) if tensor.flags.aligned else tensor.copy()
+    """Return a contiguous tensor in aligned memory: BLAS requires it, and sums elsewhere have other bits."""
+    return tensor if tensor.flags.aligned else tensor.copy()

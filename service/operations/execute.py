@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from service.operations.spec import Operation, Output
 
 
+@np.errstate(all="ignore")
 def execute(operation: Operation, arguments: Arguments, output_names: Sequence[str]) -> dict[str, Array]:
     """Return the named outputs of an operation, in that order.
 
@@ -29,20 +30,18 @@ def execute(operation: Operation, arguments: Arguments, output_names: Sequence[s
     Raises what `service.operations.values` raises for values.
     """
     plan = _plan(operation, tuple(output_names))
-    is_double = arguments.dtype == "float64"
-    with np.errstate(all="ignore"):
-        batch = prepare(arguments)
-        results = evaluate(batch.rows, batch.logits.shape, plan.rows, () if is_double else plan.rounded)
-        if not needs_no_shift(results["maximum"], UNSHIFTED):
-            _check_maxima(results["maximum"], batch)
-        for output in plan.reduced:
-            assert output.reduce is not None
-            results[output.name] = np.asarray(output.reduce(batch, *[results[name] for name in output.depends_on]))
-        if is_double and len(batch.axes) == 1:
-            return {output.name: results[output.name] for output in plan.outputs}
-        return {
-            output.name: _as_sent(output, results[output.name], batch.axes, arguments.dtype) for output in plan.outputs
-        }
+    dtype = arguments.dtype
+    batch = prepare(arguments)
+    results = evaluate(batch.rows, batch.logits.shape, plan.rows, () if dtype == "float64" else plan.rounded)
+    maximum = results.pop("maximum")
+    if not needs_no_shift(maximum, UNSHIFTED):
+        _check_maxima(maximum, batch)
+    for output in plan.reduced:
+        assert output.reduce is not None
+        results[output.name] = np.asarray(output.reduce(batch, *[results[name] for name in output.depends_on]))
+    if dtype == "float64" and len(batch.axes) == 1:
+        return {name: results[name] for name in output_names} if plan.reduced else results
+    return {output.name: _as_sent(output, results[output.name], batch.axes, dtype) for output in plan.outputs}
 
 
 def _check_maxima(largest: Floats, batch: Batch) -> None:

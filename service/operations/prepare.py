@@ -25,13 +25,12 @@ def prepare(arguments: Arguments) -> Batch:
     logits = values.as_dtype("logits", arguments.logits, arguments.dtype)
     if len(axes) != 1:
         logits = logits.reshape(-1, classes)
-    kept = _kept(arguments)
-    if kept is not None:
-        logits = np.where(kept, logits, logits.dtype.type(-np.inf))
+    if arguments.mask is not None:
+        logits = np.where(_kept(arguments.mask), logits, logits.dtype.type(-np.inf))
     targets = _targets(arguments, axes, classes)
     if targets is not None and targets.counted is not None:
         logits = values.rows_not_counted(logits, targets.counted)
-    return Batch(arguments, axes, logits, targets=targets, vectors=_vectors(arguments))
+    return Batch(arguments, axes, logits, targets, _vectors(arguments))
 
 
 def _of_layer(arguments: Arguments) -> Batch:
@@ -47,13 +46,13 @@ def _of_layer(arguments: Arguments) -> Batch:
     absent = values.rows_of_layer(inputs, counted, axes)
     if absent is not None:
         inputs = np.where(absent[:, None], 0.0, inputs)
-    kept = _kept(arguments)
+    kept = None if arguments.mask is None else _kept(arguments.mask)
     logits = values.logits_of_layer(linear.forward(inputs, weights, bias), counted, kept, axes)
     if absent is not None:
         logits = np.where(absent[:, None], -np.inf, logits)
     if kept is not None:
         logits = np.where(kept, logits, -np.inf)
-    return Batch(arguments, axes, logits, inputs, weights, bias, targets, _vectors(arguments))
+    return Batch(arguments, axes, logits, targets, _vectors(arguments), inputs, weights, bias)
 
 
 def _targets(arguments: Arguments, axes: Shape, classes: int) -> Targets | None:
@@ -88,10 +87,9 @@ def _targets(arguments: Arguments, axes: Shape, classes: int) -> Targets | None:
     )
 
 
-def _kept(arguments: Arguments) -> Mask | None:
-    """Return the classes that the mask keeps, (N, K), or (1, K) for every row; None for all."""
-    mask = arguments.mask
-    return None if mask is None else mask.reshape(-1, mask.shape[-1]) != 0
+def _kept(mask: Array) -> Mask:
+    """Return the classes that a mask keeps, (N, K), or (1, K) for every row."""
+    return mask.reshape(-1, mask.shape[-1]) != 0
 
 
 def _vectors(arguments: Arguments) -> Floats | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from service.compute.scaled import is_finite
 from service.errors import (
     MAX_ERRORS,
     ExcludedRow,
@@ -91,7 +92,7 @@ def rows_of_layer(inputs: Floats, counted: Mask | None, axes: Shape) -> Mask | N
 
     Raise InvalidValue for a NaN or an infinity in a row that is counted.
     """
-    if np.isfinite(inputs).all():
+    if is_finite(inputs):
         return None
     wrong = ~np.isfinite(inputs)
     offending = wrong if counted is None else wrong & counted[:, None]
@@ -112,7 +113,7 @@ def logits_of_layer(logits: Floats, counted: Mask | None, kept: Mask | None, axe
 
     kept: (N, K) or (1, K) the classes that may not overflow; None for all.
     """
-    if np.isfinite(logits).all():
+    if is_finite(logits):
         return logits
     wrong = ~np.isfinite(logits) if kept is None else ~np.isfinite(logits) & kept
     offending = wrong if counted is None else wrong & counted[:, None]
