@@ -190,11 +190,11 @@ class RequestCycle:
         elif not self._is_http_1_0 and self._has_content:
             self._is_chunked = True
             headers.append((b"transfer-encoding", b"chunked"))
-        lines = [*map(b": ".join, headers)]
-        text = b"".join(lines)
-        if b"\n" in text or b"\r" in text:
+        head = b"\r\n".join((STATUS_LINES[status], *map(b": ".join, headers), b"", b""))
+        # each header ends its line, as do the status line and the head
+        if not head.count(b"\r") == head.count(b"\n") == len(headers) + 2:
             raise RuntimeError("A header of the response contains a line end.")
-        self._head = b"\r\n".join((STATUS_LINES[status], *lines, b"", b""))
+        self._head = head
         self._response_started = True
 
     def _send_body(self, body: Piece, *, is_last: bool) -> None:
@@ -206,18 +206,13 @@ class RequestCycle:
             pieces = (*pieces, b"0\r\n\r\n") if is_last else pieces
         else:
             pieces = (body,)
-            self._count(len(body), is_last=is_last)
+            if self._missing_bytes is not None:
+                self._missing_bytes -= len(body)
+                if self._missing_bytes < 0 or (is_last and self._missing_bytes):
+                    raise RuntimeError("The length of the response is not its Content-Length.")
         self._connection.write(head, *pieces)
         if is_last:
             self.response_complete = True
             self._body = b""
             self._wake()
             self._connection.response_completed()
-
-    def _count(self, size: int, *, is_last: bool) -> None:
-        """Raise RuntimeError unless the body is as long as Content-Length, where there is one."""
-        if self._missing_bytes is None:
-            return
-        self._missing_bytes -= size
-        if self._missing_bytes < 0 or (is_last and self._missing_bytes):
-            raise RuntimeError("The length of the response is not its Content-Length.")

@@ -18,16 +18,11 @@ except ImportError:
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from service.formats import Piece
-
 MAX_UNREAD_BYTES = 2**24
 """Bytes of unfinished heads, waiting requests and untaken bodies that all connections of a process may hold."""
 
 SMALL_UNREAD_BYTES = 2**12
 """Bytes that a connection may hold in any case: an ordinary request that arrives in pieces."""
-
-JOINED_BYTES = 2**16
-"""Longest response that is copied into one piece, for one system call instead of two."""
 
 READ_BYTES = 2**17
 """Bytes read at once. With 2**16 an 8 MB .npy request takes 15 % more CPU time; longer reads save nothing."""
@@ -88,8 +83,3 @@ def addresses(transport: asyncio.Transport) -> tuple[tuple[str, int | None], tup
     """Return the addresses of the server and of the client. A Unix socket has a path, and clients without address."""
     server, client = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
     return ((server, None), None) if isinstance(server, str) else (server[:2], client[:2])
-
-
-def joined(pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
-    """Return the pieces of a response, as one if they are short."""
-    return (b"".join(pieces),) if sum(map(len, pieces)) <= JOINED_BYTES else pieces

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import httptools
 
 from service.errors import MalformedHeader
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 MAX_HEADER_BYTES = 2**16
 """Largest request head, in bytes."""
@@ -28,7 +33,8 @@ NOT_HTTP = (
 )
 
 
-class RequestHead(NamedTuple):
+@dataclass(frozen=True)
+class RequestHead:
     """A valid request head.
 
     method: "" for a head that could not be parsed.
@@ -41,13 +47,14 @@ class RequestHead(NamedTuple):
     path: bytes = b"/"
     query: bytes = b""
     http_version: str = "1.1"
-    headers: tuple[tuple[bytes, bytes], ...] | list[tuple[bytes, bytes]] = ()
+    headers: Sequence[tuple[bytes, bytes]] = ()
     content_length: int | None = 0
     keep_alive: bool = False
     expects_continue: bool = False
 
-    def scope(self) -> dict[str, Any]:
-        """Return the part of the ASGI scope that the head decides."""
+    @cached_property
+    def scope(self) -> Mapping[str, Any]:
+        """The part of the ASGI scope that the head decides."""
         path = self.path.decode("ascii")
         return {
             "http_version": self.http_version,
@@ -55,7 +62,7 @@ class RequestHead(NamedTuple):
             "path": unquote(path) if "%" in path else path,
             "raw_path": self.path,
             "query_string": self.query,
-            "headers": list(self.headers),
+            "headers": tuple(self.headers),
         }
 
 
