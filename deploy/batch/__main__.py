@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import sys
+import os
+import signal
 
-from deploy.batch import processes
+from deploy.batch.executor import VARIABLES
 
 
 def main() -> None:
     """Run the command."""
-    if "--local" in sys.argv:
-        # the imports take half a second: this process and that of the workers do them at the same time
-        processes.prepare()
+    # until the run starts, Ctrl-C ends the process without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.environ.update(VARIABLES)  # NumPy reads them when it is imported
     from deploy.batch import command  # noqa: PLC0415 - only now
 
     command.main()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import numpy as np
 
-from deploy.batch.errors import BatchError
 from deploy.batch.job import Job
 from deploy.batch.measures import MEASURES
 from deploy.batch.scoring import GRADIENT, ROW_OUTPUTS
@@ -52,11 +51,6 @@ def parse(words: Sequence[str] | None = None) -> Command:
     source, destination = options.pop("source"), options.pop("destination")
     if local and address:
         parser.error("--local runs without a Ray cluster; leave --address out.")
-    try:
-        if source.contains(destination) or destination.contains(source):
-            parser.error("the destination must be outside of the source, and the source outside of the destination.")
-    except BatchError as error:
-        parser.error(str(error))
     unknown = [name for name in outputs if name not in (*ROW_OUTPUTS, *MEASURES)]
     if unknown:
         parser.error(f"--outputs has {unknown[0]!r}; it may name {', '.join((*ROW_OUTPUTS, *MEASURES))}.")

@@ -32,25 +32,27 @@ class Ray:
 
     capacity = AT_ONCE
 
-    def __init__(self, work: Work, job: Job, claim: Claim, address: str | None) -> None:
-        self._work = work, job, claim
+    def __init__(self, address: str | None) -> None:
         self._address = address
+        self._ray: Any = None
         self._waiting: dict[Any, Chunk] = {}
 
     def __enter__(self) -> Self:
-        """Connect. Raises BatchError if that fails."""
-        self._ray = connect(self._address)
-        self.cores = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
-        work, job, claim = self._work
-        self._task = self._ray.remote(work).options(
-            num_cpus=1, max_retries=0, scheduling_strategy="SPREAD", runtime_env={"env_vars": VARIABLES}
-        )
-        self._arguments = self._ray.put(job), claim
         return self
 
     def __exit__(self, *_: object) -> None:
         """Disconnect, which ends the tasks that still run."""
-        self._ray.shutdown()
+        if self._ray:
+            self._ray.shutdown()
+
+    def start(self, work: Work, job: Job, claim: Claim) -> None:
+        """Connect, the first time, and send the job to the cluster. Raises BatchError if that fails."""
+        self._ray = self._ray or connect(self._address)
+        self.cores = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+        self._task = self._ray.remote(work).options(
+            num_cpus=1, max_retries=0, scheduling_strategy="SPREAD", runtime_env={"env_vars": VARIABLES}
+        )
+        self._arguments = self._ray.put(job), claim
 
     def submit(self, chunk: Chunk, *arguments: Any) -> None:
         """Hand a chunk to Ray."""

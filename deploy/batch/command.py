@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from functools import partial
 from typing import TYPE_CHECKING
 
 from deploy.batch.arguments import parse
@@ -22,11 +21,12 @@ FAILED, REFUSED, INTERRUPTED = 1, 2, 130
 def main() -> None:
     """Run the command. Ends the process with a code of `arguments.EPILOG` and a sentence."""
     command = parse()
-    start = Processes if command.local else partial(Ray, address=command.address)
+    executor = Processes() if command.local else Ray(command.address)
     result = Result()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
-        run(command.job, start, result)
+        run(command.job, executor, result)
     except BatchError as error:
         end(REFUSED, str(error))
     except OSError as error:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
+    from deploy.batch.claim import Claim
+    from deploy.batch.job import Job
     from deploy.batch.storage import Entry
 
 Chunk = tuple["Entry", ...]
@@ -30,11 +32,13 @@ class Executor(Protocol):
     cores: int
     capacity: int
 
-    def __enter__(self) -> Self:
-        """Start."""
+    def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None:
         """Stop every worker."""
+
+    def start(self, work: Work, job: Job, claim: Claim) -> None:
+        """Set the work of the chunks that follow. Raises BatchError if there is no place to run."""
 
     def submit(self, chunk: Chunk, *arguments: Any) -> None:
         """Hand over a chunk."""

@@ -5,87 +5,114 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import forkserver
+from contextlib import suppress
+from functools import partial
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Self
 
-from deploy.batch.executor import VARIABLES
+from deploy.batch.errors import BatchError, sentence
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import ForkContext, SpawnContext
+
     from deploy.batch.claim import Claim
     from deploy.batch.executor import Chunk, Work
     from deploy.batch.job import Job
 
+SPAWN = multiprocessing.get_context("spawn")
 
-CONTEXT = multiprocessing.get_context("forkserver")
-"""A server that has imported everything forks a worker in a few milliseconds, and has no thread that could hold a lock."""
-
-
-def prepare() -> None:
-    """Start the server of the workers, if it is not running yet."""
-    os.environ.update(VARIABLES)
-    CONTEXT.set_forkserver_preload(["deploy.batch.fit"])
-    forkserver.ensure_running()
+FIRST = multiprocessing.get_context("fork") if sys.platform == "linux" else SPAWN
+"""Start method of the first workers. A forked worker has everything that this process has imported."""
 
 
 class Processes:
-    """Worker processes of this machine, one for each core that this process may use."""
+    """Worker processes of this machine, one for each core that this process may use.
 
-    def __init__(self, work: Work, job: Job, claim: Claim) -> None:
+    Create it before this process starts a thread or opens a filesystem: a fork would copy locks that threads hold.
+    """
+
+    def __init__(self) -> None:
         self.cores = self.capacity = (
             len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         )
-        self._work = work, job, claim
-        prepare()
-        self._idle: list[ProcessPoolExecutor] = []
-        self._busy: dict[Future[Any], tuple[ProcessPoolExecutor, Chunk]] = {}
+        self._idle = [Worker(FIRST) for _ in range(self.cores)]
+        self._busy: dict[Any, tuple[Worker, Chunk]] = {}
 
     def __enter__(self) -> Self:
-        """Start the workers."""
-        self._idle = [self._worker() for _ in range(self.cores)]
         return self
 
     def __exit__(self, *_: object) -> None:
         """Kill the workers: what they write is not visible yet."""
         for worker in [*self._idle, *(worker for worker, _ in self._busy.values())]:
-            for process in list((worker._processes or {}).values()):  # noqa: SLF001 - public from Python 3.14 on
-                process.kill()
-            worker.shutdown(cancel_futures=True)
+            worker.kill()
+
+    def start(self, work: Work, job: Job, claim: Claim) -> None:
+        """Give each worker its work."""
+        self._work = partial(work, job, claim)
+        for worker in self._idle:
+            worker.send(self._work)
 
     def submit(self, chunk: Chunk, *arguments: Any) -> None:
         """Hand a chunk to an idle worker."""
         worker = self._idle.pop()
-        self._busy[worker.submit(_do, chunk, *arguments)] = worker, chunk
+        worker.send((chunk, *arguments))
+        self._busy[worker.connection] = worker, chunk
 
     def collect(self) -> tuple[Chunk, Any]:
-        """Wait for any chunk. A worker of its own for each pool tells which chunk was lost with it."""
-        done = next(iter(wait(self._busy, return_when=FIRST_COMPLETED).done))
+        """Wait for any chunk."""
+        done = wait(list(self._busy))[0]
         worker, chunk = self._busy.pop(done)
         try:
-            found = done.result()
-        except BrokenProcessPool:
-            worker.shutdown()
-            self._idle.append(self._worker())
-            return chunk, None
+            found = worker.connection.recv()
+        except (EOFError, OSError):
+            worker.kill()
+            worker = Worker(SPAWN)  # by now, threads may run that make a fork unsafe
+            worker.send(self._work)
+            found = None
         self._idle.append(worker)
+        if isinstance(found, BatchError):
+            raise found
         return chunk, found
 
-    def _worker(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(1, CONTEXT, _start, self._work)
+
+class Worker:
+    """A process that answers each chunk. It ends with this process."""
+
+    def __init__(self, context: ForkContext | SpawnContext) -> None:
+        self.connection, its = context.Pipe()
+        self.process = context.Process(target=_answer, args=(its,), daemon=True)
+        self.process.start()
+        its.close()
+
+    def send(self, message: Any) -> None:
+        """Send a message, unless the worker is dead, which the next attempt to receive shows."""
+        with suppress(OSError):
+            self.connection.send(message)
+
+    def kill(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.join()
 
 
-_work: tuple[Any, ...] = ()
-"""The function, the job and the claim of a worker process."""
-
-
-def _start(*work: Any) -> None:
-    """Prepare a worker process: it leaves Ctrl-C to its parent, and ends with it."""
-    global _work  # noqa: PLW0603 - the pool has no other way to hand a worker its state
-    _work = work
+def _answer(connection: Connection) -> None:
+    """Answer each chunk and its arguments with the latest work. Leave Ctrl-C to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    with suppress(EOFError, OSError):  # the parent has ended
+        while True:
+            message = connection.recv()
+            if isinstance(message, partial):
+                work = message
+                continue
+            try:
+                found = work(*message)
+            except Exception as error:  # noqa: BLE001 - the parent shows it
+                found = BatchError(sentence(error))
+            connection.send(found)
 
 
 def _end_with_parent() -> None:
@@ -93,8 +120,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _do(chunk: Chunk, *arguments: Any) -> Any:
-    work, job, claim = _work
-    return work(job, claim, chunk, *arguments)

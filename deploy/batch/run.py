@@ -20,10 +20,9 @@ from deploy.batch.scoring import MARK, score_chunk
 from deploy.batch.storage import UNFINISHED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
-    from deploy.batch.claim import Claim
-    from deploy.batch.executor import Chunk, Executor, Work
+    from deploy.batch.executor import Chunk, Executor
     from deploy.batch.fit import Derivatives
     from deploy.batch.job import Job
     from deploy.batch.storage import Entry
@@ -69,29 +68,30 @@ class State:
     unfinished: list[str]
 
 
-def run(job: Job, start: Callable[[Work, Job, Claim], Executor], result: Result) -> None:
+def run(job: Job, executor: Executor, result: Result) -> None:
     """Fit the temperature if the job asks for it, score every file that is not finished, remove outputs without a source, and write the summary.
 
     result: filled in as the run goes on. Raises BatchError if the run as a whole cannot go on.
     """
+    if job.source.contains(job.destination) or job.destination.contains(job.source):
+        raise BatchError("The destination must be outside of the source, and the source outside of the destination.")
     if not job.source.exists():
         raise BatchError(f"The source {job.source} does not exist.")
     files, skipped = job.files()
     if not files:
         raise BatchError(f"The source {job.source} has no Parquet file{describe_skipped(skipped, '; skipped: ')}.")
     report(describe_skipped(skipped, "Skipped: "))
-    with claims.claimed(job.destination, job.digest) as claim:
+    with claims.claimed(job.destination, job.digest) as claim, executor:
         if job.calibrate:
-            with start(chunk_derivatives, job, claim) as executor:
-                result.fit = calibrate(executor, list(files.values()))
+            executor.start(chunk_derivatives, job, claim)
+            result.fit = calibrate(executor, list(files.values()))
             job = replace(job, parameters={**job.parameters, "temperature": result.fit.temperature})
         state = read_destination(job)
         pending = clear_outdated(job, files, state)
         result.finished = len(files) - len(pending)
         if pending:
-            with start(score_chunk, job, claim) as executor:
-                died = score(executor, pending, result, len(files))
-            if died:
+            executor.start(score_chunk, job, claim)
+            if score(executor, pending, result, len(files)):
                 for name in read_destination(job).unfinished:
                     job.destination.remove(name)
         claim.check(job.destination)

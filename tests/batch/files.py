@@ -44,14 +44,17 @@ class Here:
 
     cores = capacity = 1
 
-    def __init__(self, work: Work, job: Job, claim: Claim) -> None:
-        self.work = partial(work, job, claim)
+    def __init__(self) -> None:
         self.chunks: list[tuple[Any, ...]] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None: ...
+
+    def start(self, work: Work, job: Job, claim: Claim) -> None:
+        """Set the work."""
+        self.work = partial(work, job, claim)
 
     def submit(self, chunk: Chunk, *arguments: Any) -> None:
         """Keep a chunk until it is collected."""
@@ -66,7 +69,7 @@ class Here:
 def scored(job: Job) -> dict[str, str]:
     """Run a job in this process. Return the sentences of the files that failed, by name."""
     result = Result()
-    run(job, Here, result)
+    run(job, Here(), result)
     return result.failures
 
 

@@ -7,12 +7,15 @@ import os
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from deploy.batch import processes
+from deploy.batch.run import Result, run
 from deploy.batch.storage import Folder
 from tests.batch.files import command, ended, inputs, job, labels, layer, logits, scored, visible, write
 from tests.batch.store import BUCKET
@@ -49,6 +52,19 @@ def test_processes_write_the_bits_of_one_process(tmp_path: Path) -> None:
     assert scored(job(tmp_path / "b", tensors=layer(), keep=("id",))) == {}
     assert content(tmp_path / "a/out") == content(tmp_path / "b/out")
     assert visible(tmp_path / "a/out") == {*(f"{n:03}.parquet" for n in range(5)), "_summary.json", "_gradient.npz"}
+
+
+def test_spawned_workers_write_the_bits_of_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers are forked on Linux alone."""
+    monkeypatch.setattr(processes, "FIRST", processes.SPAWN)
+    for folder in ("a", "b"):
+        fill(tmp_path / folder, 5, 300)
+    asked = job(tmp_path / "a", tensors=layer(), calibrate=True, measures=("brier_score",))
+    result = Result()
+    run(asked, processes.Processes(), result)
+    assert result.failures == {}
+    assert scored(replace(asked, source=Folder(f"{tmp_path}/b/in"), destination=Folder(f"{tmp_path}/b/out"))) == {}
+    assert content(tmp_path / "a/out") == content(tmp_path / "b/out")
 
 
 @pytest.mark.parametrize("scheme", ["s3", "fsspec+s3"])

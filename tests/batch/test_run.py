@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -190,6 +191,19 @@ def test_a_source_that_is_missing_or_a_file_is_an_error(tmp_path: Path) -> None:
         scored(job(tmp_path))
 
 
+@pytest.mark.parametrize("place", ["in/out", "in", "."])
+def test_a_source_and_a_destination_in_one_another_are_refused(tmp_path: Path, place: str) -> None:
+    asked = three(tmp_path)
+    with pytest.raises(BatchError, match="The destination must be outside of the source"):
+        scored(replace(asked, destination=Folder(str(tmp_path / place))))
+    assert visible(tmp_path / "in") == {"0.parquet", "1.parquet", "2.parquet"}
+
+
+def test_an_unknown_protocol_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(BatchError, match="nope://bucket/out cannot be opened: Protocol not known: nope"):
+        scored(replace(three(tmp_path), destination=Folder("nope://bucket/out")))
+
+
 class Dying(Here):
     """An executor whose process dies with every chunk that has a bad file."""
 
@@ -205,7 +219,7 @@ def test_a_file_that_kills_its_workers_is_given_up_alone(tmp_path: Path, monkeyp
     monkeypatch.setattr("deploy.batch.run.CHUNKS_PER_CORE", 1)
     asked = three(tmp_path)
     result = Result()
-    run(asked, Dying, result)
+    run(asked, Dying(), result)
     assert result.failures == {"1.parquet": f"{DEATHS} workers died."}
     assert result.finished == 2
     assert visible(tmp_path / "out") == {"0.parquet", "2.parquet", "_summary.json"}
