@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -13,6 +14,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Self
 
 from deploy.batch.errors import BatchError, sentence
+from service.server.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -38,6 +40,7 @@ class Processes:
         self.cores = self.capacity = (
             len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         )
+        gc.freeze()  # the collector would copy the memory that the workers share
         self._idle = [Worker(FIRST) for _ in range(self.cores)]
         self._busy: dict[Any, tuple[Worker, Chunk]] = {}
 
@@ -101,6 +104,7 @@ class Worker:
 def _answer(connection: Connection) -> None:
     """Answer each chunk and its arguments with the latest work. Leave Ctrl-C to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_freed_memory()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(EOFError, OSError):  # the parent has ended
         while True:
