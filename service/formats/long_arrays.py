@@ -52,14 +52,27 @@ ENDING = re.compile(rb"\]\s*+(?:,\s*+\"|\})")
 PLACEHOLDER = token_hex(16)
 """Start of a string that stands for an array; a client cannot know it."""
 
-NONFINITE = {b" -1.79e308": -np.inf, b" 1.79e308": np.inf, b" 9e299": np.nan}
-"""Numbers that are read in place of non-finite ones. The blank keeps each apart from a number before it.
 
-None is as long as what it replaces, so that the length of the text tells how many there are.
-"""
+class Word(NamedTuple):
+    """A word for a non-finite number, and the number that is read in its place.
 
-STRINGS = dict(zip((b'"-Infinity"', b'"Infinity"', b'"NaN"'), NONFINITE, strict=True))
-CONSTANTS = dict(zip((b"-Infinity", b"Infinity", b"NaN"), NONFINITE, strict=True))
+    number: begins with a blank, which keeps it apart from a number before it. It is as long as the word if possible, since
+    such a word is replaced faster.
+    letter: a byte of the word that no number has.
+    """
+
+    word: bytes
+    number: bytes
+    letter: bytes
+
+
+STRINGS = (
+    Word(b'"-Infinity"', b" -1.79e308 ", b"y"),
+    Word(b'"Infinity"', b" 1.79e308 ", b"y"),
+    Word(b'"NaN"', b" 9e299", b"a"),
+)
+CONSTANTS = tuple(each._replace(word=each.word.strip(b'"'), number=each.number.rstrip()) for each in STRINGS)
+VALUES = dict(zip((float(each.number) for each in STRINGS), (-np.inf, np.inf, np.nan), strict=True))
 
 BOOLEANS = {b"true": b" 1 ", b"false": b" 0 "}
 
@@ -109,11 +122,16 @@ def _search(pattern: re.Pattern[bytes], text: bytes | bytearray, start: int, end
 
 def _array_end(text: bytes | bytearray, start: int) -> int:
     """Return where an array of numbers, and of strings that stand for numbers, would end; 0 if it is not one."""
-    # a search for one byte is 10 times as fast as one for a pattern
-    first = min((place for place in (text.find(b'"', start), text.find(b"}", start)) if place != -1), default=len(text))
-    ending = _search(ENDING, text, max(start, text.rfind(b"]", start, first)), len(text))
-    end = text.rfind(b"]", start) + 1 if ending is None else ending.start() + 1
-    return end if text.find(b"{", start, end) == -1 else 0
+    # A search for one byte is 10 times as fast as one for a pattern.
+    first = min((place for place in (text.find(b":", start), text.find(b"}", start)) if place != -1), default=len(text))
+    if text[first : first + 1] == b":":
+        # The two quotes of the name of the next member.
+        first = text.rfind(b'"', start, text.rfind(b'"', start, first))
+    bracket = text.rfind(b"]", start, first)
+    if bracket == -1 or not ENDING.match(text, bracket):
+        ending = _search(ENDING, text, start, len(text))
+        bracket = text.rfind(b"]", start) if ending is None else ending.start()
+    return bracket + 1 if text.find(b"{", start, bracket) == -1 else 0
 
 
 def original_offset(offset: int, spans: list[Span]) -> int:
@@ -208,31 +226,35 @@ class LongArray(NamedTuple):
 
     def _read_piece(self, text: bytes) -> Array:
         """Return the array in a short text. Raises NotNumbers where only the strict reader can tell."""
-        counts = dict.fromkeys(NONFINITE, 0)
-        # a search for one byte is 10 times as fast as one for a word
-        words = STRINGS if self.words and b'"' in text else {}
-        for word, number in (words | CONSTANTS if self.bare else words).items():
-            replaced = text.replace(word, number)
-            counts[number] += (len(replaced) - len(text)) // (len(number) - len(word))
-            text = replaced
-        if self.domain is Domain.MASK:
-            for word, number in BOOLEANS.items():
+        counts = dict.fromkeys(VALUES, 0)
+        for word, number, letter in (STRINGS if self.words else ()) + (CONSTANTS if self.bare else ()):
+            # a search for one byte is 10 times as fast as one for a word
+            if letter in text:
+                letters = _count(text, letter)
                 text = text.replace(word, number)
+                counts[float(number)] += letters - _count(text, letter)
+        if self.domain is Domain.MASK:
+            for word, digit in BOOLEANS.items():
+                text = text.replace(word, digit)
         array = self.read_numbers(text, integers=self.domain is Domain.TARGETS)
-        for number, count in counts.items():
+        for value, count in counts.items():
             if count:
-                places = array == float(number)
+                places = array == value
                 # a client may send that very number
                 if np.count_nonzero(places) != count:
                     raise NotNumbers
-                array[places] = NONFINITE[number]
+                array[places] = VALUES[value]
         return array
 
 
 def _is_balanced(text: bytes | memoryview) -> bool:
     """Return whether a text has as many opening brackets as closing ones."""
-    characters = np.frombuffer(text, np.uint8)
-    return np.count_nonzero(characters == ord("[")) == np.count_nonzero(characters == ord("]"))
+    return _count(text, b"[") == _count(text, b"]")
+
+
+def _count(text: bytes | memoryview, character: bytes) -> int:
+    """Return how many bytes of a text are one character, in a sixth of the time of bytes.count."""
+    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord(character)))
 
 
 @cache

@@ -90,6 +90,8 @@ def bodies(draw: st.DrawFn) -> bytes:
 @example(b'{"logits":"\\u00000","targets":[1]}', 0)
 @example(b'{"logits":"\\u00001","targets":[1]}', 0)
 @example(b'{"logits":[["-Infinity",1],[2,"]"]]}', 0)
+@example(b'{"logits":[["-Infinity",1]],"targets":[1],"a]:\\"]b":1}', 0)
+@example(b'{"logits":[[1,"a:b"]],"targets":[1]}', 0)
 @example(b'{"logits":[[[1,2],[3,4]],[[5,6],[7,8]]]}', 0)
 @example(b'{"logits":[[[1,2]],[[[5,6]]]]}', 0)
 @example(b'{"logits":-9223372036854775809,"outputs":[[],"loss"]}', 0)
