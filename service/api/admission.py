@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from service.errors import BodyTooLarge, Overloaded, TooMuchWork
 
@@ -125,6 +125,15 @@ class Admission:
             newest.granted.set_exception(Overloaded())
 
 
+class Gathering(Protocol):
+    """A body that arrives in memory of its length."""
+
+    gathered_bytes: int
+
+    def stop_gathering(self) -> None:
+        """Free the memory that is not filled, and deliver the rest of the body in pieces."""
+
+
 class ByteReservation:
     """The memory of one request: for its body before it is read, then for its tensors too."""
 
@@ -134,6 +143,8 @@ class ByteReservation:
     _length = 0
     _started = 0.0
     _timer: asyncio.TimerHandle | None = None
+    gathering: Gathering | None = None
+    """The body that a server reads into its place, without a message for each piece."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
@@ -230,9 +241,12 @@ class ByteReservation:
         """Free the memory for the unread part of a slow body; it must not keep others waiting."""
         loop = asyncio.get_running_loop()
         elapsed = loop.time() - self._started
-        if self._body_bytes < self._length * elapsed / PACE_SECONDS:
+        arrived = self.gathering.gathered_bytes if self.gathering else self._body_bytes
+        if arrived < self._length * elapsed / PACE_SECONDS:
             self._timer = None
-            self._shrink_to(self._body_bytes)
+            if self.gathering:
+                self.gathering.stop_gathering()
+            self._shrink_to(arrived)
         else:
             self._timer = loop.call_later(PACE_CHECK_SECONDS, self._check_pace)
 

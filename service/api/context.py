@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import re
 from contextlib import contextmanager
 from functools import cached_property
@@ -47,6 +46,9 @@ REJECTION = "softmax.rejection"
 
 RECEIVE_NOWAIT = "softmax.receive_nowait"
 """ASGI extension: a function that returns the next message of `receive`, None if `receive` would wait for it."""
+
+GATHER = "softmax.gather"
+"""ASGI extension: a function that makes `receive` return the whole body at once; it returns a Gathering, or None."""
 
 PIECES = "softmax.pieces"
 """ASGI extension: the server accepts any bytes-like object as a body, not only bytes."""
@@ -124,10 +126,13 @@ class RequestContext:
         `seconds`, Disconnected if the client leaves.
         """
         # Python parses at most 4,300 digits, and HTTP allows any number of leading zeros
+        extensions = self._scope.get("extensions", {})
         length = int(self.headers.get(b"content-length", b"").lstrip(b"0") or 0)
         if length > reservation.small_bytes:
             await reservation.reserve_body(length, factor)
-        receive_nowait = self._scope.get("extensions", {}).get(RECEIVE_NOWAIT)
+            if GATHER in extensions:
+                reservation.gathering = extensions[GATHER]()
+        receive_nowait = extensions.get(RECEIVE_NOWAIT)
         message = receive_nowait() if receive_nowait else None
         if message is not None and not message.get("more_body"):
             # a timer costs as much as decoding a short body
@@ -149,14 +154,13 @@ class RequestContext:
         if not more:
             return
         # joined pieces would leave holes in memory, too short for the outputs
-        body = io.BytesIO()
-        body.write(self.content)
+        body = bytearray(self.content)
         while message.get("more_body"):
             message = await self._receive()
             piece = self._piece(message)
             await reservation.add_body(len(piece))
-            body.write(piece)
-        self.content = body.getvalue()
+            body += piece
+        self.content = body
 
     def _piece(self, message: Message) -> bytes:
         """Return the piece of the body in a message. Raise Disconnected."""

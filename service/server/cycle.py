@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from service.api.context import REJECTION
+from service.api.context import GATHER, PIECES, RECEIVE_NOWAIT, REJECTION
 from service.errors import Draining
+from service.server.body import ChunkedBody, FixedLengthBody
+from service.server.memory import unfilled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("service")
 
 STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus}
+
+NO_ROOM = memoryview(b"")
 
 BODILESS = frozenset({204, 304})
 
@@ -51,13 +55,19 @@ class RequestCycle:
     """The `receive` and `send` of a request, and how far both have come.
 
     body_complete: the whole body has arrived. is_waiting: the application waits for more of it.
+    unread_bytes: bytes of the body that have arrived, and that the application has neither taken nor gathers.
+    room: memory that the next bytes of the body are read into, empty unless the application gathers them.
+    gathered_bytes: bytes of the body in memory of its length.
     response_complete: the whole response has been sent. keep_alive: the connection stays open after it.
     """
 
-    body_complete = False
     is_waiting = False
     response_complete = False
-    _body: bytes = b""
+    unread_bytes = 0
+    room = NO_ROOM
+    gathered_bytes = 0
+    _memory: bytearray | None = None
+    _body: bytes | bytearray = b""
     _body_delivered = False
     _body_error: ServiceError | None = None
     _disconnected = False
@@ -70,23 +80,59 @@ class RequestCycle:
     def __init__(self, connection: Connection, head: RequestHead, date: Iterable[tuple[bytes, bytes]]) -> None:
         self._connection = connection
         self._has_content = head.method != "HEAD"
+        self._content_length = head.content_length
+        self._framing = ChunkedBody() if head.content_length is None else FixedLengthBody(head.content_length)
+        self.body_complete = self._framing.is_complete
         self._is_http_1_0 = head.http_version == "1.0"
         self._default_headers = date
         self.keep_alive = head.keep_alive
         self._waits_for_continue = head.expects_continue
 
-    @property
-    def unread_bytes(self) -> int:
-        """Bytes of the body that have arrived, and that the application has not taken."""
-        return len(self._body)
+    def gather(self) -> RequestCycle | None:
+        """Read the body into memory of its length, and deliver it in one message.
 
-    def add_body(self, piece: bytes, *, is_last: bool) -> None:
-        """Take a piece of the body from the connection."""
+        Return None, and change nothing, if the length is unknown or the body complete.
+        """
+        if not self._content_length or self.body_complete:
+            return None
+        self._memory = unfilled(self._content_length)
+        self.room = memoryview(self._memory)
+        arrived = len(self._body)
+        self.room[:arrived] = self._body
+        self.fill(arrived)
+        self._body, self.unread_bytes = b"", 0
+        self._connection.body_taken()
+        return self
+
+    def fill(self, count: int) -> None:
+        """Take note of bytes of the body that were read into `room`."""
+        self.gathered_bytes += count
+        self.room = self.room[count:]
+        self._framing = FixedLengthBody(len(self.room))
+        self.body_complete = self._framing.is_complete
+        if self.body_complete:
+            self.stop_gathering()
+
+    def stop_gathering(self) -> None:
+        """Deliver what has arrived of the body; the rest follows in pieces."""
+        if self._memory is not None:
+            self._body = self._memory if self.body_complete else self._memory[: self.gathered_bytes]
+            self._memory, self.room = None, NO_ROOM
+            self._wake()
+
+    def extensions(self) -> dict[str, Any]:
+        """Return the ASGI extensions that the application may use."""
+        return {PIECES: {}, RECEIVE_NOWAIT: self.receive_nowait, GATHER: self.gather}
+
+    def add_body(self, data: bytes) -> bytes:
+        """Take what `data` has of the body, and return the rest. Raise MalformedHeader for invalid framing."""
+        piece, rest = self._framing.split(data)
         if not self.response_complete:
             self._body = self._body + piece if self._body else piece
-        if is_last:
-            self.body_complete = True
+            self.unread_bytes = len(self._body)
+        self.body_complete = self._framing.is_complete
         self._wake()
+        return rest
 
     def fail_body(self, error: ServiceError) -> None:
         """Take note that nothing more can be read from the client: if the body is incomplete, `receive` raises `error`."""
@@ -97,8 +143,11 @@ class RequestCycle:
     def disconnect(self) -> None:
         """Take note that the client has left."""
         self._disconnected = True
-        self._body = b""
+        self._drop_body()
         self._wake()
+
+    def _drop_body(self) -> None:
+        self._body, self._memory, self.room, self.unread_bytes = b"", None, NO_ROOM, 0
 
     def _wake(self) -> None:
         self.is_waiting = False
@@ -147,7 +196,7 @@ class RequestCycle:
             self._raise_body_error(self._body_error)
         if not self._body and (self._body_delivered or not self.body_complete):
             return None
-        body, self._body = self._body, b""
+        body, self._body, self.unread_bytes = self._body, b"", 0
         self._body_delivered = self.body_complete
         self._connection.body_taken()
         return {"type": "http.request", "body": body, "more_body": not self.body_complete}
@@ -213,6 +262,6 @@ class RequestCycle:
         self._connection.write(head, *pieces)
         if is_last:
             self.response_complete = True
-            self._body = b""
+            self._drop_body()
             self._wake()
             self._connection.response_completed()

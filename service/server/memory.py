@@ -30,6 +30,13 @@ def keep_freed_memory() -> bool:
     return all(mallopt(option, value) for option, value in options)
 
 
+def unfilled(size: int) -> bytearray:
+    """Return a bytearray of that size whose memory is not written, so that the system does not fetch it."""
+    memory = bytearray()
+    ctypes.pythonapi.PyByteArray_Resize(ctypes.py_object(memory), ctypes.c_ssize_t(size))
+    return memory
+
+
 class Heap(ctypes.Structure):
     """The result of mallinfo2, with its names. `fordblks` counts the bytes that are freed and kept."""
 

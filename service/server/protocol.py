@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from service.api.context import PIECES, RECEIVE_NOWAIT, REJECTION
+from service.api.context import REJECTION
 from service.errors import MalformedHeader, Overloaded, ServiceError
-from service.server.body import ChunkedBody, FixedLengthBody
 from service.server.cycle import RequestCycle
 from service.server.flow import FlowControl, addresses, bytes_in_kernel, read_buffer
 from service.server.head import HEAD_END, RequestHead, check_start, parse_head
@@ -57,7 +56,6 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport
         self._has_tls = False
         self._cycle: RequestCycle | None = None
-        self._body: FixedLengthBody | ChunkedBody
         # a client sends mostly the same head, which is parsed once
         self._head_data, self._head = b"", RequestHead()
         self._unread = b""
@@ -106,11 +104,13 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # as asyncio has it
         """Return memory for the next read."""
-        return read_buffer.memory
+        return self._cycle.room if self._cycle is not None and self._cycle.room else read_buffer.memory
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take the bytes that were read."""
-        if not self._ignores_input:
+        if self._cycle is not None and self._cycle.room:
+            self._cycle.fill(nbytes)
+        elif not self._ignores_input:
             self._advance(self._unread + read_buffer.memory[:nbytes])
 
     def eof_received(self) -> bool:
@@ -182,10 +182,8 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     def _start(self, head: RequestHead, error: ServiceError | None = None) -> None:
         """Run the application for a request; with `error` it only rejects the request."""
-        self._body = ChunkedBody() if head.content_length is None else FixedLengthBody(head.content_length)
         self._cycle = RequestCycle(self, head, self._server.default_headers)
-        self._cycle.body_complete = self._body.is_complete
-        extensions = {PIECES: {}, RECEIVE_NOWAIT: self._cycle.receive_nowait} if error is None else {REJECTION: error}
+        extensions = self._cycle.extensions() if error is None else {REJECTION: error}
         scope = {**self._scope, **head.scope, "state": self._app_state.copy(), "extensions": extensions}
         task = self._loop.create_task(self._cycle.run(self._app, scope))
         self._server.tasks.add(task)
@@ -194,11 +192,10 @@ class HttpProtocol(asyncio.BufferedProtocol):
     def _read_body(self, cycle: RequestCycle, data: bytes) -> bytes:
         """Give the request its part of `data`, and return the rest."""
         try:
-            piece, rest = self._body.split(data)
+            rest = cycle.add_body(data)
         except MalformedHeader as error:
             self._fail(error)
             return b""
-        cycle.add_body(piece, is_last=self._body.is_complete)
         if cycle.response_complete and cycle.body_complete:
             self._end_request()
         return rest
@@ -244,8 +241,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._update()
 
     def _end_request(self) -> None:
-        self._cycle = None
-        self._client_turn_since = None
+        self._cycle = self._client_turn_since = None
 
     def _close(self) -> None:
         """Close the connection after the last response."""
@@ -257,8 +253,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._ignore_input()
 
     def _ignore_input(self) -> None:
-        self._ignores_input = True
-        self._unread = b""
+        self._ignores_input, self._unread = True, b""
         self._update()
 
     def _update(self) -> None:

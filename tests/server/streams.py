@@ -18,9 +18,8 @@ import uvicorn
 import uvloop
 from uvicorn.server import ServerState
 
-from service.api.app import create_app
 from service.server.protocol import HttpProtocol
-from service.settings import Settings
+from tests.connections import application
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +30,9 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
     "uvloop": uvloop.new_event_loop,
 }
+
+SETTINGS: tuple[dict[str, int], ...] = ({}, {"inline_body_bytes": 10})
+"""Settings to try: the default ones, and those with which each body of known length is read into its place."""
 
 IDS = re.compile(rb"[0-9a-f]{32}")
 """Request ids that the service makes."""
@@ -278,9 +280,10 @@ def main() -> None:
     """Try many streams on each event loop."""
     count, seed = int(sys.argv[1]), int((sys.argv[2:] or ["0"])[0])
     for name, factory in LOOPS.items():
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(compare(create_app(Settings(log_level="error")), count, seed))
-        sys.stdout.write(f"{count} streams on {name}: as expected\n")
+        for settings in SETTINGS:
+            with asyncio.Runner(loop_factory=factory) as runner:
+                runner.run(compare(application(log_level="error", **settings), count, seed))
+            sys.stdout.write(f"{count} streams on {name} with {settings or 'default settings'}: as expected\n")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import time
+import tracemalloc
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from tests.server.streams import LAST as LAST_REQUESTS
 from tests.server.streams import LOOPS, Request, Response, Server, Stream, seeded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from starlette.types import Receive, Scope, Send
 
@@ -35,6 +36,7 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
 LARGE = b'{"logits": [%b0], "outputs": ["jacobian"]}' % (b"0," * 599)
 LARGE_POST = HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(LARGE), LARGE)
 """A request with a response of 8 MB."""
+LONG_POST = HEAD + b"Content-Length: 8000000\r\n\r\n" + BODY.ljust(8_000_000)
 
 
 @pytest.fixture(scope="module", params=LOOPS)
@@ -108,8 +110,52 @@ async def test_unfinished_heads_are_bounded_together(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-async def test_a_lost_connection_is_freed_without_garbage_collection(loop: Any) -> None:
-    app = application()
+async def test_a_body_read_into_its_place_is_not_counted_as_unread(monkeypatch: pytest.MonkeyPatch, loop: Any) -> None:
+    monkeypatch.setattr(flow, "MAX_UNREAD_BYTES", 300_000)
+    ahead = LIVE.replace(b"\r\n\r\n", b"\r\nX-Long: " + b"a" * 2 * flow.SMALL_UNREAD_BYTES + b"\r\n\r\n")
+    shared = flow.FlowControl()
+    with serving(application(), loop, flow=shared) as port:
+        assert statuses(await answer(port, LONG_POST + ahead * 3 + LAST)) == [200] * 5
+        await until(lambda: shared.unread_bytes == 0)
+
+
+@pytest.fixture
+def traced() -> Iterator[Callable[[], int]]:
+    """Trace memory, and yield a function that returns the bytes in use."""
+    tracemalloc.start()
+    yield lambda: tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_a_body_that_stops_keeps_no_memory_for_its_rest(
+    monkeypatch: pytest.MonkeyPatch, traced: Callable[[], int], loop: Any
+) -> None:
+    monkeypatch.setattr("service.api.admission.PACE_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr("service.api.admission.PACE_SECONDS", 0.1)
+    app, arrived = application(), 300_000
+    with serving(app, loop) as port:
+        async with connection(port) as peer:
+            before = traced()
+            await peer.send(LONG_POST[:arrived])
+            await until(lambda: 0 < app.runtime.admission.bytes < len(LONG_POST) // 10)
+            await until(lambda: traced() - before < len(LONG_POST) // 2)
+            assert (await peer.ask(LONG_POST[arrived:])).status == 200
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_a_body_that_is_too_late_keeps_no_memory(traced: Callable[[], int], loop: Any) -> None:
+    with serving(application(body_timeout_seconds=CLIENT_TIMEOUT), loop, client_timeout=60) as port:
+        async with connection(port) as peer:
+            before = traced()
+            assert (await peer.ask(LONG_POST[:300_000])).status == 408
+            await until(lambda: traced() - before < len(LONG_POST) // 2)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("inline_body_bytes", [0, 2**18])
+async def test_a_lost_connection_is_freed_without_garbage_collection(loop: Any, inline_body_bytes: int) -> None:
+    app = application(inline_body_bytes=inline_body_bytes)
     with serving(app, loop) as port:
         await answer(port, LAST)
         gc.collect()

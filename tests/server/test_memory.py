@@ -55,6 +55,19 @@ print(before - resident())
 """
 
 
+UNFILLED = """
+from pathlib import Path
+from service.server.memory import unfilled
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 2**20
+
+before, memory = resident(), unfilled(2**28)
+assert len(memory) == 2**28
+print(resident() - before)
+"""
+
+
 def run(*command: str) -> int:
     """Return the output of a program."""
     return int(subprocess.run([sys.executable, "-c", *command], check=True, capture_output=True, text=True).stdout)
@@ -77,6 +90,11 @@ def test_giving_back_never_takes_memory(monkeypatch: pytest.MonkeyPatch) -> None
     before = resident_pages()
     memory.give_back_freed_memory()
     assert resident_pages() <= before + 100
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux tells the resident memory")
+def test_memory_that_is_not_filled_is_not_resident() -> None:
+    assert run(UNFILLED) < 10
 
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,16 +8,17 @@ import pytest
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tests.connections import application
-from tests.server.streams import LAST, LOOPS, REQUESTS, Server, Stream, compare, prepare, seeded, stream
+from tests.server.streams import LAST, LOOPS, REQUESTS, SETTINGS, Server, Stream, compare, prepare, seeded, stream
 
 STREAMS = 700
 """Number of streams on each event loop. `make fuzz` tries more."""
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_streams_are_answered_as_the_application_answers(loop: str) -> None:
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_streams_are_answered_as_the_application_answers(loop: str, settings: dict[str, int]) -> None:
     with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
-        runner.run(compare(application(), STREAMS, seed=1))
+        runner.run(compare(application(**settings), STREAMS, seed=1))
 
 
 @pytest.mark.parametrize("loop", LOOPS)
