@@ -58,19 +58,30 @@ class Request(BaseModel):
     """Return the validated request for named tensors and parameters. Raise ServiceError."""
 
 
-def _read(operation: Operation, validate: Callable[..., Request], sent: Mapping[str, Any]) -> ValidatedRequest:
-    try:
-        fields = validate(sent).__dict__
-    except ValidationError as error:
-        raise refusal(error, operation, sent) from None
-    outputs = fields.pop("outputs")
+def _read(
+    operation: Operation, tensors: Mapping[str, TensorField], validate: Callable[..., Request], sent: Mapping[str, Any]
+) -> ValidatedRequest:
+    fields: dict[str, Any] = {}
+    others: dict[str, Any] = {}
     items: list[tuple[str, Shape]] = []
-    domains, defaults = operation.domains, operation.defaults
-    for name in sent:
-        if name in domains:
-            items.append((name, fields[name].shape))
-        elif name in defaults and fields[name] != defaults[name]:
-            items.append((name, (fields[name],) if name in operation.sized_axes else ()))
+    for name, value in sent.items():
+        if name in tensors:
+            fields[name] = tensors[name].validate(name, value)
+            items.append((name, value.shape))
+        else:
+            others[name] = value
+    outputs = None
+    if others:
+        # a model has every field that was left out, which takes longer than to check a tensor
+        try:
+            valid = validate(others).__dict__
+        except ValidationError as error:
+            raise refusal(error, operation, sent) from None
+        outputs = valid["outputs"]
+        for name in others:
+            if name != "outputs" and valid[name] != operation.defaults[name]:
+                fields[name] = valid[name]
+                items.append((name, (valid[name],) if name in operation.sized_axes else ()))
     signature = tuple(items)
     names = _wanted(operation, signature, None if outputs is None else tuple(outputs))
     return ValidatedRequest(Arguments(**fields), signature, names)
@@ -133,18 +144,21 @@ ADVICE = {("temperature", "greater_than"): "; the limit of temperature 0 is the 
 @cache
 def request_model(operation: Operation) -> type[Request]:
     """Return the request model of an operation, for example SoftmaxRequest."""
-    fields = {each.name: _input(each) for each in operation.inputs}
+    tensors = {each.name: _tensor(each) for each in operation.inputs}
+    fields: dict[str, Any] = {
+        each.name: optional(Annotated[np.ndarray, tensors[each.name]], each.doc) for each in operation.inputs
+    }
     fields |= {each.name: _parameter(each) for each in operation.parameters}
     fields["outputs"] = _outputs(operation)
     model = create_model(f"{operation.name.title()}Request", __base__=Request, __doc__=operation.doc, **fields)
     # model_validate looks the validator up in each call, which costs as much as three calls
-    model.read = partial(_read, operation, model.__pydantic_validator__.validate_python)
+    model.read = partial(_read, operation, tensors, model.__pydantic_validator__.validate_python)
     return model
 
 
-def _input(each: Input) -> Any:
+def _tensor(each: Input) -> TensorField:
     scalar = {Domain.LOGITS: Logit, Domain.NON_NEGATIVE: Weight, Domain.MASK: Kept}.get(each.domain, float)
-    return optional(Annotated[np.ndarray, TensorField(each.domain, nested(scalar, each.axes))], each.doc)
+    return TensorField(each.domain, nested(scalar, each.axes))
 
 
 def _parameter(each: Parameter) -> Any:
