@@ -87,14 +87,16 @@ class Document:
         self._text = text
         self._constants = constants
         self._max_elements = max_elements
-        remainder, self._spans = extract_long_arrays(text) if len(text) >= LONG_BYTES else (text, [])
+        blanks = _leading_blanks(text) if len(text) > MAX_SLOW_BYTES else 0
+        remainder, self._spans = extract_long_arrays(text, blanks) if len(text) >= LONG_BYTES else (text, [])
         self.unread = len(self._spans)
-        self._has_booleans = b"true" in remainder or b"false" in remainder
-        blanks = _leading_blanks(remainder) if len(remainder) > MAX_SLOW_BYTES else 0
         try:
             self.root = parse(remainder[blanks:] if blanks else remainder, constants=constants)
         except JsonMistake as mistake:
             self.root = self._parse_again(original_offset(mistake.offset + blanks, self._spans), mistake.mend)
+            remainder = text
+        # now, because it is a short text
+        self._has_booleans = b"true" in remainder or b"false" in remainder
 
     def tensor(self, name: str, value: Any, domain: Domain) -> Array:
         """Return a tensor of the document as an array.
@@ -114,7 +116,8 @@ class Document:
         try:
             return self._long_array(name, domain).read(self._spans[int(value[len(PLACEHOLDER) :])])
         except JsonMistake as mistake:
-            raise malformed(self._text, mistake.offset, mistake.mend) from None
+            mend = Mend.UNKNOWN if mistake.mend is Mend.AFTER else mistake.mend
+            raise malformed(self._text, mistake.offset, mend) from None
 
     def _long_array(self, name: str, domain: Domain) -> LongArray:
         words = self._constants or domain is Domain.LOGITS

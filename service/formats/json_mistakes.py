@@ -74,7 +74,8 @@ def malformed(text: bytes | bytearray, offset: int, mend: Mend) -> MalformedBody
 def _characters(text: bytes | bytearray, start: int, end: int) -> int:
     """Return the number of characters in a part of a text, which may be long: it is neither copied nor decoded whole."""
     pieces = (text[each : min(each + PIECE_BYTES, end)] for each in range(start, end, PIECE_BYTES))
-    return sum(len(piece.translate(None, CONTINUATIONS)) for piece in pieces)
+    # a look for other than ASCII is 10 times as fast
+    return sum(len(piece if piece.isascii() else piece.translate(None, CONTINUATIONS)) for piece in pieces)
 
 
 MAX_BLANKS = 2**10

@@ -116,8 +116,10 @@ def parse_start(text: bytes | bytearray, *, constants: bool = False) -> tuple[An
 
 
 def parse_items(text: bytes, *, constants: bool = False) -> tuple[list[Any], JsonMistake | None]:
-    """Return the complete items of an array of at most MAX_SLOW_BYTES, and the first mistake if there is one."""
+    """Return the complete items of an array, and the first mistake if there is one; of a long text, those of its start."""
     try:
+        if len(text) > MAX_SLOW_BYTES:
+            raise _first_mistake(text, constants=constants)
         value, length = parse_start(text, constants=constants)
     except JsonMistake as mistake:
         items = _complete_items(text[: mistake.offset].decode(errors="replace"))
@@ -128,7 +130,11 @@ def parse_items(text: bytes, *, constants: bool = False) -> tuple[list[Any], Jso
 
 def _complete_items(content: str) -> list[Any]:
     """Return the items at the start of an array that have a comma behind them."""
-    items: list[Any] = []
+    with suppress(ValueError):
+        # in one step, unless the last comma is inside of an item
+        items: list[Any] = ALL_CONSTANTS.decode(content[: content.rindex(",")] + "]")
+        return items
+    items = []
     item = ITEM_START.match(content)
     with suppress(json.JSONDecodeError):
         while item is not None:

@@ -16,6 +16,7 @@ from service.errors import MalformedBody, NotANumber, NumberOutOfRange, RaggedTe
 from service.formats import codecs, json_parse, long_arrays
 from service.formats.json_decode import decode
 from service.formats.json_encode import encode
+from service.formats.json_mistakes import Mend
 from service.operations import OPERATIONS
 from tests.formats.test_json_malformed import mutants
 
@@ -173,6 +174,32 @@ def test_excluded_classes_are_read_in_pieces_too(parsed: list[int]) -> None:
     logits = decode(b'{"logits":[%b,["-Infinity",2,1e30],%b]}' % (MANY, MANY), GRADIENT)["logits"]
     assert np.flatnonzero(np.isneginf(logits)).tolist() == [300_000]
     assert parsed == []
+
+
+def test_number_that_stands_for_a_word_is_read_as_itself() -> None:
+    number = long_arrays.STRINGS[0].number.strip()
+    logits = decode(b'{"logits":[%b,["-Infinity",%b,1]]}' % (MANY, number), GRADIENT)["logits"]
+    assert logits[-1].tolist() == [-np.inf, float(number), 1.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "mend"),
+    [
+        (b'{"logits":[[1]%b]}' % (b"[1]" * 200_000), 14, Mend.MISSING_COMMA),
+        (b'{"logits":[[1%b]}' % (b"]" * 600_000), 15, Mend.BRACKET),
+        (b'{"logits":[%b,[1]x,%b]}' % (MANY, MANY), len(MANY) + 15, Mend.QUOTES),
+        (b'{"logits":[[%b],[[1],2],[%b]]}' % (MANY, MANY), None, None),
+    ],
+    ids=["no comma", "brackets", "a letter", "a deeper row"],
+)
+def test_mistake_between_rows_is_found_in_its_piece(
+    text: bytes, place: int | None, mend: Mend | None, parsed: list[int]
+) -> None:
+    with pytest.raises(RaggedTensor if mend is None else MalformedBody) as refused:
+        decode(text, GRADIENT)
+    if mend is not None:
+        assert f"(byte {place}): {mend}" in refused.value.detail
+    assert sum(parsed) < 4 * long_arrays.PIECE_BYTES
 
 
 @pytest.mark.parametrize(

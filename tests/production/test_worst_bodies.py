@@ -6,12 +6,15 @@ import asyncio
 import subprocess
 import sys
 import zlib
+from functools import cache
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import pytest
 
 from bench import processes
-from bench.worst_bodies import BODIES, JSON, filled, request, send
+from bench.bodies import BODIES, JSON, VALID, filled
+from bench.worst_bodies import request, send
 from deploy.capacity import memory_bytes
 from service.settings import Settings
 from tests.connections import ask_once, post
@@ -19,7 +22,8 @@ from tests.processes import running
 
 CLIENTS = 8
 
-CPU_SECONDS = 6.0
+MAX_RATIO = 1.5
+"""CPU time of a refused body, in units of the valid body that costs the most; about 1.0 on an idle machine."""
 
 MAX_MIB = memory_bytes(Settings().max_bytes_in_flight) / 2**20
 """The memory of a process, as docs/sizing.md states it."""
@@ -47,19 +51,20 @@ print(seconds, int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read
 
 @pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
 def test_worst_bodies_are_answered_in_bounded_time_and_memory(*, compressed: bool) -> None:
-    live, broken = [], {}
+    live, broken, valid_seconds = [], {}, 0.0
     with running() as (address, process):
         port = urlsplit(address).port or 0
         for name, case in BODIES.items():
-            before = processes.cpu_seconds(process.pid)
             found = send(process.pid, port, request(case, compressed=compressed))
-            seconds = processes.cpu_seconds(process.pid) - before
             if max(found.live, default=0) > SLOWEST_LIVE_SECONDS:
                 # the machine may have paused the probe
                 found = send(process.pid, port, request(case, compressed=compressed))
             live += found.live
-            if found.status != case.status or seconds > CPU_SECONDS or found.peak_mib > MAX_MIB:
-                broken[name] = (found.status, round(seconds, 2), round(found.peak_mib))
+            if name in VALID:
+                valid_seconds = max(valid_seconds, found.cpu_seconds)
+            too_slow = case.status != HTTPStatus.OK and found.cpu_seconds > MAX_RATIO * valid_seconds
+            if found.status != case.status or too_slow or found.peak_mib > MAX_MIB:
+                broken[name] = (found.status, round(found.cpu_seconds / valid_seconds, 2), round(found.peak_mib))
     assert not broken
     live.sort()
     assert live[int(len(live) * 0.99)] < LIVE_SECONDS
@@ -78,11 +83,22 @@ async def test_raw_deflate_bombs_wait_for_the_memory_of_their_text() -> None:
         assert processes.peak_bytes(process.pid) / 2**20 < MAX_MIB
 
 
-@pytest.mark.parametrize("name", [name for name, case in BODIES.items() if (case.path, case.type) == ("/loss", JSON)])
-def test_portable_codec_decodes_the_worst_body_within_bounds(name: str) -> None:
+def decoding(name: str) -> tuple[float, float]:
+    """Return the CPU seconds and the MiB that the portable codec takes to decode a body."""
     environment = {"SOFTMAX_JSON_CODEC": "portable", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-c", PROGRAM]
     done = subprocess.run(command, input=BODIES[name].make(), capture_output=True, check=True, env=environment)
     seconds, mebibytes = map(float, done.stdout.split())
-    assert seconds < CPU_SECONDS
+    return seconds, mebibytes
+
+
+@cache
+def slowest_valid_seconds() -> float:
+    return max(decoding(name)[0] for name in VALID)
+
+
+@pytest.mark.parametrize("name", [name for name, case in BODIES.items() if (case.path, case.type) == ("/loss", JSON)])
+def test_portable_codec_decodes_the_worst_body_within_bounds(name: str) -> None:
+    seconds, mebibytes = decoding(name)
+    assert seconds < MAX_RATIO * slowest_valid_seconds()
     assert mebibytes < MAX_MIB

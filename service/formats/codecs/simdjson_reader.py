@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import simdjson
 
+from service.formats.codecs import portable
 from service.formats.codecs.numbers import NotNumbers, count_brackets
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ class SimdjsonReader:
         """Return the rectangular array of numbers that a JSON text holds. Raises NotNumbers."""
         try:
             value: Any = self._parser.parse(text)
+        except (ValueError, RuntimeError):
+            # it has no integers of more than 64 bits
+            return portable.read(text, integers=integers)
+        try:
             shape = _shape(value)
             array = _numbers(value, integers=integers).reshape(shape)
         except (TypeError, ValueError, RuntimeError):
