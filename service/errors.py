@@ -37,6 +37,7 @@
   - SlowBody
   - Unauthenticated
   - UntrustedHost
+  - RefusedPreflight
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 Location = tuple[str | int, ...]
 """A field name and indices: ("logits", 3, 17)."""
@@ -72,13 +73,15 @@ def written(location: Location) -> str:
 class ServiceError(Exception):
     """An error of a request, with one sentence that says what to change.
 
-    detail: the sentence; it never repeats a value of the request.
+    detail: the sentence; it never repeats a value of the request. Some errors have only one.
     locations: the places in the request, each a field name followed by indices, with what is wrong there.
     """
 
-    def __init__(self, detail: str, *locations: tuple[Location, str]) -> None:
-        super().__init__(detail)
-        self.detail = detail
+    detail = ""
+
+    def __init__(self, detail: str = "", *locations: tuple[Location, str]) -> None:
+        self.detail = detail or self.detail
+        super().__init__(self.detail)
         self.locations: Sequence[tuple[Location, str]] = locations
 
 
@@ -89,8 +92,7 @@ class MalformedHeader(ServiceError):
 class InvalidHost(ServiceError):
     """The Host header is missing, repeated or invalid."""
 
-    def __init__(self) -> None:
-        super().__init__("Send one header Host, with the host name and the port of this service.")
+    detail = "Send one header Host, with the host name and the port of this service."
 
 
 class MalformedBody(ServiceError):
@@ -104,7 +106,6 @@ class NotAnObject(ServiceError):
 class UnknownField(ServiceError):
     """The operation has no field of this name.
 
-    hint: what to do.
     kind: a field, an input, a parameter or an output, for example.
     place: the object that has the field.
     """
@@ -120,8 +121,7 @@ class DuplicateField(ServiceError):
 
     def __init__(self, name: str, place: Location = ()) -> None:
         location = (*place, name) if PLAIN_NAME.fullmatch(name) else place or ("body",)
-        subject = name if location[-1] == name else "A field"
-        super().__init__(f"{subject} is given twice; give it once.", (location, "is given twice"))
+        super().__init__(f"The field{quoted(name)} is given twice; give it once.", (location, "is given twice"))
 
 
 class MissingField(ServiceError):
@@ -242,8 +242,7 @@ class UnknownPath(ServiceError):
 class UnknownModel(ServiceError):
     """The Open Inference model or its version does not exist."""
 
-    def __init__(self, name: str, version: str, known: Iterable[str]) -> None:
-        known = list(known)
+    def __init__(self, name: str, version: str, known: Collection[str]) -> None:
         unknown = f"version{quoted(version)} of model{quoted(name)}" if name in known else f"model{quoted(name)}"
         super().__init__(f"Unknown {unknown}; the models are {', '.join(known)}, each in version 1.")
 
@@ -271,15 +270,13 @@ class UnwritableMediaType(ServiceError):
 class Overloaded(ServiceError):
     """The service had no room for the request within `max_wait_seconds`."""
 
-    def __init__(self) -> None:
-        super().__init__("The service is busy; retry after the seconds in Retry-After.")
+    detail = "The service is busy; retry after the seconds in Retry-After."
 
 
 class Draining(ServiceError):
     """The process is shutting down."""
 
-    def __init__(self) -> None:
-        super().__init__("This process is shutting down; retry after the seconds in Retry-After.")
+    detail = "This process is shutting down; retry after the seconds in Retry-After."
 
 
 class SlowBody(ServiceError):
@@ -296,5 +293,8 @@ class Unauthenticated(ServiceError):
 class UntrustedHost(ServiceError):
     """The Host header names a host that is not served here."""
 
-    def __init__(self) -> None:
-        super().__init__("The header Host names a host that is not served here; send a name of this service.")
+    detail = "The header Host names a host that is not served here; send a name of this service."
+
+
+class RefusedPreflight(ServiceError):
+    """A page of this origin may not send such a request."""

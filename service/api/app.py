@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 
 from service.api import problems
 from service.api.context import REJECTION, RequestContext
-from service.api.middleware import RequestIdMiddleware, answer_asterisk
+from service.api.middleware import CrossOrigin, RequestIdMiddleware, answer_asterisk
 from service.api.openapi.document import document
 from service.api.routes.health import METRICS, PROBES, about_router, probe_router
 from service.api.routes.metrics import metrics_router
@@ -71,7 +70,7 @@ class Service(FastAPI):
     def _with_cors(self, app: ASGIApp) -> ASGIApp:
         """Return the application, open to the pages of `cors_origins`."""
         origins = self.runtime.settings.cors_origins
-        return CORSMiddleware(app, origins, ("GET", "POST"), ("*",), expose_headers=EXPOSED) if origins else app
+        return CrossOrigin(app, origins, ("GET", "POST"), ("*",), expose_headers=EXPOSED) if origins else app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or the start and the end of the application."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from service.api.context import RequestContext
-from service.errors import InvalidHost, UntrustedHost
+from service.errors import RefusedPreflight, ServiceError
 
 if TYPE_CHECKING:
+    from starlette.datastructures import Headers
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from service.api.runtime import Runtime
@@ -47,11 +49,28 @@ class RequestIdMiddleware:
         try:
             self.runtime.hosts.check(context.headers.get(b"host"), context.http_version, scope["path"])
             await self.app(scope, receive, send_with_headers)
-        except (InvalidHost, UntrustedHost) as error:
+        except ServiceError as error:
             await context.refuse(error)
         finally:
             context.route = _template(scope)
             self.runtime.record(context)
+
+
+class CrossOrigin(CORSMiddleware):
+    """CORS middleware that refuses a preflight with a problem."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Return the response to a preflight. Raise RefusedPreflight."""
+        response = super().preflight_response(request_headers)
+        if response.status_code == HTTPStatus.OK:
+            return response
+        refused = "Access-Control-Request-Private-Network"
+        if request_headers["access-control-request-method"] not in self.allow_methods:
+            refused = "Access-Control-Request-Method"
+        if not self.is_allowed_origin(request_headers["origin"]):
+            refused = "Origin"
+        detail = f"Send {' or '.join(self.allow_methods)}, from a page whose origin is one of cors_origins."
+        raise RefusedPreflight(detail, ((refused,), "is not allowed"))
 
 
 def answer_asterisk(app: ASGIApp) -> ASGIApp:

@@ -60,7 +60,14 @@ INTERNAL = ProblemType(500, "internal-error", "Internal error", "The service has
 INTERNAL_DETAIL = "The service failed; please report this with the request id."
 
 STATUSES: dict[int, tuple[type[ServiceError], ...]] = {
-    400: (errors.MalformedHeader, errors.InvalidHost, errors.UntrustedHost, errors.MalformedBody, errors.InvalidDatatype),
+    400: (
+        errors.MalformedHeader,
+        errors.InvalidHost,
+        errors.UntrustedHost,
+        errors.RefusedPreflight,
+        errors.MalformedBody,
+        errors.InvalidDatatype,
+    ),
     401: (errors.Unauthenticated,),
     404: (errors.UnknownPath, errors.UnknownModel),
     405: (errors.UnknownMethod,),
@@ -96,10 +103,12 @@ PROBLEM_TYPES: dict[type[ServiceError], ProblemType] = {
 """The problem type of each error."""
 
 HEADERS: dict[int, tuple[bytes, bytes]] = {
-    HTTPStatus.UNAUTHORIZED: (b"www-authenticate", b'Bearer realm="softmax-service"'),
     HTTPStatus.REQUEST_TIMEOUT: (b"connection", b"close"),
 }
 """The header that a status requires (RFC 9110)."""
+
+BEARER = b'Bearer realm="softmax-service"'
+"""The challenge to a client without a key (RFC 6750)."""
 
 PLACES: dict[type[ServiceError], str] = {
     errors.MalformedHeader: "head",
@@ -148,6 +157,9 @@ def problem_response(error: Exception, request_id: str, invalid_status: int = 42
         headers.append((b"retry-after", b"%d" % random.randint(*RETRY_SECONDS)))  # noqa: S311  not a secret
     elif status in HEADERS:
         headers.append(HEADERS[status])
+    elif isinstance(error, errors.Unauthenticated):
+        # a place means that a key was sent
+        headers.append((b"www-authenticate", BEARER + b', error="invalid_token"' * bool(error.locations)))
     elif isinstance(error, errors.UnreadableMediaType):
         headers.append((b"accept", ", ".join(error.accepted).encode()))
     elif isinstance(error, errors.UnreadableEncoding):

@@ -49,7 +49,9 @@ class Keys:
         # every key is compared, so that the time says nothing of a key
         found = [name for known, name in self._ids.items() if compare_digest(digest, known)]
         if not found:
-            raise Unauthenticated("The key is not one that this service knows.")
+            raise Unauthenticated(
+                "The key is not one that this service knows.", (("Authorization",), "has an unknown key")
+            )
         return found[0]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from service.api.app import EXPOSED
+from service.schemas.problem import Problem
 from tests.bodies import BODY, JSON
 from tests.connections import application, connect
 
@@ -87,19 +88,36 @@ async def test_a_preflight_allows_what_the_operations_need(path: str) -> None:
     assert reply.headers["Access-Control-Allow-Headers"] == PREFLIGHT["Access-Control-Request-Headers"]
 
 
-@pytest.mark.parametrize("wrong", [{"Origin": "https://evil.example"}, {"Access-Control-Request-Method": "DELETE"}])
-async def test_a_preflight_of_another_origin_or_method_is_refused(wrong: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Origin", "https://evil.example"),
+        ("Access-Control-Request-Method", "DELETE"),
+        ("Access-Control-Request-Private-Network", "true"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/softmax", "/livez", "/nowhere", "*"])
+async def test_a_preflight_of_another_origin_or_method_is_refused(name: str, value: str, path: str) -> None:
     async with connect(cors_origins=(ORIGIN,)) as client:
-        assert (await client.options("/softmax", headers={**PREFLIGHT, **wrong})).status_code == 400
+        reply = await client.options(path, headers={**PREFLIGHT, name: value})
+    problem = Problem.model_validate_json(reply.content)
+    assert reply.status_code == problem.status == 400
+    assert reply.headers["Content-Type"] == "application/problem+json"
+    assert problem.type == "/problems/refused-preflight"
+    assert [place.loc for place in problem.errors] == [[name]]
+    assert allowed(reply) == {}
 
 
-async def test_a_preflight_has_an_id_and_is_counted_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("origin", "status"), [(ORIGIN, 200), ("https://evil.example", 400)])
+async def test_a_preflight_has_an_id_and_is_counted_and_logged_once(
+    origin: str, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.INFO, "service.requests"):
         async with connect(cors_origins=(ORIGIN,)) as client:
-            reply = await client.options("/softmax", headers={**PREFLIGHT, "X-Request-ID": "7"})
+            reply = await client.options("/softmax", headers={**PREFLIGHT, "Origin": origin, "X-Request-ID": "7"})
             counted = (await client.get("/metrics")).text
     assert reply.headers.get_list("X-Request-ID") == ["7"]
-    assert 'http_requests_total{method="OPTIONS",route="",status="200"} 1.0' in counted
+    assert f'http_requests_total{{method="OPTIONS",route="",status="{status}"}} 1.0' in counted
     lines: list[Any] = [record.msg for record in caplog.records if record.name == "service.requests"]
     assert [line["request_id"] for line in lines if line["method"] == "OPTIONS"] == ["7"]
 

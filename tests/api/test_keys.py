@@ -108,10 +108,20 @@ def test_a_key_may_end_in_any_character() -> None:
         Keys([key]).check(header(key))
 
 
-async def test_a_client_without_a_key_learns_the_header() -> None:
+@pytest.mark.parametrize(
+    ("sent", "challenge"),
+    [
+        ({}, 'Bearer realm="softmax-service"'),
+        ({"Authorization": "Basic perch"}, 'Bearer realm="softmax-service"'),
+        ({"Authorization": "Bearer perch"}, 'Bearer realm="softmax-service", error="invalid_token"'),
+    ],
+    ids=["no key", "another scheme", "a wrong key"],
+)
+@pytest.mark.parametrize("path", OPERATIONS)
+async def test_a_client_without_a_key_learns_the_header(sent: dict[str, str], challenge: str, path: str) -> None:
     async with connect(api_keys=("swordfish",)) as client:
-        reply = await client.post("/softmax", content=BODY, headers={**JSON, "Authorization": "Bearer perch"})
-    assert reply.headers["WWW-Authenticate"].startswith("Bearer ")
+        reply = await client.post(path, content=BODY, headers={**JSON, **sent})
+    assert reply.headers["WWW-Authenticate"] == challenge
     assert reply.json()["type"] == "/problems/unauthenticated"
     assert "perch" not in reply.text
     assert "swordfish" not in reply.text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import gzip
 import re
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -29,6 +29,25 @@ REFUSED = [
     (("POST", "/softmax"), b'{"logits":[[1],[2,3]]}', 422, "ragged-tensor"),
     (("POST", "/loss"), b'{"logits":[[1]],"targets":[7]}', 422, "invalid-label"),
 ]
+
+PATHS = [
+    *("/softmax", "/softmax/", "/livez", "/readyz/", "/metrics", "/info", "/", "//", "*", "/nowhere", "/%ff"),
+    *("/docs", "/docs/", "/static", "/static/", "/static/docs.js", "/static/nothing.js", "/static/../../settings.py"),
+    *("/static/%00", f"/static/{'a' * 300}", "/playground", "/playground/", "/playground/nothing", "/openapi.json"),
+    *("/openapi", "/openapi/typed.json", "/problems", "/problems/", "/problems/nothing", "/problems/unknown-path"),
+    *("/v2", "/v2/", "/v2/models", "/v2/models/nothing", "/v2/models/nothing/infer", "/v2/models/softmax/infer"),
+    *("/v2/models/softmax/versions/7/infer", "/v2/models/softmax/config", "/v2/repository/index", "/v2/health/live"),
+]
+
+PREFLIGHT = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "origins": {"cors_origins": ("https://page.example",)},
+    "hosts": {"trusted_hosts": ("example.org",)},
+    "root path": {"root_path": "/ml"},
+    "no pages": {"pages": False},
+}
 
 FOUR_MB = 4_000_000
 
@@ -74,6 +93,27 @@ async def test_a_problem_has_every_member_of_its_schema_and_no_other(
     assert problem.instance == reply.headers["X-Request-ID"] == "7"
     assert problem.error == problem.detail
     assert re.fullmatch(r"\S.*\.", problem.detail)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "FOO"])
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+async def test_a_refusal_by_any_layer_is_a_problem(settings: dict[str, Any], method: str) -> None:
+    refused = 0
+    async with connect(**settings) as client:
+        for path in PATHS:
+            reply = await client.request(method, path, headers=PREFLIGHT | {"X-Request-ID": "7"})
+            assert reply.headers.get_list("X-Request-ID") == ["7"]
+            assert reply.status_code < 500
+            if reply.status_code >= 400:
+                refused += 1
+                assert reply.headers["Content-Type"] == "application/problem+json"
+                if method != "HEAD":
+                    assert Problem.model_validate_json(reply.content).status == reply.status_code
+            if reply.status_code == 405:
+                assert method not in reply.headers["Allow"].split(", ")
+        counted = re.findall(r'http_requests_total{.*status="4..".*} (\d+)', (await client.get("/metrics")).text)
+    assert refused
+    assert sum(map(int, counted)) == refused
 
 
 async def test_a_problem_names_the_first_20_places_in_full(client: httpx.AsyncClient) -> None:

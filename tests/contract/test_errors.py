@@ -118,6 +118,12 @@ CASES = {
     errors.Unauthenticated: Case(ask("softmax", logits=[0]), {"api_keys": ("swordfish",)}),
     errors.InvalidHost: Case(httpx.Request("GET", "http://test/info", headers={"Host": "a, b"})),
     errors.UnknownModel: Case(httpx.Request("GET", "http://test/v2/models/swordfish")),
+    errors.RefusedPreflight: Case(
+        httpx.Request(
+            "OPTIONS", "http://test/softmax", headers={"Origin": "null", "Access-Control-Request-Method": "POST"}
+        ),
+        {"cors_origins": ("https://page.example",)},
+    ),
     errors.UntrustedHost: Case(httpx.Request("GET", "http://test/info"), {"trusted_hosts": ("example.org",)}),
 }
 """Cases that an application refuses."""

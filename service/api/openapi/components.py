@@ -32,7 +32,7 @@ HEADERS: dict[str, dict[str, Any]] = {
         "example": 2,
     },
     "WWW-Authenticate": {
-        "description": "The authentication scheme.",
+        "description": "The authentication scheme, with an error code if a key was sent.",
         "schema": {"type": "string"},
         "example": 'Bearer realm="softmax-service"',
     },
