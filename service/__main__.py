@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from difflib import get_close_matches
 from importlib import import_module
+
+if __name__ == "__main__":
+    # during the imports, Ctrl-C would end the process with a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from service.command_line import read_settings, variable
 from service.formats import codecs
@@ -20,16 +25,16 @@ EXPORTER = "opentelemetry-exporter-otlp-proto-http"
 """Package of the extra `tracing`, which a registry has."""
 
 TELEMETRY = {"tracing": "TRACES", "otlp_metrics": "METRICS"}
-"""Settings of OpenTelemetry, with the name of the signal in its variables."""
+"""Settings of OpenTelemetry, with their name in its variables."""
 
 
 def main() -> None:
     """Serve until a signal. End the process with one line if it cannot start."""
     settings = read_settings(sys.argv[1:])
     warn_of_unknown_variables()
-    for name, signal in TELEMETRY.items():
+    for name, kind in TELEMETRY.items():
         if getattr(settings, name):
-            check_telemetry(name, signal)
+            check_telemetry(name, kind)
     try:
         read_secrets(settings)
     except ValueError as error:
@@ -40,16 +45,16 @@ def main() -> None:
         serve(settings, listeners)
 
 
-def check_telemetry(name: str, signal: str) -> None:
+def check_telemetry(name: str, kind: str) -> None:
     """End the process with one line if no exporter is installed. Warn if it has no endpoint.
 
-    name: the setting. signal: its name in the variables of OpenTelemetry.
+    name: the setting. kind: its name in the variables of OpenTelemetry.
     """
     try:
         import_module("opentelemetry.exporter.otlp.proto.http")
     except ImportError:
         sys.exit(f"{NAME}: {name}: no OpenTelemetry exporter is installed; run: pip install {EXPORTER}")
-    if not any(os.environ.get(f"OTEL_EXPORTER_OTLP_{part}ENDPOINT") for part in ("", f"{signal}_")):
+    if not any(os.environ.get(f"OTEL_EXPORTER_OTLP_{part}ENDPOINT") for part in ("", f"{kind}_")):
         sys.stderr.write(
             f"{NAME}: {name}: nothing is exported; set OTEL_EXPORTER_OTLP_ENDPOINT to the address of a collector\n"
         )

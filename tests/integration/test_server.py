@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import socket
+import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -250,6 +252,19 @@ def test_a_flag_that_does_not_exist_ends_the_start_and_is_named() -> None:
 
 def test_every_setting_is_tried_with_a_wrong_value() -> None:
     assert {setting.replace("-", "_") for setting, _ in WRONG} == set(Settings.model_fields) - ANY_TEXT
+
+
+def test_ctrl_c_during_the_imports_ends_without_a_traceback() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "service", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        # the modules of Pydantic are among the first of several hundred
+        next(line for line in process.stderr if "pydantic" in line)
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == -signal.SIGINT
+    assert "Traceback" not in rest
+    assert "Listening" not in rest
 
 
 def test_sigterm_ends_the_process_in_good_order() -> None:
