@@ -90,7 +90,7 @@ class Service(FastAPI):
     def serve(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve an operation directly, and any other path as FastAPI does."""
         path, root = scope["path"], self.root
-        if root:
+        if root and path != "*":
             # a proxy may strip the root path or leave it
             path = path.removeprefix(root)
             scope = {**scope, "root_path": root, "path": root + path}

@@ -47,7 +47,8 @@ class RequestIdMiddleware:
             await send(message)
 
         try:
-            self.runtime.hosts.check(context.headers.get(b"host"), context.http_version, scope["path"])
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
+            self.runtime.hosts.check(context.headers.get(b"host"), context.http_version, path)
             await self.app(scope, receive, send_with_headers)
         except ServiceError as error:
             await context.refuse(error)

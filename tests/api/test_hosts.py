@@ -86,8 +86,10 @@ async def test_any_other_host_is_refused(host: str, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
-async def test_a_cluster_may_probe_by_address(path: str) -> None:
-    assert await status("10.0.0.1:8000", path, trusted_hosts=TRUSTED) == 200
+@pytest.mark.parametrize("prefix", ["", "/ml"])
+async def test_a_cluster_may_probe_by_address(path: str, prefix: str) -> None:
+    assert await status("10.0.0.1:8000", path, trusted_hosts=TRUSTED, root_path=prefix) == 200
+    assert await status("10.0.0.1:8000", prefix + path, trusted_hosts=TRUSTED, root_path=prefix) == 200
 
 
 @pytest.mark.parametrize("host", [*OURS, *OTHERS])

@@ -128,6 +128,13 @@ async def test_options_of_the_server_are_answered(port: int) -> None:
     assert b"\r\nallow: GET, HEAD, OPTIONS, POST\r\n" in received
 
 
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_options_of_the_server_need_no_root_path(loop: Any) -> None:
+    with serving(application(root_path="/ml"), loop) as port:
+        received = await answer(port, b"OPTIONS * HTTP/1.1\r\nHost: test\r\n\r\n" + LAST)
+    assert statuses(received) == [204, 200]
+
+
 @pytest.mark.parametrize("host", [b"", b"Host: a\r\nHost: a\r\n", b"Host: a b\r\n", b"Host: a@b\r\n"])
 @pytest.mark.parametrize("target", [b"/livez", b"http://test/livez"])
 async def test_a_request_without_one_valid_host_is_rejected(port: int, host: bytes, target: bytes) -> None:
