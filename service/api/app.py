@@ -23,7 +23,7 @@ from service.errors import ServiceError
 from service.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Sequence
 
     from starlette.routing import Route
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -76,26 +76,19 @@ class Service(FastAPI):
         """Serve a request, or the start and the end of the application."""
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
-        elif REJECTION in scope.get("extensions", ()):
-            await self._reject(scope, receive, send)
-        else:
-            await self.serve(scope, receive, send)
-
-    async def _reject(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request that the server rejects."""
-        context = RequestContext(scope, receive, send, self.runtime.lifecycle)
-        await context.refuse(scope["extensions"][REJECTION])
-        self.runtime.record(context)
-
-    def serve(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Serve an operation directly, and any other path as FastAPI does."""
+            return
+        if REJECTION in scope.get("extensions", ()):
+            context = RequestContext(scope, receive, send, self.runtime.lifecycle)
+            await context.refuse(scope["extensions"][REJECTION])
+            self.runtime.record(context)
+            return
         path, root = scope["path"], self.root
         if root and path != "*":
             # a proxy may strip the root path or leave it
             path = path.removeprefix(root)
             scope = {**scope, "root_path": root, "path": root + path}
         app = self.operations.get(path) if scope["method"] == "POST" else None
-        return (app or self.others)(scope, receive, send)
+        await (app or self.others)(scope, receive, send)
 
 
 def create_app(settings: Settings | None = None) -> Service:

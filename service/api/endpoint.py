@@ -92,7 +92,8 @@ class OperationEndpoint:
     async def _serve(self, context: RequestContext, reservation: ByteReservation) -> Reply:
         """Return the response. Raise ServiceError or Disconnected."""
         self.runtime.hosts.check(context.headers.get(b"host"), context.http_version, self.route)
-        self.runtime.lifecycle.check_accepts()
+        if self.runtime.lifecycle.refusing:
+            raise Draining
         context.key_id = self.runtime.keys.check(context.header(b"authorization"))
         formats = self.wire_format.negotiate(context)
         encoding = content_encoding(context.headers.get(b"content-encoding"))

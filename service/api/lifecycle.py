@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from service.errors import Draining
-
 
 class Lifecycle:
     """Acceptance of operations by a process, and the number of those it has still to answer.
@@ -20,17 +18,3 @@ class Lifecycle:
         self.refusing = False
         self.in_progress = 0
         self.closed_a_connection = False
-
-    def begin(self) -> None:
-        """Count an operation that is to be answered, if only with a refusal."""
-        self.in_progress += 1
-
-    def check_accepts(self) -> None:
-        """Raise Draining if operations are not accepted any more."""
-        if self.refusing:
-            raise Draining
-
-    def end(self) -> None:
-        """Count an operation that is answered."""
-        self.in_progress -= 1
-        self.closed_a_connection = self.leaving

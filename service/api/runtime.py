@@ -52,14 +52,15 @@ class Runtime:
         self.metrics.flush()
 
     def begin(self) -> None:
-        """Count a request of an operation as in flight."""
-        self.lifecycle.begin()
+        """Count a request of an operation, which is to be answered, if only with a refusal."""
+        self.lifecycle.in_progress += 1
         if self.metrics.shared:
             self.publish()
 
     def end(self, context: RequestContext) -> None:
         """Count a request of an operation as answered."""
-        self.lifecycle.end()
+        self.lifecycle.in_progress -= 1
+        self.lifecycle.closed_a_connection = self.lifecycle.leaving
         self.record(context)
 
     def record(self, context: RequestContext) -> None:

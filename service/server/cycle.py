@@ -41,8 +41,8 @@ class Connection(Protocol):
     async def drain(self) -> None:
         """Wait until the client has taken most of what was written."""
 
-    def body_taken(self) -> None:
-        """Read on, after the application took what had arrived of the body."""
+    def update(self) -> None:
+        """Count what is unread, and start or stop reading."""
 
     def response_completed(self) -> None:
         """Go on to the next request."""
@@ -101,7 +101,7 @@ class RequestCycle:
         self.room[:arrived] = self._body
         self.fill(arrived)
         self._body, self.unread_bytes = b"", 0
-        self._connection.body_taken()
+        self._connection.update()
         return self
 
     def fill(self, count: int) -> None:
@@ -198,7 +198,7 @@ class RequestCycle:
             return None
         body, self._body, self.unread_bytes = self._body, b"", 0
         self._body_delivered = self.body_complete
-        self._connection.body_taken()
+        self._connection.update()
         return {"type": "http.request", "body": body, "more_body": not self.body_complete}
 
     def _raise_body_error(self, error: ServiceError) -> NoReturn:
@@ -241,7 +241,7 @@ class RequestCycle:
             headers.append((b"transfer-encoding", b"chunked"))
         head = b"\r\n".join((STATUS_LINES[status], *map(b": ".join, headers), b"", b""))
         # each header ends its line, as do the status line and the head
-        if not head.count(b"\r") == head.count(b"\n") == len(headers) + 2:
+        if len(head.splitlines()) != len(headers) + 2:
             raise RuntimeError("A header of the response contains a line end.")
         self._head = head
         self._response_started = True

@@ -122,13 +122,13 @@ class HttpProtocol(asyncio.BufferedProtocol):
         """Wait for the client to take what it was sent."""
         self.write_paused = True
         self._writable.clear()
-        self._update()
+        self.update()
 
     def resume_writing(self) -> None:
         """Go on writing."""
         self.write_paused = False
         self._writable.set()
-        self._update()
+        self.update()
 
     @property
     def _is_answering(self) -> bool:
@@ -148,7 +148,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._unread = rest
         if rest and len(rest) < len(data) and not self._is_answering:
             self._line_up()
-        self._update()
+        self.update()
         if self._flow.exceeds_limit(len(rest)):
             self._fail(Overloaded())
 
@@ -222,10 +222,6 @@ class HttpProtocol(asyncio.BufferedProtocol):
         """Wait until the client has taken most of what was written."""
         await self._writable.wait()
 
-    def body_taken(self) -> None:
-        """Read on, after the application took what had arrived of the body."""
-        self._update()
-
     def abort(self) -> None:
         """Close the connection without sending the rest."""
         self._transport.abort()
@@ -238,7 +234,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
             self._end_request()
             if self._unread:
                 self._line_up()
-        self._update()
+        self.update()
 
     def _end_request(self) -> None:
         self._cycle = self._client_turn_since = None
@@ -254,9 +250,9 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     def _ignore_input(self) -> None:
         self._ignores_input, self._unread = True, b""
-        self._update()
+        self.update()
 
-    def _update(self) -> None:
+    def update(self) -> None:
         """Count what is unread, and start or stop reading and the client timeout, after any change."""
         cycle = self._cycle
         unread_bytes = len(self._unread) + (0 if cycle is None else cycle.unread_bytes)

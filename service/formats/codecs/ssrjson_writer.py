@@ -18,13 +18,14 @@ ssrjson.setup_numpy_types(np)
 
 def write(values: Array | Mapping[str, Array]) -> bytes:
     """Return the JSON text of an array, or of an object of named arrays; non-finite numbers are strings."""
-    if isinstance(values, np.ndarray):
-        text = ssrjson.dumps_to_bytes(_writable(values))
-    else:
-        # most arrays are written as they are, without a call for each
-        text = ssrjson.dumps_to_bytes(
-            {name: each if each.ndim and each.flags.c_contiguous else _writable(each) for name, each in values.items()}
-        )
+    try:
+        text = ssrjson.dumps_to_bytes(values)
+    except ssrjson.JSONEncodeError:
+        # an array that is not C-contiguous, or of rank 0
+        if isinstance(values, np.ndarray):
+            text = ssrjson.dumps_to_bytes(_writable(values))
+        else:
+            text = ssrjson.dumps_to_bytes({name: _writable(each) for name, each in values.items()})
     # neither a finite number nor the name of an output has a capital letter
     return _quoted(text) if b"N" in text or b"I" in text else text
 
