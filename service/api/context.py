@@ -174,10 +174,6 @@ class RequestContext:
         """Return the size of the body after decompression, or a bound on it."""
         return inflated_size(self.content, encoding)
 
-    def drop_body(self) -> None:
-        """Forget the body, so that its memory is free."""
-        self.content = b""
-
     @contextmanager
     def watched(self, leave: Callable[[], object]) -> Iterator[None]:
         """Call `leave` if the client leaves within the block. The body must have been read."""

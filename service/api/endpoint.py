@@ -85,7 +85,7 @@ class OperationEndpoint:
         except Exception as error:  # noqa: BLE001  the response says what a client may know, and the log has the rest
             await context.refuse(error, self.wire_format.invalid_status)
         finally:
-            context.drop_body()
+            context.content = b""
             reservation.release()
             self.runtime.end(context)
 
@@ -160,7 +160,7 @@ class OperationEndpoint:
         """Execute the operation, and return the response. Raise ServiceError."""
         start = perf_counter()
         # the body is not needed any more, and may be as large as the outputs
-        context.drop_body()
+        context.content = b""
         outputs = execute(self.operation, request.arguments, request.output_names)
         # nor are the inputs
         del request.arguments

@@ -95,8 +95,8 @@ class Document:
         except JsonMistake as mistake:
             self.root = self._parse_again(original_offset(mistake.offset + blanks, self._spans), mistake.mend)
             remainder = text
-        # now, because it is a short text
-        self._has_booleans = b"true" in remainder or b"false" in remainder
+        # now, because it is a short text; with `in` it would take longer
+        self._has_booleans = remainder.find(b"true") != -1 or remainder.find(b"false") != -1
 
     def tensor(self, name: str, value: Any, domain: Domain) -> Array:
         """Return a tensor of the document as an array.
@@ -105,7 +105,7 @@ class Document:
 
         Raises MalformedBody, NotANumber, NumberOutOfRange, RaggedTensor, ShapeMismatch and TensorTooLarge.
         """
-        if not is_placeholder(value):
+        if not (self._spans and is_placeholder(value)):
             array = None if self._has_booleans else from_numbers(value)
             if array is None:
                 words = self._constants or domain is Domain.LOGITS

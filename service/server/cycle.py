@@ -227,10 +227,11 @@ class RequestCycle:
         """Keep the head of the response, to be sent with the first piece of its body."""
         headers = [*self._default_headers, *headers]
         values = dict(headers)
-        if self._waits_for_continue or b"close" in values.get(b"connection", b"").lower():
+        connection = values.get(b"connection")
+        if self._waits_for_continue or (connection and b"close" in connection.lower()):
             # a client that was not told to continue may leave its body out
             self.keep_alive = False
-        if not self.keep_alive and b"connection" not in values:
+        if not self.keep_alive and not connection:
             headers.append((b"connection", b"close"))
         if status in BODILESS:
             self._has_content = False
