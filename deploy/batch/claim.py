@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from deploy.batch.errors import BatchError, first_line
+from deploy.batch.errors import BatchError, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +94,7 @@ def claimed(destination: Folder, digest: str) -> Iterator[Claim]:
     try:
         claim.write(destination)
     except OSError as error:
-        raise BatchError(f"{destination} cannot be written: {first_line(error)}") from None
+        raise BatchError(f"{destination} cannot be written: {reason(error)}.") from None
     try:
         _give_way(destination, claim)
         stop = threading.Event()

@@ -7,7 +7,7 @@ import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
-from deploy.batch.errors import BatchError, first_line
+from deploy.batch.errors import BatchError, reason, sentence
 from deploy.batch.executor import VARIABLES
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Ray:
         try:
             return chunk, self._ray.get(done)
         except self._ray.exceptions.RayTaskError as error:
-            raise error.cause if isinstance(error.cause, BatchError) else BatchError(first_line(error.cause)) from None
+            raise BatchError(sentence(error.cause)) from None
         except self._ray.exceptions.RayError:
             return chunk, None
 
@@ -89,7 +89,7 @@ def connect(address: str | None) -> Any:
             ray.init(address, log_to_driver=False, logging_level="critical")
     except (ray.exceptions.RayError, ConnectionError, OSError, RuntimeError, ValueError) as error:
         raise BatchError(
-            f"The Ray cluster at {address or 'this machine'} cannot be used ({first_line(error).rstrip('.')}); "
+            f"The Ray cluster at {address or 'this machine'} cannot be used ({reason(error)}); "
             f"it must run Ray {ray.__version__}, and its token, if it has one, must be in RAY_AUTH_TOKEN with RAY_AUTH_MODE=token."
         ) from None
     return ray

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from deploy.batch.arguments import parse
 from deploy.batch.cluster import Ray
-from deploy.batch.errors import BatchError, first_line
+from deploy.batch.errors import BatchError, reason
 from deploy.batch.processes import Processes
 from deploy.batch.run import Result, run
 
@@ -30,7 +30,7 @@ def main() -> None:
     except BatchError as error:
         end(REFUSED, str(error))
     except OSError as error:
-        end(REFUSED, f"{command.job.destination} cannot be written: {first_line(error)}")
+        end(REFUSED, f"{command.job.destination} cannot be written: {reason(error)}.")
     except KeyboardInterrupt:
         end(INTERRUPTED, f"Interrupted with {result.finished} files finished; the same command goes on from there.")
     if result.failures:

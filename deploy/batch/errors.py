@@ -23,13 +23,18 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError):
         return "The file does not exist any more."
     if isinstance(error, OSError) and error.errno:
-        return f"{os.strerror(error.errno)}."
+        return f"{reason(error)}."
     if isinstance(error, pa.ArrowInvalid):
-        return f"The file is not a valid Parquet file ({first_line(error)})"
-    return f"{type(error).__name__}: {first_line(error)}"
+        return f"The file is not a valid Parquet file ({reason(error)})."
+    return f"{type(error).__name__}: {reason(error)}."
 
 
-def first_line(error: BaseException) -> str:
-    """Return the first line of a message, at most 200 characters of it, and of an AWS error from its code on."""
+def reason(error: BaseException) -> str:
+    """Return the reason of an error of the system, else the first line of a message, of an AWS error from its code on.
+
+    The line has at most 200 characters, and no full stop at its end.
+    """
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return re.sub(r"^.*?(?=AWS Error )", "", lines[0])[:200]
+    return re.sub(r"^.*?(?=AWS Error )", "", lines[0])[:200].rstrip(".")

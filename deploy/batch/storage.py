@@ -19,7 +19,7 @@ from uuid import uuid4
 import pyarrow as pa
 from pyarrow import fs
 
-from deploy.batch.errors import BatchError, first_line
+from deploy.batch.errors import BatchError, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -195,7 +195,8 @@ def _open(uri: str) -> tuple[fs.FileSystem, str]:
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             filesystem, path = _open_with_fsspec(uri)
     except (ImportError, OSError, ValueError) as error:
-        raise BatchError(f"{Folder(uri)} cannot be opened: {first_line(error)}") from None
+        mend = "; install Java and libhdfs, and set JAVA_HOME and HADOOP_HOME" if uri.startswith("hdfs:") else ""
+        raise BatchError(f"{Folder(uri)} cannot be opened: {reason(error)}{mend}.") from None
     return filesystem, path.rstrip("/")
 
 
@@ -251,4 +252,4 @@ def _reached(folder: Folder) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise BatchError(f"{folder} cannot be read: {first_line(error)}") from None
+        raise BatchError(f"{folder} cannot be read: {reason(error)}.") from None

@@ -234,12 +234,19 @@ def test_a_failed_file_is_named_and_ends_with_1(tmp_path: Path) -> None:
     assert last == "1 of 2 files could not be scored; _summary.json names them."
 
 
-@pytest.mark.parametrize("destination", ["/proc/out", "file/out", "s3://elsewhere/out"])
+UNWRITABLE = {
+    "/proc/out": "cannot be written: No such file or directory.\n",
+    "file/out": "cannot be written: Not a directory.\n",
+    "s3://elsewhere/out": "cannot be written: AWS Error NO_SUCH_BUCKET",
+}
+
+
+@pytest.mark.parametrize("destination", UNWRITABLE)
 def test_an_unwritable_destination_is_one_sentence(tmp_path: Path, destination: str, store: dict[str, str]) -> None:
     write(tmp_path / "in/a.parquet", logits=logits(0, 3))
     (tmp_path / "file").write_text("")
     place = destination if "//" in destination or destination[0] == "/" else f"{tmp_path}/{destination}"
     run = ended(f"{tmp_path}/in", place, "--local", **store)
     assert run.returncode == 2
-    assert run.stderr.startswith(f"{place} cannot be ")
+    assert run.stderr.startswith(f"{place} {UNWRITABLE[destination]}")
     assert run.stderr.count("\n") == 1

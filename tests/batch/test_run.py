@@ -199,11 +199,6 @@ def test_a_source_and_a_destination_in_one_another_are_refused(tmp_path: Path, p
     assert visible(tmp_path / "in") == {"0.parquet", "1.parquet", "2.parquet"}
 
 
-def test_an_unknown_protocol_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(BatchError, match="nope://bucket/out cannot be opened: Protocol not known: nope"):
-        scored(replace(three(tmp_path), destination=Folder("nope://bucket/out")))
-
-
 class Dying(Here):
     """An executor whose process dies with every chunk that has a bad file."""
 
