@@ -18,6 +18,7 @@ include_patterns = [
     "SECURITY.md",
     "bench/README.md",
     "bench/outputs.md",
+    "bench/batch.md",
     "docs/*.md",
 ]
 root_doc = "docs/index"
