@@ -65,6 +65,11 @@ class Ray:
         try:
             return chunk, self._ray.get(done)
         except self._ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, self._ray.exceptions.RayError):
+                return (
+                    chunk,
+                    None,
+                )  # not the work, but what Ray does around it, such as to fetch the job from a dead node
             raise BatchError(sentence(error.cause)) from None
         except self._ray.exceptions.RayError:
             return chunk, None

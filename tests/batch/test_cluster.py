@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import ray
 
-from deploy.batch.storage import Folder
+from deploy.batch.claim import Claim
+from deploy.batch.cluster import Ray
+from deploy.batch.storage import Entry, Folder
 from tests.batch.files import (
     added,
     close,
@@ -212,6 +215,19 @@ def test_workers_read_and_write_a_bucket(tmp_path: Path, cluster: TwoNodes, stor
     run = ended(source, out, *words(tmp_path, cluster)[2:])
     assert (run.returncode, run.stderr) == (0, "All 1 files are finished.\n")
     assert json.loads(Folder(out).read("_summary.json"))["rows"] == 300
+
+
+def lose_job(_job: object, _claim: object, _chunk: object) -> None:
+    """Fail as Ray does where the node that held the job died."""
+    raise ray.exceptions.ObjectLostError("00ff", None, "")
+
+
+def test_chunk_is_lost_where_ray_loses_its_job(tmp_path: Path, cluster: TwoNodes) -> None:
+    chunk = (Entry("a.parquet", 1, "1"),)
+    with Ray(cluster.address) as executor:
+        executor.start(lose_job, job(tmp_path), Claim(""))
+        executor.submit(chunk)
+        assert executor.collect() == (chunk, None)
 
 
 def test_an_interrupted_run_names_the_command_to_continue(tmp_path: Path, folder: Path, cluster: TwoNodes) -> None:
