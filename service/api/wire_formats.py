@@ -154,7 +154,8 @@ class OpenInferenceFormat:
 
     def _decode(self, context: RequestContext, body: Body, operation: Operation) -> tuple[Fields, Write]:
         """Return the fields in a body, and the function that encodes the outputs. Raise ServiceError."""
-        reject_parameters(context.query, "send parameters in the body.")
+        if context.query:
+            reject_parameters(context.query, "send parameters in the body.")
         inference = open_inference.decode(body, _header_length(context), operation, max_elements=self._max_elements)
         # the inputs are freed before the outputs are encoded
         fields, inference.fields = inference.fields, {}

@@ -77,11 +77,15 @@ def _first_mistake(text: bytes | bytearray, *, constants: bool) -> JsonMistake:
 
 def _count_members(value: Any) -> int:
     """Return how many members the objects in a value have, those below a list of other values not included."""
-    if isinstance(value, dict):
-        return len(value) + sum(map(_count_members, value.values()))
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return sum(map(_count_members, value))
-    return 0
+    count, values = 0, [value]
+    # the list grows on the way
+    for each in values:
+        if type(each) is dict:
+            count += len(each)
+            values += each.values()
+        elif type(each) is list and each and type(each[0]) is dict:
+            values += each
+    return count
 
 
 def parse_strictly(text: bytes | bytearray, *, constants: bool = False) -> Any:

@@ -53,9 +53,11 @@ DTYPES = {"float64": "FP64", "float32": "FP32"}
 MAX_OUTPUTS = 64
 """Outputs of a request that are looked at; no operation has as many."""
 
+FLOAT_NAMES = tuple(FLOATS)
+
 DATATYPES = {
-    Domain.LOGITS: (*FLOATS, *INTEGERS),
-    Domain.TARGETS: (*FLOATS, *INTEGERS),
+    Domain.LOGITS: (*FLOAT_NAMES, *INTEGERS),
+    Domain.TARGETS: (*FLOAT_NAMES, *INTEGERS),
     Domain.MASK: ("BOOL", *INTEGERS),
 }
 """The datatypes that a tensor may have, where they are not the floats alone."""
@@ -110,7 +112,7 @@ def decode(
     tensors, datatypes = _inputs(document, request.get("inputs"), memoryview(body)[len(text) :], operation)
     if document.unread:
         raise MalformedBody("The body has a long array of numbers that is not the data of an input; remove it.")
-    known = (*(each.name for each in operation.parameters), "binary_data_output")
+    known = (*operation.defaults, "binary_data_output")
     parameters = _parameters(request.get("parameters"), known, "parameter")
     binary_output = _boolean(parameters.pop("binary_data_output", False), "binary_data_output")
     datatype = datatypes.get("logits", datatypes.get("inputs", "FP64"))
@@ -143,8 +145,13 @@ def _members(value: Any, known: Collection[str], place: Location, kind: str = "m
     if not isinstance(value, dict):
         subject, places = (written(place), [(place, "is not an object")]) if place else ("The body", [])
         raise NotAnObject(f"{subject} must be a JSON object.", *places)
-    check_names(value, known, kind, place)
-    return {name: member for name, member in value.items() if member is not None}
+    members: dict[str, Any] = {}
+    for name, member in value.items():
+        if name not in known:
+            check_names([name], known, kind, place)
+        if member is not None:
+            members[name] = member
+    return members
 
 
 def _parameters(value: Any, known: Collection[str], kind: str, place: Location = ()) -> dict[str, Any]:
@@ -157,8 +164,12 @@ def _parameters(value: Any, known: Collection[str], kind: str, place: Location =
     inside = (*place, "parameters")
     if not isinstance(value, dict):
         raise NotAnObject("parameters must be a JSON object.", (inside, "is not an object"))
-    named = {name: each for name, each in value.items() if name not in IGNORED and not name.startswith(IGNORED_PREFIX)}
+    named = {name: each for name, each in value.items() if name in known or not _is_ignored(name)}
     return _members(named, known, inside if place else (), kind)
+
+
+def _is_ignored(name: str) -> bool:
+    return name in IGNORED or name.startswith(IGNORED_PREFIX)
 
 
 def _boolean(value: Any, name: str, place: Location = ()) -> bool:
@@ -228,9 +239,9 @@ def _heading(members: Mapping[str, Any], domains: Mapping[str, Domain], place: L
     check_names([name], domains, "input")
     if not isinstance(shape, list) or len(shape) > MAX_RANK:
         raise ShapeMismatch(f"{name} must have a shape, a list of at most {MAX_RANK} sizes.", ((name,), "has no shape"))
-    if any(type(size) is not int or size < 0 for size in shape):
+    if shape and (set(map(type, shape)) != {int} or min(shape) < 0):
         raise ShapeMismatch(f"{name} must have a shape of integers that are not negative.", ((name,), "has no shape"))
-    allowed = DATATYPES.get(domains[name], tuple(FLOATS))
+    allowed = DATATYPES.get(domains[name], FLOAT_NAMES)
     if datatype not in allowed:
         raise InvalidDatatype(
             f"{name} must have one of the datatypes {', '.join(allowed)}.", ((name,), "has the wrong datatype")
