@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from service.api.app import create_app
 from service.api.context import RECEIVE_NOWAIT
 from service.formats import json_decode, json_encode
-from service.operations import OPERATIONS, execute, request_size
+from service.operations import OPERATIONS, execute
 from service.schemas.requests import request_model
 
 if TYPE_CHECKING:
@@ -57,7 +57,6 @@ def steps() -> dict[str, Callable[[], object]]:
     return {
         "text to arrays": partial(json_decode.decode, BODY, operation),
         "arrays to a validated request": partial(model.read, sent),
-        "size of the request": partial(request_size, operation, request.signature, request.output_names),
         "softmax": partial(execute, operation, request.arguments, request.output_names),
         "arrays to text": partial(json_encode.encode, outputs),
     }

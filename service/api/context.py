@@ -89,7 +89,8 @@ class RequestContext:
         if len(self.headers) < len(scope["headers"]):
             self.headers = _joined(scope["headers"])
         sent = self.headers.get(b"x-request-id", b"")
-        self.request_id = sent.decode() if sent and REQUEST_ID.fullmatch(sent) else new_request_id()
+        # a new id is not a secret, so it needs no system call
+        self.request_id = sent.decode() if sent and REQUEST_ID.fullmatch(sent) else f"{getrandbits(128):032x}"
         self.method: str = scope["method"]
         self.http_version: str = scope.get("http_version", "1.1")
         self.stages: list[float] = []
@@ -235,11 +236,6 @@ class RequestContext:
         if self._lifecycle.leaving:
             headers.append((b"connection", b"close"))
         return headers
-
-
-def new_request_id() -> str:
-    """Return an id that no other request has. It is not a secret, so it needs no system call."""
-    return f"{getrandbits(128):032x}"
 
 
 def _joined(headers: Iterable[RawHeader]) -> dict[bytes, bytes]:

@@ -17,7 +17,7 @@ from service.api.problems import name_limits
 from service.api.wire_formats import Reply
 from service.errors import Draining, TooLarge
 from service.formats.compression import inflate
-from service.operations import execute, request_size
+from service.operations import execute
 from service.schemas.requests import request_model
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class OperationEndpoint:
             body = inflate(body, encoding, reservation.add_inflated)
         fields, write = decode(context, body, self.operation)
         request = self.validate(fields)
-        size = request_size(self.operation, request.signature, request.output_names)
+        size = request.size
         size.check(self.max_elements)
         # a small layer may have many logits, and a single row a large Jacobian
         work_bytes = ITEM_BYTES * max(size.logits, size.outputs)

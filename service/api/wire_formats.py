@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -46,8 +45,7 @@ Fields = dict[str, Any]
 Body = bytes | bytearray
 
 
-@dataclass(slots=True)
-class Reply:
+class Reply(NamedTuple):
     """The headers and the body of a response, the body in pieces."""
 
     headers: Sequence[RawHeader]

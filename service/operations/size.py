@@ -1,18 +1,18 @@
-"""Size of a request, computed from its signature."""
+"""Size of a request, computed from its shapes."""
 
 from __future__ import annotations
 
-from functools import lru_cache
 from math import prod
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from service.errors import TensorTooLarge
-from service.operations.spec import SHAPE_CACHE_SIZE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from service.arrays import Shape
-    from service.operations.spec import Operation, ShapeSignature
+    from service.operations.spec import Operation
 
 
 class RequestSize(NamedTuple):
@@ -33,10 +33,8 @@ class RequestSize(NamedTuple):
             raise TensorTooLarge(name, size, max_elements, self.rows)
 
 
-@lru_cache(maxsize=SHAPE_CACHE_SIZE)
-def request_size(operation: Operation, signature: ShapeSignature, outputs: tuple[str, ...]) -> RequestSize:
-    """Return the size of a request with this signature and these outputs."""
-    shapes = dict(signature)
+def request_size(operation: Operation, shapes: Mapping[str, Shape], outputs: Iterable[str]) -> RequestSize:
+    """Return the size of a request with these outputs; shapes: the items of its signature, by name."""
     front = shapes["logits"] if "logits" in shapes else shapes["inputs"]
     classes = front[-1] if "logits" in shapes else shapes["weights"][0]
     lengths = {"...": _size(front[:-1]), "K": classes, "D": front[-1]}

@@ -21,6 +21,7 @@ from service.errors import (
 )
 from service.operations.arguments import Arguments
 from service.operations.names import hint, nearest
+from service.operations.size import RequestSize, request_size
 from service.operations.spec import SHAPE_CACHE_SIZE, Domain, Operation, ShapeSignature
 from service.operations.validation import (
     axis_lengths,
@@ -45,8 +46,8 @@ class ValidatedRequest:
     """
 
     arguments: Arguments
-    signature: ShapeSignature
     output_names: tuple[str, ...]
+    size: RequestSize
 
 
 class Request(BaseModel):
@@ -82,14 +83,15 @@ def _read(
             if name != "outputs" and valid[name] != operation.defaults[name]:
                 fields[name] = valid[name]
                 items.append((name, (valid[name],) if name in operation.sized_axes else ()))
-    signature = tuple(items)
-    names = _wanted(operation, signature, None if outputs is None else tuple(outputs))
-    return ValidatedRequest(Arguments(**fields), signature, names)
+    names, size = _agreed(operation, tuple(items), None if outputs is None else tuple(outputs))
+    return ValidatedRequest(Arguments(**fields), names, size)
 
 
 @lru_cache(maxsize=SHAPE_CACHE_SIZE)
-def _wanted(operation: Operation, signature: ShapeSignature, outputs: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Return the names of the outputs to return. Raise ServiceError where the items of a signature do not agree."""
+def _agreed(
+    operation: Operation, signature: ShapeSignature, outputs: tuple[str, ...] | None
+) -> tuple[tuple[str, ...], RequestSize]:
+    """Return the outputs to return, and the size of the request. Raise ServiceError where the items do not agree."""
     given = dict(signature)
     check_presence(operation, given)
     (classes,) = axis_lengths(operation.inputs, given)["K"]
@@ -101,7 +103,7 @@ def _wanted(operation: Operation, signature: ShapeSignature, outputs: tuple[str,
     else:
         check_outputs(operation, outputs, given)
     check_parameters(operation, outputs, given)
-    return outputs
+    return outputs, request_size(operation, given, outputs)
 
 
 def refusal(error: ValidationError, operation: Operation, sent: Mapping[str, Any]) -> ServiceError:

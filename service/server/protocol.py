@@ -149,7 +149,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         if rest and len(rest) < len(data) and not self._is_answering:
             self._line_up()
         self.update()
-        if self._flow.exceeds_limit(len(rest)):
+        if rest and self._flow.exceeds_limit(len(rest)):
             self._fail(Overloaded())
 
     def _line_up(self) -> None:

@@ -18,6 +18,7 @@ from service import operations
 from service.api import endpoint
 from service.api.runtime import TURN_SECONDS
 from service.api.wire_formats import PlainFormat
+from service.operations.size import RequestSize
 from tests.bodies import BODY, JSON, body_of, compress, npz
 from tests.connections import LEFT, application, connect, converse, piece
 from tests.server.sockets import until
@@ -162,14 +163,12 @@ async def test_nothing_is_computed_for_a_client_that_left_decoding(
     computed_in: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop, reading, left = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
-    request_size = operations.request_size
 
-    def slowly(*args: Any) -> Any:
+    def slowly(*_: object) -> None:
         loop.call_soon_threadsafe(reading.set)
         assert left.wait(5)
-        return request_size(*args)
 
-    monkeypatch.setattr(endpoint, "request_size", slowly)
+    monkeypatch.setattr(RequestSize, "check", slowly)
     app = application()
     async with asyncio.timeout(5):
         conversation = asyncio.create_task(converse(app, "/softmax", [piece(LARGE), LEFT]))

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.operations import OPERATIONS, execute
+from service.operations.arguments import DEFAULTS
 from service.operations.validation import unavailable_reason
 from service.schemas.requests import request_model
 from tests.tensors import with_arrays
@@ -49,7 +50,9 @@ def full_answer(operation: str, **request: Any) -> Answer:
 def available(operation: str, **request: Any) -> list[str]:
     """Return the names of the outputs that the request can have."""
     message = MODELS[operation].read(with_arrays(NAMED[operation], with_infinities(request)))
-    return [each.name for each in NAMED[operation].outputs if unavailable_reason(each, dict(message.signature)) is None]
+    sent = message.arguments._asdict().items()
+    given = {name: np.shape(value) for name, value in sent if np.ndim(value) or value != getattr(DEFAULTS, name)}
+    return [each.name for each in NAMED[operation].outputs if unavailable_reason(each, given) is None]
 
 
 def assert_same(actual: Answer, expected: Answer) -> None:

@@ -10,7 +10,7 @@ from service.api.negotiation import content_type, preferred
 from service.api.problems import name_limits, problem_response
 from service.errors import BodyTooLarge, ServiceError, TensorTooLarge, TooLarge
 from service.formats import json_decode, json_encode, open_inference, open_inference_reply
-from service.operations import OPERATIONS, execute, request_size
+from service.operations import OPERATIONS, execute
 from service.schemas.requests import request_model
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def inference_replies() -> Examples:
 
 def _answer(operation: Operation, request: Mapping[str, Any], max_elements: float = inf) -> Any:
     message = request_model(operation).read(json_decode.decode(json_encode.dumps(request), operation))
-    request_size(operation, message.signature, message.output_names).check(max_elements)
+    message.size.check(max_elements)
     return json.loads(b"".join(json_encode.encode(execute(operation, message.arguments, message.output_names))))
 
 
