@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from platform import machine
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,14 +66,6 @@ PYTHON_PROGRAMS = {
     "datamodel-code-generator": "datamodel.py",
 }
 """Program for each generator of Python."""
-
-SOURCES = {
-    "csharp": (
-        r"LossRequest\.cs$",
-        {"Logits": "List<List<double>>?", "Targets": "List<long>?", "Temperature": "double?", "TopK": "long?"},
-    ),
-}
-"""Types that the sources of a client must have: no package of Debian, PyPI or npm has a compiler of its language version."""
 
 GO_MODULE = """\
 module article
@@ -146,9 +139,7 @@ def expected(http: httpx.Client) -> dict[str, Any]:
 def test_client_compiles_strictly_and_gets_exact_numbers(
     generated: str, server: str, http: httpx.Client, tmp_path: Path
 ) -> None:
-    if generated in SOURCES:
-        check_sources(generated)
-    elif generated == "go":
+    if generated == "go":
         (tmp_path / "go.mod").write_text(GO_MODULE.format(client=BUILD / "go"))
         shutil.copy(PROGRAMS / "article.go", tmp_path)
         offline = {"GOPROXY": "off", "GOFLAGS": "-mod=mod", "GOCACHE": str(BUILD / "go-cache")}
@@ -156,6 +147,15 @@ def test_client_compiles_strictly_and_gets_exact_numbers(
         assert json.loads(run("go", "run", ".", server, cwd=tmp_path, **offline)) == expected(http)
     elif generated == "java":
         assert json.loads(run_java(server, tmp_path)) == expected(http)
+    elif generated == "csharp":
+        roslyn = NODE.parent / "@autorest" / "csharp"
+        client = BUILD / "csharp" / "src" / "Org.OpenAPITools"
+        if sys.platform != "linux" or machine() != "x86_64":
+            pytest.skip("the package of .NET is for Linux on x86-64")
+        # a warning of the compiler is an error, too
+        program = PROGRAMS / "csharp" / "article.py"
+        printed = run(PYTHON / "python", program, client, roslyn, server, DOTNET_SYSTEM_GLOBALIZATION_INVARIANT="1")
+        assert json.loads(printed) == expected(http)
     elif generated in TYPESCRIPT:
         program = PROGRAMS / TYPESCRIPT[generated]
         config = {"extends": str(HERE / "tsconfig.json"), "files": [str(program)], "include": []}
@@ -187,18 +187,5 @@ def run_java(server: str, classes: Path) -> str:
     return run("java", "-cp", path, "Article", server)
 
 
-def check_sources(generator: str) -> None:
-    """Assert that the sources of a client have 64-bit types, and no value for a field that is not set."""
-    pattern, types = SOURCES[generator]
-    files = [
-        path for path in (BUILD / generator).rglob("*") if re.search(pattern, path.name) and "test" not in path.parts
-    ]
-    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
-    for field, kind in types.items():
-        declared = rf"(\b{field}\s+{re.escape(kind)}|{re.escape(kind)}\s+{field}\b)"
-        assert re.search(declared, text), f"{field} is not {kind}"
-    assert re.findall(r"private (?!static).* = new .*", text) == []
-
-
-def test_every_generator_has_a_program_or_its_sources_checked() -> None:
-    assert set(GENERATORS) == {*TYPESCRIPT, *PYTHON_PROGRAMS, *SOURCES, "go", "java"}
+def test_every_generator_has_a_program() -> None:
+    assert set(GENERATORS) == {*TYPESCRIPT, *PYTHON_PROGRAMS, "csharp", "go", "java"}
