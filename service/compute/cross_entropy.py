@@ -11,7 +11,7 @@ from service.compute.curvature import curvature
 from service.compute.divergence import divergence_terms, log_ratios
 from service.compute.extended import ExtendedSoftmax
 from service.compute.gradients import HARMLESS, RowGradient
-from service.compute.rows import put, row_sums, row_totals, sum_of_others
+from service.compute.rows import argmax, at, put, row_sums, row_totals
 from service.compute.scaled import (
     Numbers,
     Scaled,
@@ -36,8 +36,8 @@ class CrossEntropy(RowGradient):
     """CE[n] = -sum_c a_c log p_c of a block of rows, z_loss l[n]**2, and the derivatives of the reduced loss.
 
     a_c = w_c ((1 - eps) t_c + eps / K'), A = sum_c a_c, eps the label smoothing, K' the classes that are not excluded;
-    an excluded class gets no eps / K'. The derivative of CE by v is p_c A - a_c. It is computed as
-    p_c (A - a_c) - a_c (1 - p_c), each factor a sum of terms of one sign, so that a confident row keeps its digits.
+    an excluded class gets no eps / K'. The derivative of CE by v is p_c A - a_c. For the class with the largest a_c it
+    is p_c (A - a_c) - a_c (1 - p_c), each factor a sum of terms of one sign, so that a confident row keeps its digits.
 
     targets: those of the whole batch; block: the rows of it that `softmax` is made of; teacher: of these rows.
     """
@@ -194,10 +194,14 @@ class CrossEntropy(RowGradient):
         if self._teacher is not None and not self._targets.label_smoothing and self._targets.class_weights is None:
             is_double = softmax is softmax.doubles
             return self._teacher.differences if is_double else self._teacher.extended_differences
-        a = self._effective
-        slopes = sum_of_others(a, softmax.included)
-        slopes *= softmax.probabilities
-        slopes -= a * softmax.complements
+        a, p = self._effective, softmax.probabilities
+        slopes = p * column(self.totals)
+        slopes -= a
+        # The difference loses digits only for a class that has most of both p and a.
+        most, others = argmax(a), a * 1.0
+        put(others, most, 0.0)
+        others = row_totals(others, softmax.included)
+        put(slopes, most, at(p, most) * others - at(a, most) * softmax.complements_at(most))
         return slopes
 
     def without_softcap(self) -> Numbers:

@@ -56,7 +56,8 @@ class ExtendedSoftmax:
 
     def complements_at(self, classes: Integers) -> Scaled:
         """Return (n,) q of one class of each row."""
-        return Scaled(*(at(part, classes) for part in self.complements))
+        complements: Scaled = at(self.complements, classes)
+        return complements
 
     @cached_property
     def _log_tail(self) -> Numbers:

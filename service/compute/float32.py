@@ -13,7 +13,7 @@ from service.compute.softmax import Softmax, needs_no_shift
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from service.arrays import Array
+    from service.arrays import Array, Integers
 
 SHORT_ROW = 64
 """Classes up to which float64 takes less time."""
@@ -37,18 +37,21 @@ class Float32Softmax:
     def __init__(self, logits: Array, memory: Mapping[str, Array]) -> None:
         self.logits = logits
         self._memory = memory
-        self._top = logits.argmax(-1)
-        self.maximum = at(logits, self._top)
+        self.top: Integers = logits.argmax(-1)
+        """(n,) Class of the largest logit, the lowest of equals."""
+        self.maximum = at(logits, self.top)
         """(n,) max z."""
+
+    @property
+    def predictions(self) -> Integers:
+        """(n,) The most probable class, the lowest of equals; -1 if every class is excluded."""
+        if needs_no_shift(self.maximum, UNSHIFTED):
+            return self.top
+        return np.where(self.maximum == -np.inf, -1, self.top)
 
     @cached_property
     def _included(self) -> Any:
         return included_classes(self.logits)
-
-    @property
-    def predictions(self) -> Array:
-        """(n,) The most probable class, the lowest of equals; -1 if every class is excluded."""
-        return np.where(self.maximum == -np.inf, -1, self._top)
 
     @cached_property
     def _exponentials(self) -> Any:
@@ -58,15 +61,15 @@ class Float32Softmax:
     def _tail(self) -> Any:
         """(n,) Sum of exp(z) over every class except the top one."""
         exponentials = self._exponentials
-        largest = at(exponentials, self._top)
-        put(exponentials, self._top, 0.0)
+        largest = at(exponentials, self.top)
+        put(exponentials, self.top, 0.0)
         tail = row_sums(exponentials, self._included)
-        put(exponentials, self._top, largest)
+        put(exponentials, self.top, largest)
         return tail
 
     @cached_property
     def _log_tail(self) -> Any:
-        return np.log1p(self._tail.astype(np.float64) / at(self._exponentials, self._top))
+        return np.log1p(self._tail.astype(np.float64) / at(self._exponentials, self.top))
 
     @cached_property
     def _is_shifted(self) -> Any:

@@ -25,9 +25,19 @@ def places(values: Array, classes: Integers) -> Integers:
     return classes if len(values) == 1 else starts(*values.shape) + classes
 
 
-def at(values: Array, classes: Integers) -> Array:
-    """Return (n,) values[n, classes[n]] of a contiguous (n, K)."""
+def at(values: Numbers, classes: Integers) -> Numbers:
+    """Return (n,) values[n, classes[n]] of contiguous (n, K) numbers."""
+    if isinstance(values, Scaled):
+        return Scaled(*(at(part, classes) for part in values))
     return values.take(places(values, classes))
+
+
+def argmax(values: Numbers) -> Integers:
+    """Return (n,) the class of the largest of (n, K) numbers that are not negative."""
+    if isinstance(values, Scaled):
+        values = values.in_units(np.max(values.order, axis=-1, keepdims=True))
+    classes: Integers = values.argmax(axis=-1)
+    return classes
 
 
 def put(values: Numbers, classes: Integers, new: Any) -> None:
@@ -71,22 +81,6 @@ def row_totals(values: Numbers, included: Mask | None) -> Numbers:
         return values.by_rows(partial(row_totals, included=included))
     sums = row_sums(values, included)
     return sums if included is None else sums + np.add.reduce(np.where(included, 0.0, values), axis=-1)
-
-
-def sum_of_others(values: Numbers, included: Mask | None = None) -> Numbers:
-    """Return (n, K) sum_j values[n, j] over j != i, for values that are not negative, without cancellation.
-
-    An excluded class is added after the others, so that one with a value of 0 changes no bit. The total minus the value
-    is exact enough unless the value is the largest; for the largest the others are summed.
-    """
-    if isinstance(values, Scaled):
-        return values.by_rows(partial(sum_of_others, included=included))
-    largest = values.argmax(axis=-1)
-    others = row_totals(values, included)[:, None] - values
-    rest = values.copy()
-    put(rest, largest, 0.0)
-    put(others, largest, row_totals(rest, included))
-    return others
 
 
 def scaled_difference(values: Floats, references: Floats, scale: float) -> Floats:

@@ -36,21 +36,26 @@ def capped_distances(logits: Floats, maximum: Floats, softcap: float, temperatur
 
     logits: (n, K) or of one class of each row, (n,); maximum: max z, finite, (n, 1) or (n,).
     """
-    a, b = logits / softcap, maximum / softcap
-    distances: Numbers = np.expm1(2.0 * scaled_difference(logits, maximum, softcap))
-    left, right = 1.0 + np.exp(2.0 * a), 1.0 + np.exp(-2.0 * b)
+    b = maximum / softcap
+    distances: Numbers = scaled_difference(logits, maximum, softcap)
+    distances *= 2.0
+    np.expm1(distances, out=distances)
+    left, right = logits / softcap, 1.0 + np.exp(-2.0 * b)
+    left *= 2.0
+    np.exp(left, out=left)
+    left += 1.0
     if largest(b) <= NEAR:
         distances /= left
-        distances = distances * (in_range(softcap) * 2.0 / right)
+        distances = distances * (in_range(softcap) * 2.0 / right / in_range(temperature))
     else:
-        distances = distances * lifted(1.0 / left, -2.0 * a) * lifted(1.0 / right, 2.0 * b) * Scaled.of(softcap) * 2.0
+        left, right = lifted(1.0 / left, logits / softcap * -2.0), lifted(1.0 / right, 2.0 * b)
+        distances = distances * left * right * Scaled.of(softcap) * 2.0 / in_range(temperature)
     is_linear = np.abs(b) < LINEAR
     if is_linear.any():
-        distances = choose(is_linear & (np.abs(a) < LINEAR), exact_difference(logits, maximum), distances)
+        near = exact_difference(logits, maximum) / in_range(temperature)
+        distances = choose(is_linear & (np.abs(logits / softcap) < LINEAR), near, distances)
     included = included_classes(logits)
-    if included is not None:
-        distances = choose(included, distances, -np.inf)
-    return distances / in_range(temperature)
+    return distances if included is None else choose(included, distances, -np.inf)
 
 
 def slopes(logits: Floats, softcap: float) -> Numbers:

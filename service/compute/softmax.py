@@ -52,6 +52,7 @@ class Softmax:
     logits: (n, K), contiguous, nats; -inf excludes a class. A row of -inf alone has p = 0 everywhere.
     temperature, softcap: positive and finite.
     memory: arrays (n, K) to write `probabilities` and `log_probabilities` to, by name.
+    top: (n,) class of the largest logit, the lowest of equals, if the caller has it.
 
     .. [1] Blanchard, Higham & Higham (2021), Accurately computing the log-sum-exp and softmax functions.
     """
@@ -62,6 +63,7 @@ class Softmax:
         temperature: float = 1.0,
         softcap: float | None = None,
         memory: Mapping[str, Array] = NO_MEMORY,
+        top: Integers | None = None,
     ) -> None:
         self.logits = logits
         self.temperature = temperature
@@ -74,7 +76,7 @@ class Softmax:
         self._tail: Floats | None = None
         self._small: SmallTails | None = None
         self._probabilities: Floats | None = None
-        self.top: Integers = logits.argmax(-1)
+        self.top: Integers = logits.argmax(-1) if top is None else top
         """(n,) Class of the largest logit, the lowest of equals."""
         self.maximum: Floats = at(logits, self.top)
         """(n,) max z."""

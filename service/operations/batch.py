@@ -173,20 +173,24 @@ class Rows:
         self.logits: Array = aligned(batch.logits[block])
         """(n, K) Float64 or float32."""
         arguments = batch.arguments
+        self.leading: Softmax | Float32Softmax
+        """The softmax that has the predictions, made without a conversion."""
         if arguments.dtype == "float64":
             softmax = Softmax(self.logits, arguments.temperature, arguments.softcap, memory)
-            self.softmax = self.softmax_in_dtype = softmax
+            self.leading = self.softmax = self.softmax_in_dtype = softmax
+        else:
+            self.leading = Float32Softmax(self.logits, memory)
 
     @cached_property
     def softmax(self) -> Softmax:
         """The softmax in float64."""
-        arguments = self._batch.arguments
-        return Softmax(self.logits.astype(np.float64, copy=False), arguments.temperature, arguments.softcap)
+        arguments, logits = self._batch.arguments, self.logits.astype(np.float64, copy=False)
+        return Softmax(logits, arguments.temperature, arguments.softcap, top=self.leading.top)
 
     @cached_property
     def softmax_in_dtype(self) -> Softmax | Float32Softmax:
         """The softmax in the precision of the answer."""
-        return Float32Softmax(self.logits, self._memory) if self._batch.suits_float32 else self.softmax
+        return self.leading if self._batch.suits_float32 else self.softmax
 
     @cached_property
     def top_k_classes(self) -> Integers:

@@ -32,7 +32,11 @@ def execute(operation: Operation, arguments: Arguments, output_names: Sequence[s
     plan = _plan(operation, tuple(output_names))
     dtype = arguments.dtype
     batch = prepare(arguments)
-    results = evaluate(batch.rows, batch.logits.shape, plan.rows, () if dtype == "float64" else plan.rounded)
+    if plan.in_blocks:
+        results = evaluate(batch.rows, batch.logits.shape, plan.rows, () if dtype == "float64" else plan.rounded)
+    else:
+        rows = batch.rows(slice(None), {})
+        results = {name: quantity(rows) for name, quantity in plan.rows.items()}
     maximum = results.pop("maximum")
     if not needs_no_shift(maximum, UNSHIFTED):
         _check_maxima(maximum, batch)
@@ -56,12 +60,14 @@ class Plan(NamedTuple):
     """Plan for some outputs: quantities of the rows by name, then the outputs made of them, in order.
 
     rounded: names of the float quantities that are outputs and nothing else.
+    in_blocks: whether a block of logits is read more than once.
     """
 
     outputs: tuple[Output, ...]
     rows: Mapping[str, Callable[[Rows], Array]]
     reduced: tuple[Output, ...]
     rounded: frozenset[str]
+    in_blocks: bool
 
 
 @lru_cache(maxsize=256)
@@ -83,7 +89,7 @@ def _plan(operation: Operation, names: tuple[str, ...]) -> Plan:
         add(name)
     parts = {part for output in reduced for part in output.depends_on}
     rounded = {output.name for output in outputs if output.name in rows and not output.integer} - parts
-    return Plan(outputs, rows, tuple(reduced), frozenset(rounded))
+    return Plan(outputs, rows, tuple(reduced), frozenset(rounded), not rows.keys() <= {"maximum", "predictions"})
 
 
 def _as_sent(output: Output, result: Array, axes: Shape, dtype: str) -> Array:

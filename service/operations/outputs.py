@@ -31,7 +31,7 @@ SOFTMAX_OUTPUTS = (
         "predictions",
         (ROWS,),
         "The most probable class, shape (...), the lowest index among equals; -1 if every class is excluded.",
-        rows=lambda rows: rows.softmax_in_dtype.predictions,
+        rows=lambda rows: rows.leading.predictions,
         integer=True,
         finite=True,
     ),

@@ -125,7 +125,7 @@ class Output:
 
 
 ROW_QUANTITIES: Mapping[str, Callable[[Rows], Array]] = {
-    "maximum": lambda rows: rows.softmax_in_dtype.maximum,
+    "maximum": lambda rows: rows.leading.maximum,
     "normalizers": lambda rows: rows.cross_entropy.normalizers,
     "cross_entropies": lambda rows: rows.cross_entropy.in_doubles("cross_entropies"),
     "confidences": lambda rows: rows.softmax.confidences,

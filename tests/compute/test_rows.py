@@ -7,7 +7,7 @@ from math import inf, nan
 import numpy as np
 import pytest
 
-from service.compute.rows import scaled_difference, sum_of_others
+from service.compute.rows import scaled_difference
 from service.compute.scaled import product
 
 LARGEST = np.finfo(np.float64).max
@@ -53,15 +53,3 @@ def test_weights_and_values_are_stretched_to_each_other() -> None:
     with np.errstate(invalid="ignore"):
         products = product(np.array([[0.0], [2.0]]), np.array([1.0, inf]))
     assert products.tolist() == [[0.0, 0.0], [2.0, inf]]
-
-
-def test_the_others_of_the_largest_are_summed_without_it() -> None:
-    values = np.array([[1e-30, 1e20, 2e-30], [1.0, 2.0, 3.0]])
-    others = sum_of_others(values)
-    np.testing.assert_allclose(others, [[1e20, 3e-30, 1e20], [5.0, 4.0, 3.0]], rtol=2.0**-52)
-
-
-@pytest.mark.parametrize("values", [[[4.0]], [[0.0, 0.0]], [[7.0, 7.0, 0.0]]])
-def test_the_others_are_what_is_left_of_the_sum(values: list[list[float]]) -> None:
-    array = np.array(values)
-    np.testing.assert_array_equal(sum_of_others(array), array.sum() - array)
