@@ -162,7 +162,19 @@ def of_gradient(each: Case) -> Array:
     if each.exact.vectors is not None:
         return of_vector_terms(each)
     is_plain = each.exact.eps == 0 and (each.exact.w == 1).all() and each.exact.softcap is None
-    return of_teacher_terms(each) if each.exact.teacher is not None and is_plain else each.own * terms_of_gradient(each)
+    if each.exact.teacher is not None and is_plain:
+        return of_teacher_terms(each)
+    exact = each.exact
+    totals = of_totals(each) * exact.A * exact.probabilities * np.abs(exact.s[:, None]) * exact.shares[0] / exact.T
+    return each.own * terms_of_gradient(each) + totals
+
+
+def of_totals(each: Case) -> Array | int:
+    """(N, 1) Mean B of the terms of A, weighted by their sizes: a teacher's targets are off as probabilities are."""
+    exact = each.exact
+    if exact.teacher is None:
+        return 0
+    return (each.own * exact.a).sum(axis=1, keepdims=True) / np.where(exact.A == 0, 1, exact.A)
 
 
 def of_curvature(each: Case) -> Array:
@@ -185,7 +197,7 @@ def of_hessian(each: Case) -> Array:
     curved = np.where(np.eye(exact.K, dtype=bool), diagonal, square)
     s, a, normalizers = (np.abs(v).reshape(-1, 1, 1) for v in (exact.s, exact.A, exact.log_normalizer))
     terms = s * (a * curved * share + 2 * exact.z_loss * (normalizers * curved + square) * z_share)
-    return terms * (own[:, :, None] + own[:, None, :] + 16) / exact.T**2
+    return terms * (own[:, :, None] + own[:, None, :] + np.reshape(of_totals(each), (-1, 1, 1)) + 16) / exact.T**2
 
 
 def of_divergences(each: Case) -> Array:

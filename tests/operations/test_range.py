@@ -38,6 +38,14 @@ TEACHER: Request = {"logits": np.array([[1480.0, 601.0]]), "sample_weights": np.
 
 @example({**TEACHER, "teacher_logits": TEACHER["logits"] - [1, 0]})
 @example({**TEACHER, "teacher_logits": TEACHER["logits"] / 1480, "class_weights": np.array([1e-110, 1e147])})
+@example(
+    {
+        "logits": np.array([[-1e97, 0.0, 0.0]]),
+        "teacher_logits": np.array([[-5072.311732946678, 0.0, 0.0]]),
+        "class_weights": np.array([1.7e308, 1.0, 1.0]),
+        "temperature": 9.83002456287443,
+    }
+)
 @example({"logits": np.array([[0.0, 3e4]]), "targets": np.array([[1e-262, 0.0]]), "temperature": 3e-311})
 @example(
     {"logits": np.array([[400.0, 100.0]]), "targets": np.array([[0.0, 1e-300]]), "temperature": 5e-324, "softcap": 15.0}
