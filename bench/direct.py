@@ -20,17 +20,18 @@ class Data:
     of classes. x: inputs of a layer. n: the numbers of the rows.
     """
 
-    def __init__(self, rows: int, classes: int, dtype: str) -> None:
+    def __init__(self, rows: int, classes: int, dtype: str, logits: Array | None = None) -> None:
         random = np.random.default_rng(0)
 
         def normal(*shape: int) -> Array:
             return random.normal(size=shape).astype(dtype)
 
         self.rows, self.classes, self.dtype = rows, classes, dtype
-        self.z = 3 * normal(rows, classes)
+        self.z = 3 * normal(rows, classes) if logits is None else logits.astype(dtype)
         self.masked = np.where(random.random((rows, classes)) < 0.3, -np.inf, self.z).astype(dtype)  # noqa: PLR2004
         self.masked[:, 0] = 0.0
         self.y = random.integers(classes, size=rows)
+        self.y[::2] = self.z[::2].argmax(axis=-1)
         self.ignored = np.where(np.arange(rows) % 2, self.y, -1)
         self.ignored[0] = 0
         self.t = special.softmax(normal(rows, classes), axis=-1)

@@ -16,6 +16,7 @@ import numpy as np
 from bench import masks
 from bench.cases import CASES, Case
 from bench.direct import Data
+from bench.exactness import AS_EXACT, errors
 from service.operations import OPERATIONS, execute
 from service.schemas.requests import request_model
 from service.server.memory import keep_freed_memory
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 SHAPES = ((1, 10), (64, 1_000), (1_024, 1_000), (16, 50_000))
 DTYPES = ("float64", "float32")
+
+SLOWER = 1.1
+"""Ratio above which the service is slower than the direct way."""
 
 MAX_ELEMENTS = 2**24
 """Largest output that is measured: a Jacobian has rows x classes x classes."""
@@ -42,8 +46,14 @@ HEAD = """\
 
 `python -m bench.outputs > bench/outputs.md` measures this page: the CPU time of the service for one output, divided by
 that of the direct way with NumPy and SciPy, from arrays to arrays on one core. Below 1 the service is faster.
-[docs/performance.md](../docs/performance.md) says where the service takes longer, and why. Torch is not measured: its
-wheel for Linux brings the libraries of CUDA.
+Torch is not measured: its wheel for Linux brings the libraries of CUDA.
+
+The columns of errors have the largest error of the direct way, then that of the service, on rows of 10 and 1000 classes:
+spread, confident, with an offset of 1e6, with targets that are certain, and with targets that nearly agree. The unit is
+half of the distance from 1 to the next number of the dtype, and each error is relative to its own element.
+
+A ratio is **bold** where the service takes more than 1.1x the time and the direct way is as exact: its error is at most
+twice that of the service. [docs/performance.md](../docs/performance.md) explains each of these.
 
 """
 
@@ -83,17 +93,36 @@ def seconds(function: Callable[[], Any], count: int) -> float:
 def lines() -> Iterator[str]:
     """Yield the lines of the table."""
     columns = [(rows, classes, dtype) for rows, classes in SHAPES for dtype in DTYPES]
-    heads = [f"{rows} x {classes} {dtype}" for rows, classes, dtype in columns]
+    heads = [f"{rows} x {classes} {dtype}" for rows, classes, dtype in columns] + [
+        f"errors {dtype}" for dtype in DTYPES
+    ]
     yield f"| output | direct way | {' | '.join(heads)} |"
     yield f"| :-- | :-- |{' --: |' * len(heads)}"
     tensors = [Data(*column) for column in columns]
     for case in CASES:
-        is_matrix = case.name in ("jacobian", "hessian")
-        cells = [
-            "-" if is_matrix and data.rows * data.classes**2 > MAX_ELEMENTS else f"{ratio(case, data):.2f}"
-            for data in tensors
+        measured = {dtype: errors(case, dtype, service) for dtype in DTYPES}
+        cells = [cell(case, data, measured[data.dtype]) for data in tensors]
+        cells += [
+            "-" if each is None else " / ".join(written(error, dtype) for error in each)
+            for dtype, each in measured.items()
         ]
         yield f"| `{case.name}` | {case.text} | {' | '.join(cells)} |"
+
+
+def cell(case: Case, data: Data, measured: tuple[float, float] | None) -> str:
+    """Return the ratio, bold where the service is slower and the direct way as exact."""
+    if case.name in ("jacobian", "hessian") and data.rows * data.classes**2 > MAX_ELEMENTS:
+        return "-"
+    times = ratio(case, data)
+    is_as_exact = measured is None or measured[0] <= AS_EXACT * measured[1]
+    return f"**{times:.2f}**" if times > SLOWER and is_as_exact else f"{times:.2f}"
+
+
+def written(error: float, dtype: str) -> str:
+    """Return an error in units of u, or a word for a result of which no digit is right."""
+    if error >= 1.0 / float(np.finfo(dtype).eps):
+        return "all digits"
+    return f"{error:,.1f}" if error < 1e4 else f"{error:.0e}"  # noqa: PLR2004 - in few characters
 
 
 def main() -> None:
