@@ -5,15 +5,16 @@ The model of a request of n numbers (rows times classes):
     CPU time   OVERHEAD_SECONDS + SECONDS_PER_ELEMENT * n
     traffic    MESSAGE_BYTES + BYTES_PER_ELEMENT * n, each way
     memory     BYTES_PER_BODY_BYTE * its body, above the PROCESS_BYTES of a process
-    waiting    in a process that is busy for a share u of its time: u / (2 - 2 u) times the CPU time, on average
+    waiting    in a process that is busy for a share u of its time: u / (1 - u) times the CPU time, on average
 
 Assumptions:
 - The response is as long as the request: probabilities, or gradients of logits. Predictions or a loss alone cost less,
   Jacobians cost more, and so does top_k.
 - Numbers have all their digits: 20 characters in JSON, 8 bytes in binary formats.
 - A process is one core. Its limits, that of memory among them, are its own.
-- Requests arrive at random times, so a core is planned to be busy for UTILISATION of its time. A request that does not fit
-  into max_bytes_in_flight waits, too; that changes when it is answered, not what it costs.
+- Requests arrive at random times and share the core of their process, so a core is planned to be busy for UTILISATION of
+  its time. A request that does not fit into max_bytes_in_flight waits, too; that changes when it is answered, not what it
+  costs.
 - The cores are like that of bench/results.json. A test keeps the model within a factor of 2 of every point there, in JSON,
   .npy and binary tensors. A neighbour, a hyper-thread or a throttling limit that takes part of a core is not in the model.
 - The load balancer, TLS and the clients run on other machines.
@@ -126,7 +127,7 @@ class Plan:
 
     replicas: processes, each with a core of its own. memory_bytes: of all of them together.
     network_bytes_per_second: of all of them together, each way.
-    wait_seconds: mean time that a request waits for its process.
+    wait_seconds: mean time that a request takes longer because of others.
     burst: requests that may arrive at one process at the same time, so that the last is answered within max_wait_seconds.
     saturates: the resource of a node that runs out first.
     """
@@ -184,7 +185,7 @@ def plan(load: Load, node: Node, limits: Limits) -> Plan:
         replicas=replicas,
         memory_bytes=replicas * of_process,
         network_bytes_per_second=network,
-        wait_seconds=seconds * busy / (2 - 2 * busy),
+        wait_seconds=seconds * busy / (1 - busy),
         burst=int(limits.max_wait_seconds / seconds),
         nodes=math.ceil(shares[saturates]),
         saturates=saturates,

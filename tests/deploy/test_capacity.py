@@ -191,9 +191,9 @@ def test_a_busier_process_waits_longer(load: Load) -> None:
     idle = plan(replace(load, requests_per_second=1e-6), Node(), LIMITS)
     busy = plan(load, Node(), LIMITS)
     assert 0 <= idle.wait_seconds <= busy.wait_seconds
-    # M/D/1 at the planned utilisation
+    # processor sharing at the planned utilisation
     seconds = cpu_seconds(load.elements, load.format)
-    assert busy.wait_seconds <= seconds * UTILISATION / (2 - 2 * UTILISATION)
+    assert busy.wait_seconds <= seconds * UTILISATION / (1 - UTILISATION)
 
 
 def test_a_burst_that_fits_is_answered_before_the_limit() -> None:
