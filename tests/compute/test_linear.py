@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -80,3 +83,25 @@ def test_infinite_logit_leaves_a_small_one_as_it_is() -> None:
     with np.errstate(over="ignore"):
         logits = forward(np.array([[1e200, 1e-200]]), np.array([[1e200, 1.0], [-1e200, 1.0], [0.0, 1e200]]))
     assert logits.tolist() == [[np.inf, -np.inf, 1.0]]
+
+
+THREADS = """
+import numpy as np
+from threadpoolctl import threadpool_info
+from service.compute.linear import by_rows, sum_of_outer_products
+
+def threads():
+    return next(each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas")
+
+print(threads())
+{product}(np.ones((3, 3)), np.ones((3, 3)))
+print(threads())
+"""
+"""Program that prints the numbers of threads of BLAS before and after a product."""
+
+
+@pytest.mark.parametrize("product", ["by_rows", "sum_of_outer_products"])
+def test_product_restricts_blas_to_one_thread(product: str) -> None:
+    program, environment = THREADS.format(product=product), {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2", "1"]
