@@ -10,6 +10,7 @@ import numpy as np
 from service.compute.blocks import evaluate
 from service.compute.softmax import UNSHIFTED, needs_no_shift
 from service.operations import values
+from service.operations.outputs import ROW_QUANTITIES
 from service.operations.prepare import prepare
 
 if TYPE_CHECKING:
@@ -73,17 +74,19 @@ class Plan(NamedTuple):
 @lru_cache(maxsize=256)
 def _plan(operation: Operation, names: tuple[str, ...]) -> Plan:
     outputs = tuple(operation.named_outputs[name] for name in names)
-    rows = {"maximum": operation.row_quantities["maximum"]}
+    rows = {"maximum": ROW_QUANTITIES["maximum"]}
     reduced: dict[Output, None] = {}
 
     def add(name: str) -> None:
         output = operation.named_outputs.get(name)
-        if output is None or output.reduce is None:
-            rows[name] = operation.row_quantities[name]
-            return
-        for part in output.depends_on:
-            add(part)
-        reduced[output] = None
+        if output is None:
+            rows[name] = ROW_QUANTITIES[name]
+        elif output.rows is not None:
+            rows[name] = output.rows
+        else:
+            for part in output.depends_on:
+                add(part)
+            reduced[output] = None
 
     for name in names:
         add(name)

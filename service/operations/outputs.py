@@ -5,6 +5,8 @@ Axes: see `service.operations.spec`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from service.compute import linear
@@ -12,6 +14,12 @@ from service.compute.curvature import jacobian
 from service.compute.evaluation import mean_of_counted
 from service.operations.fields import CLASSES, ROWS
 from service.operations.spec import TARGET, TARGET_CLASSES, TARGET_PROBABILITIES, Output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from service.arrays import Array
+    from service.operations.batch import Rows
 
 SOFTMAX_OUTPUTS = (
     Output(
@@ -276,3 +284,14 @@ GRADIENT_OUTPUTS = (
         needs=("bias", "learning_rate"),
     ),
 )
+
+ROW_QUANTITIES: Mapping[str, Callable[[Rows], Array]] = {
+    "maximum": lambda rows: rows.leading.maximum,
+    "normalizers": lambda rows: rows.cross_entropy.normalizers,
+    "cross_entropies": lambda rows: rows.cross_entropy.in_doubles("cross_entropies"),
+    "confidences": lambda rows: rows.softmax.confidences,
+    "brier_scores": lambda rows: rows.cross_entropy.brier_scores,
+    "divergences": lambda rows: rows.cross_entropy.in_doubles("divergences"),
+    "temperature_slopes": lambda rows: rows.gradient.temperature_slopes,
+}
+"""Quantities that an output may depend on besides other outputs."""

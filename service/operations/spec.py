@@ -102,7 +102,7 @@ class Output:
 
     axes: its shapes. If there are several, a parameter decides.
     rows: function that computes it for a block of rows, or None.
-    reduce: function of the batch and of `depends_on`, which names other outputs or `ROW_QUANTITIES`.
+    reduce: function of the batch and of `depends_on`, which names other outputs or quantities of the rows.
     integer: it has integers. finite: it never has an infinity or a NaN.
     needs: as for an input. unless: fields that it excludes.
     """
@@ -122,18 +122,6 @@ class Output:
     def has_rows(self) -> bool:
         """Return whether the output has a part for each row."""
         return any("..." in axes for axes in self.axes)
-
-
-ROW_QUANTITIES: Mapping[str, Callable[[Rows], Array]] = {
-    "maximum": lambda rows: rows.leading.maximum,
-    "normalizers": lambda rows: rows.cross_entropy.normalizers,
-    "cross_entropies": lambda rows: rows.cross_entropy.in_doubles("cross_entropies"),
-    "confidences": lambda rows: rows.softmax.confidences,
-    "brier_scores": lambda rows: rows.cross_entropy.brier_scores,
-    "divergences": lambda rows: rows.cross_entropy.in_doubles("divergences"),
-    "temperature_slopes": lambda rows: rows.gradient.temperature_slopes,
-}
-"""Quantities that an output may depend on besides other outputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +179,6 @@ class Operation:
     def defaults(self) -> Mapping[str, float | str | None]:
         """The default of each parameter."""
         return {each.name: each.default for each in self.parameters}
-
-    @cached_property
-    def row_quantities(self) -> Mapping[str, Callable[[Rows], Array]]:
-        """Everything that is computed for a block of rows, by name."""
-        return {**ROW_QUANTITIES, **{output.name: output.rows for output in self.outputs if output.rows is not None}}
 
     @cached_property
     def sized_axes(self) -> Mapping[str, str]:
