@@ -156,8 +156,7 @@ class Operation:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Every name that a request may use."""
-        described: list[Input | Parameter] = [*self.inputs, *self.parameters]
-        return (*(each.name for each in described), "outputs")
+        return (*self.input_names, *self.defaults, "outputs")
 
     @cached_property
     def input_names(self) -> tuple[str, ...]:

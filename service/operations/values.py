@@ -11,6 +11,7 @@ from service.errors import (
     MAX_ERRORS,
     ExcludedRow,
     InvalidLabel,
+    InvalidTensor,
     InvalidValue,
     NonFiniteLogit,
     NumberOutOfRange,
@@ -32,7 +33,7 @@ def as_dtype(name: str, values: Array, dtype: str) -> Array:
     except FloatingPointError:
         with np.errstate(over="ignore"):
             wrong = np.isinf(values.astype(np.float32)) & np.isfinite(values)
-        raise NumberOutOfRange(dtype, *(place for place, _ in _places(name, wrong, values.shape, ""))) from None
+        raise NumberOutOfRange(dtype, *places_of(name, wrong)) from None
 
 
 def labels(targets: Array, classes: int, ignore_index: int | None) -> tuple[Integers, Mask | None]:
@@ -52,11 +53,12 @@ def labels(targets: Array, classes: int, ignore_index: int | None) -> tuple[Inte
     if counted is not None:
         wrong &= counted
     if wrong.any():
-        places = _places("targets", wrong, targets.shape, "is not a class index")
+        places = places_of("targets", wrong)
         label = format(targets[wrong][0], "d" if targets.dtype.kind in "iu" else ".17g")
         hint = f", or set ignore_index to {label}" if label in ("-100", "-1", "255") else ""
         raise InvalidLabel(
-            f"{written(places[0][0])} is {label}, which is not a class index; use 0 to {classes - 1}{hint}.", *places
+            f"{written(places[0])} is {label}, which is not a class index; use 0 to {classes - 1}{hint}.",
+            *((place, "is not a class index") for place in places),
         )
     if counted is None or counted.all():
         return targets.ravel().astype(np.int64, copy=False), None
@@ -68,22 +70,15 @@ def probabilities(targets: Floats) -> Floats:
     if not targets.size or (targets.min() >= 0.0 and targets.max() < np.inf):
         return targets.reshape(-1, targets.shape[-1])
     wrong = ~((targets >= 0) & (targets < np.inf))
-    places = _places("targets", wrong, targets.shape, "is negative or not finite")
-    raise InvalidValue(
-        f"{written(places[0][0])} is negative or not finite; class probabilities must be finite and at least 0.",
-        *places,
-    )
+    advice = "class probabilities must be finite and at least 0."
+    raise invalid("targets", wrong, "is negative or not finite", advice)
 
 
 def sample_weights(weights: Floats, reduction: str, denominator: float | None) -> Floats:
     """Return weights (...) as (N,). Raise InvalidValue for a negative one if they are the divisor of a mean."""
     if reduction == "mean" and denominator is None and weights.size and weights.min() < 0.0:
-        places = _places("sample_weights", weights < 0.0, weights.shape, "is negative")
-        raise InvalidValue(
-            f"{written(places[0][0])} is negative, and a mean divides by the sum of the weights; "
-            "set reduction to sum or none, or send a denominator.",
-            *places,
-        )
+        advice = "a mean divides by the sum of the weights: set reduction to sum or none, or send a denominator."
+        raise invalid("sample_weights", weights < 0.0, "is negative", advice)
     return weights.reshape(-1)
 
 
@@ -97,8 +92,8 @@ def rows_of_layer(inputs: Floats, counted: Mask | None, axes: Shape) -> Mask | N
     wrong = ~np.isfinite(inputs)
     offending = wrong if counted is None else wrong & counted[:, None]
     if offending.any():
-        places = _places("inputs", offending, (*axes, inputs.shape[1]), "is not finite")
-        raise InvalidValue(f"{written(places[0][0])} is not finite; inputs must be finite numbers.", *places)
+        offending = offending.reshape(*axes, -1)
+        raise invalid("inputs", offending, "is not finite", "inputs must be finite numbers.")
     return np.asarray(wrong.any(axis=1))
 
 
@@ -118,8 +113,8 @@ def logits_of_layer(logits: Floats, counted: Mask | None, kept: Mask | None, axe
     wrong = ~np.isfinite(logits) if kept is None else ~np.isfinite(logits) & kept
     offending = wrong if counted is None else wrong & counted[:, None]
     if offending.any():
-        places = _places("logits", offending, (*axes, logits.shape[1]), "overflows")
-        raise NonFiniteLogit(f"{written(places[0][0])} overflows; scale inputs, weights or bias down.", *places)
+        offending, advice = offending.reshape(*axes, -1), "scale inputs, weights or bias down."
+        raise invalid("logits", offending, "overflows", advice, NonFiniteLogit)
     return np.where(wrong.any(axis=1, keepdims=True), -np.inf, logits)
 
 
@@ -137,11 +132,9 @@ def check_maxima(largest: Floats, logits: Array, axes: Shape, name: str = "logit
     """Raise NonFiniteLogit if the largest logit (N,) of a row is NaN or +inf."""
     if np.maximum.reduce(largest, initial=-np.inf) < np.inf:
         return
-    places = _places(name, ~(logits < np.inf), (*axes, logits.shape[1]), "is NaN or infinite")
-    raise NonFiniteLogit(
-        f'{written(places[0][0])} is NaN or infinite; {name} must be finite, or "-Infinity" to exclude a class.',
-        *places,
-    )
+    wrong = ~(logits < np.inf).reshape(*axes, -1)
+    advice = f'{name} must be finite, or "-Infinity" to exclude a class.'
+    raise invalid(name, wrong, "is NaN or infinite", advice, NonFiniteLogit)
 
 
 def check_excluded_rows(largest: Floats, counted: Mask | None, mask: Array | None, axes: Shape) -> None:
@@ -160,15 +153,20 @@ def check_excluded_rows(largest: Floats, counted: Mask | None, mask: Array | Non
         raise _excluded_row("mask", excluded if mask.ndim > 1 else np.True_, mask.shape[:-1])
 
 
-def _excluded_row(name: str, excluded: Mask | np.bool_, axes: Shape) -> ExcludedRow:
+def _excluded_row(name: str, excluded: Mask | np.bool_, axes: Shape) -> InvalidTensor:
     """Return the error for rows of a tensor that exclude every class."""
-    places = _places(name, excluded, axes, "excludes every class")
-    return ExcludedRow(
-        f"{written(places[0][0])} excludes every class; leave at least one in a row that has a loss.", *places
-    )
+    advice = "leave at least one in a row that has a loss."
+    return invalid(name, np.reshape(excluded, axes), "excludes every class", advice, ExcludedRow)
 
 
-def _places(name: str, wrong: Mask | np.bool_, shape: Shape, message: str) -> list[tuple[Location, str]]:
-    """Return the first places where wrong, a mask of that shape or flat, is set."""
-    first = np.flatnonzero(wrong)[:MAX_ERRORS]
-    return [((name, *(int(i) for i in np.unravel_index(index, shape))), message) for index in first]
+def invalid(
+    name: str, wrong: Mask, message: str, advice: str, error: type[InvalidTensor] = InvalidValue
+) -> InvalidTensor:
+    """Return the error for the values of a tensor where wrong, a mask of its shape, is set."""
+    places = places_of(name, wrong)
+    return error(f"{written(places[0])} {message}; {advice}", *((place, message) for place in places))
+
+
+def places_of(name: str, wrong: Mask) -> list[Location]:
+    """Return the first places where wrong, a mask of the shape of a tensor, is set."""
+    return [(name, *map(int, np.unravel_index(index, wrong.shape))) for index in np.flatnonzero(wrong)[:MAX_ERRORS]]

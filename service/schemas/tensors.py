@@ -12,14 +12,14 @@ from pydantic import Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypeAliasType
 
-from service.errors import MAX_ERRORS, InvalidValue, NotANumber, ShapeMismatch, written
+from service.errors import NotANumber, ShapeMismatch
 from service.operations.spec import MAX_RANK, Domain
+from service.operations.values import invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from service.arrays import Array
-    from service.errors import Location
     from service.operations.spec import Axes
 
 NonFinite = TypeAliasType(
@@ -107,16 +107,7 @@ def check_domain(name: str, array: Array, domain: Domain) -> None:
         wrong = array < 0
         message = "is negative"
     if wrong.any():
-        raise _invalid(name, wrong, message, domain)
-
-
-def _invalid(name: str, wrong: Array, message: str, domain: Domain) -> InvalidValue:
-    """Return the error for the values of an array that are wrong."""
-    indices = [np.unravel_index(index, wrong.shape) for index in np.flatnonzero(wrong)[:MAX_ERRORS]]
-    places: list[Location] = [(name, *map(int, index)) for index in indices]
-    return InvalidValue(
-        f"{written(places[0])} {message}; {name} must hold {domain}.", *((place, message) for place in places)
-    )
+        raise invalid(name, wrong, message, f"{name} must hold {domain}.")
 
 
 def optional(kind: Any, doc: str, *, default: Any = None, **constraints: Any) -> Any:

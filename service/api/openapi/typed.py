@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from service import __version__
 from service.api.openapi import examples
-from service.api.openapi.components import BEARER, SECURITY_SCHEMES
+from service.api.openapi.components import BEARER, SECURITY_SCHEMES, schema
 from service.api.problems import MEDIA_TYPE
 from service.api.wire_formats import JSON
 from service.operations import OPERATIONS
@@ -39,26 +39,14 @@ INTEGER: Schema = {"type": "integer", "format": "int64"}
 
 TENSORS: dict[str, Schema] = {
     "Vector": {"type": "array", "items": NUMBER, "description": "A number for each row or class."},
-    "Matrix": {
-        "type": "array",
-        "items": {"$ref": "#/components/schemas/Vector"},
-        "description": "A vector for each row.",
-    },
-    "Matrices": {
-        "type": "array",
-        "items": {"$ref": "#/components/schemas/Matrix"},
-        "description": "A matrix for each row.",
-    },
+    "Matrix": {"type": "array", "items": schema("Vector"), "description": "A vector for each row."},
+    "Matrices": {"type": "array", "items": schema("Matrix"), "description": "A matrix for each row."},
     "IntegerVector": {"type": "array", "items": INTEGER, "description": "A class index or a count for each row."},
-    "IntegerMatrix": {
-        "type": "array",
-        "items": {"$ref": "#/components/schemas/IntegerVector"},
-        "description": "Class indices for each row.",
-    },
+    "IntegerMatrix": {"type": "array", "items": schema("IntegerVector"), "description": "Class indices for each row."},
     "BooleanVector": {"type": "array", "items": {"type": "boolean"}, "description": "True for a class to keep."},
     "BooleanMatrix": {
         "type": "array",
-        "items": {"$ref": "#/components/schemas/BooleanVector"},
+        "items": schema("BooleanVector"),
         "description": "The classes to keep for each row.",
     },
 }
@@ -93,7 +81,7 @@ def typed_document(settings: Settings) -> dict[str, Any]:
     # one enumeration for all operations: in Go and C, the names of its members are global
     named = {output.name: None for operation in OPERATIONS for output in _outputs(operation)}
     schemas["Output"] = {"type": "string", "enum": list(named), "description": "The name of an output."}
-    schemas["Outputs"] = {"type": "array", "items": _ref("Output"), "description": "Names of outputs."}
+    schemas["Outputs"] = {"type": "array", "items": schema("Output"), "description": "Names of outputs."}
     return {
         "openapi": "3.0.3",
         "info": {
@@ -115,9 +103,9 @@ def _problem() -> dict[str, Schema]:
     """Return the schemas of a problem and of its places, in the terms of OpenAPI 3.0."""
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas: dict[str, Schema] = {**problem.pop("$defs"), "Problem": problem}
-    for schema in schemas.values():
-        del schema["title"]
-        for field in schema["properties"].values():
+    for each in schemas.values():
+        del each["title"]
+        for field in each["properties"].values():
             del field["title"]
             field.pop("examples", None)
     problem["properties"]["status"] |= INTEGER
@@ -136,13 +124,16 @@ def _path(operation: Operation) -> dict[str, Any]:
         "summary": operation.summary,
         "description": operation.doc,
         "operationId": operation.name,
-        "requestBody": {"required": True, "content": {JSON: {"schema": _ref(f"{name}Request"), "examples": requests}}},
+        "requestBody": {
+            "required": True,
+            "content": {JSON: {"schema": schema(f"{name}Request"), "examples": requests}},
+        },
         "responses": {
             "200": {
                 "description": "The outputs that the request asked for.",
-                "content": {JSON: {"schema": _ref(f"{name}Reply"), "examples": replies}},
+                "content": {JSON: {"schema": schema(f"{name}Reply"), "examples": replies}},
             },
-            "default": {"description": "An error.", "content": {MEDIA_TYPE: {"schema": _ref("Problem")}}},
+            "default": {"description": "An error.", "content": {MEDIA_TYPE: {"schema": schema("Problem")}}},
         },
     }
 
@@ -156,7 +147,7 @@ def _request(operation: Operation) -> Schema:
     fields |= {parameter.name: _parameter(parameter) for parameter in operation.parameters}
     fields["outputs"] = {
         # as a list of its own, it would be sent by Java's client even if it is empty
-        "allOf": [_ref("Outputs")],
+        "allOf": [schema("Outputs")],
         "description": f"The outputs to return. The defaults are {', '.join(operation.default_outputs)}, if available.",
     }
     return {"type": "object", "description": operation.doc, "properties": fields}
@@ -181,13 +172,13 @@ def _tensor(axes: Axes, doc: str, kind: str) -> Schema:
     if not axes:
         return {**(INTEGER if kind == "integer" else NUMBER), "description": doc}
     # a reference allows no description beside it, except in a list of one
-    return {"allOf": [_ref(NAMES[len(axes), kind])], "description": doc}
+    return {"allOf": [schema(NAMES[len(axes), kind])], "description": doc}
 
 
 def _parameter(parameter: Parameter) -> Schema:
     """Return the schema of a parameter, without a default: some generators would send it."""
     if parameter.choices:
-        return {"allOf": [_ref(parameter.name.title())], "description": parameter.doc}
+        return {"allOf": [schema(parameter.name.title())], "description": parameter.doc}
     kinds: Mapping[type, Schema] = {float: NUMBER, int: INTEGER, str: {"type": "string"}, bool: {"type": "boolean"}}
     return {**kinds[parameter.type], "description": parameter.doc}
 
@@ -208,7 +199,3 @@ def _is_typed(operation: Operation, request: Mapping[str, Any]) -> bool:
 
 def _depth(value: float | Sequence[Any]) -> int:
     return 1 + _depth(value[0]) if isinstance(value, list) else 0
-
-
-def _ref(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
