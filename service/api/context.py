@@ -126,8 +126,8 @@ class RequestContext:
         Raise BodyTooLarge and Overloaded before reading a byte too many, SlowBody if the body takes longer than
         `seconds`, Disconnected if the client leaves.
         """
-        # Python parses at most 4,300 digits, and HTTP allows any number of leading zeros
         extensions = self._scope.get("extensions", {})
+        # Python parses at most 4,300 digits, and HTTP allows any number of leading zeros
         length = int(self.headers.get(b"content-length", b"").lstrip(b"0") or 0)
         if length > reservation.small_bytes:
             await reservation.reserve_body(length, factor)
