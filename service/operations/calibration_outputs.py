@@ -1,4 +1,4 @@
-"""The outputs of calibrate."""
+"""The outputs of calibrate, and those of other operations that compare confidence and accuracy."""
 
 from __future__ import annotations
 
@@ -11,6 +11,53 @@ if TYPE_CHECKING:
     from typing import Any
 
     from service.compute.calibration import Evaluation
+    from service.compute.evaluation import Reliability
+
+
+def reliability_outputs(
+    reliability: Callable[..., Reliability], suffix: str = "", when: str = "", **fields: Any
+) -> tuple[Output, ...]:
+    """Return the outputs that compare confidence and accuracy.
+
+    reliability: computes them for a batch, and for what they depend on.
+    suffix: the end of their names. when: the temperature in words. fields: further fields of each.
+    """
+    return (
+        Output(
+            f"expected_calibration_error{suffix}",
+            ((),),
+            f"Mean gap between accuracy and confidence over the bins{when}, weighted by their counts, a number; "
+            "0 without a counted row.",
+            finite=True,
+            reduce=lambda *given: reliability(*given).expected_calibration_error,
+            **fields,
+        ),
+        Output(
+            f"bin_counts{suffix}",
+            (("bins",),),
+            f"Number of counted rows in each bin of confidence{when}, shape (bins,).",
+            integer=True,
+            finite=True,
+            reduce=lambda *given: reliability(*given).counts,
+            **fields,
+        ),
+        Output(
+            f"bin_confidences{suffix}",
+            (("bins",),),
+            f"Mean confidence in each bin{when}, shape (bins,); 0 for an empty bin.",
+            finite=True,
+            reduce=lambda *given: reliability(*given).mean_confidences,
+            **fields,
+        ),
+        Output(
+            f"bin_accuracies{suffix}",
+            (("bins",),),
+            f"Share of right predictions in each bin{when}, shape (bins,); 0 for an empty bin.",
+            finite=True,
+            reduce=lambda *given: reliability(*given).accuracies,
+            **fields,
+        ),
+    )
 
 
 def _evaluation(suffix: str, when: str, of: Callable[[Any], Evaluation]) -> tuple[Output, ...]:
@@ -25,35 +72,7 @@ def _evaluation(suffix: str, when: str, of: Callable[[Any], Evaluation]) -> tupl
             f"Mean cross-entropy {when}, a number, nats.",
             reduce=lambda batch: of(batch).loss,
         ),
-        Output(
-            f"expected_calibration_error{suffix}",
-            ((),),
-            f"Expected calibration error {when}, a number.",
-            finite=True,
-            reduce=lambda batch: of(batch).reliability.expected_calibration_error,
-        ),
-        Output(
-            f"bin_counts{suffix}",
-            (("bins",),),
-            f"Number of counted rows in each bin of confidence {when}, shape (bins,).",
-            integer=True,
-            finite=True,
-            reduce=lambda batch: of(batch).reliability.counts,
-        ),
-        Output(
-            f"bin_confidences{suffix}",
-            (("bins",),),
-            f"Mean confidence in each bin {when}, shape (bins,); 0 for an empty bin.",
-            finite=True,
-            reduce=lambda batch: of(batch).reliability.mean_confidences,
-        ),
-        Output(
-            f"bin_accuracies{suffix}",
-            (("bins",),),
-            f"Share of right predictions in each bin {when}, shape (bins,); 0 for an empty bin.",
-            finite=True,
-            reduce=lambda batch: of(batch).reliability.accuracies,
-        ),
+        *reliability_outputs(lambda batch: of(batch).reliability, suffix, f" {when}"),
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from service.compute import linear
 from service.compute.curvature import jacobian
 from service.compute.evaluation import mean_of_counted
+from service.operations.calibration_outputs import reliability_outputs
 from service.operations.fields import CLASSES, ROWS
 from service.operations.spec import TARGET, TARGET_CLASSES, TARGET_PROBABILITIES, Output
 
@@ -151,42 +152,8 @@ LOSS_OUTPUTS = (
         reduce=lambda batch, scores: mean_of_counted(scores, batch.targets.counted),
         needs=(TARGET,),
     ),
-    Output(
-        "expected_calibration_error",
-        ((),),
-        "Mean gap between accuracy and confidence over the bins, weighted by their counts, a number; 0 without a counted row.",
-        finite=True,
-        depends_on=("confidences",),
-        reduce=lambda batch, confidences: batch.reliability(confidences).expected_calibration_error,
-        needs=(TARGET,),
-    ),
-    Output(
-        "bin_counts",
-        (("bins",),),
-        "Number of counted rows in each bin of confidence, shape (bins,).",
-        integer=True,
-        finite=True,
-        depends_on=("confidences",),
-        reduce=lambda batch, confidences: batch.reliability(confidences).counts,
-        needs=(TARGET,),
-    ),
-    Output(
-        "bin_confidences",
-        (("bins",),),
-        "Mean confidence in each bin, shape (bins,); 0 for an empty bin.",
-        finite=True,
-        depends_on=("confidences",),
-        reduce=lambda batch, confidences: batch.reliability(confidences).mean_confidences,
-        needs=(TARGET,),
-    ),
-    Output(
-        "bin_accuracies",
-        (("bins",),),
-        "Share of right predictions in each bin, shape (bins,); 0 for an empty bin.",
-        finite=True,
-        depends_on=("confidences",),
-        reduce=lambda batch, confidences: batch.reliability(confidences).accuracies,
-        needs=(TARGET,),
+    *reliability_outputs(
+        lambda batch, confidences: batch.reliability(confidences), depends_on=("confidences",), needs=(TARGET,)
     ),
     Output(
         "target_log_probabilities",

@@ -105,11 +105,11 @@ def axis_lengths(inputs: Iterable[Input], shapes: Mapping[str, Shape]) -> dict[s
         for axis in ("K", "D"):
             if found.get(axis) == (0,):
                 raise EmptyAxis(
-                    f"{tensor.name} has no {'classes' if axis == 'K' else 'features'}; its shape is {_written(shape)}.",
+                    f"{tensor.name} has no {'classes' if axis == 'K' else 'features'}; its shape is {shape}.",
                     ((tensor.name,), "is empty"),
                 )
         lengths.update(found)
-        named.append(f"{tensor.name} {_written(shape)}")
+        named.append(f"{tensor.name} {shape}")
     return lengths
 
 
@@ -132,7 +132,7 @@ def _mismatch(tensor: Input, shape: Shape, lengths: Mapping[str, Shape], named: 
     expected = " or ".join(_expected(axes, lengths) for axes in tensor.axes)
     beside = f" beside {', '.join(named)}" if named else ""
     return ShapeMismatch(
-        f"{tensor.name} has shape {_written(shape)}; it must have shape {expected}{beside}.",
+        f"{tensor.name} has shape {shape}; it must have shape {expected}{beside}.",
         ((tensor.name,), "has the wrong shape"),
     )
 
@@ -141,7 +141,3 @@ def _expected(axes: Axes, lengths: Mapping[str, Shape]) -> str:
     """Return the axes with the known lengths filled in: (2, K)."""
     written = [str(length) for axis in axes for length in lengths.get(axis, (axis,))]
     return f"({', '.join(written)}{',' if len(written) == 1 else ''})"
-
-
-def _written(shape: Shape) -> str:
-    return str(shape)
