@@ -38,7 +38,7 @@ class Executor(Protocol):
         """Stop every worker."""
 
     def start(self, work: Work, job: Job, claim: Claim) -> None:
-        """Set the work of the chunks that follow. Raises BatchError if there is no place to run."""
+        """Set the work of the chunks that follow. Raises BatchError if no cluster can be reached."""
 
     def submit(self, chunk: Chunk, *arguments: Any) -> None:
         """Hand over a chunk."""

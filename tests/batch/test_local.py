@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -167,6 +168,19 @@ def test_an_interrupted_run_names_the_command_to_continue(
     wait_for_end(workers)
     assert list((tmp_path / "out/_claims").iterdir()) == []
     assert_continues(tmp_path)
+
+
+def test_ctrl_c_during_the_imports_ends_without_a_traceback(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-X", "importtime", *command(*words(tmp_path))[1:]], stderr=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stderr is not None
+        # the modules of NumPy are among the first of several hundred
+        next(line for line in run.stderr if "numpy" in line)
+        run.send_signal(signal.SIGINT)
+        rest = run.stderr.read()
+    assert run.returncode == -signal.SIGINT
+    assert "Traceback" not in rest
 
 
 def test_a_killed_run_leaves_no_worker_and_can_go_on(tmp_path: Path, running: subprocess.Popen[str]) -> None:
