@@ -254,7 +254,7 @@ class LongArray(NamedTuple):
 
 
 def _count(text: bytes | memoryview, character: bytes) -> int:
-    """Return how many bytes of a text are one character, in a sixth of the time of bytes.count."""
+    """Return how many bytes of a text are one character, 6 times as fast as bytes.count."""
     return int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord(character)))
 
 
