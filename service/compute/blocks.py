@@ -44,23 +44,9 @@ def evaluate(
     count, classes = shape
     length = BLOCK_ELEMENTS // classes or 1
     _set_buffers(classes)
-    if count > length:
-        return _evaluate_blocks(block, shape, length, quantities, rounded)
-    rows, results = block(slice(0, count), {}), {}
-    for name, quantity in quantities.items():
-        results[name] = quantity(rows)
-    return results
-
-
-def _evaluate_blocks(
-    block: Callable[[slice, Mapping[str, Array]], Rows],
-    shape: tuple[int, int],
-    length: int,
-    quantities: Mapping[str, Callable[[Rows], Array]],
-    rounded: Collection[str],
-) -> dict[str, Array]:
-    """Return what `evaluate` does, from blocks of `length` rows."""
-    count, classes = shape
+    if count <= length:
+        rows = block(slice(0, count), {})
+        return {name: quantity(rows) for name, quantity in quantities.items()}
     # The first row gives the shapes and dtypes.
     rows = block(slice(0, 1), {})
     results = {}

@@ -235,8 +235,8 @@ class CrossEntropy(RowGradient):
         """(n,) The part of each row in b**2 d2L/db2, b = 1 / T: A times the variance of v under p."""
         softmax = self.softmax.doubles
         p, distances = softmax.probabilities, softmax.finite_distances
-        mean = softmax.sums(product(p, distances))
-        variances = softmax.sums(product(p, (distances - mean[:, None]) ** 2))
+        mean = row_sums(product(p, distances), softmax.included)
+        variances = row_sums(product(p, (distances - mean[:, None]) ** 2), softmax.included)
         if not self._is_one_hot:
             variances = variances * self.totals
         return rounded(variances * rows_of(self._targets.shares, self._block))

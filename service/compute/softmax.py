@@ -100,10 +100,6 @@ class Softmax:
         included: Mask | None = self._included
         return included
 
-    def sums(self, values: Floats) -> Floats:
-        """Return (n,) sums over the classes that are not excluded."""
-        return row_sums(values, self.included)
-
     @cached_property
     def distances(self) -> Floats:
         """(n, K) d = v - max v, at most 0."""
@@ -250,7 +246,7 @@ class Softmax:
     @property
     def entropy(self) -> Floats:
         """(n,) -sum_i p_i log p_i, nats, with 0 log 0 = 0."""
-        entropy = self.sums(product(self.probabilities, self.surprisals))
+        entropy = row_sums(product(self.probabilities, self.surprisals), self.included)
         small = self.small_tails
         if small is not None:
             included = None if self.included is None else self.included[small.rows]
