@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 
 import pytest
@@ -9,6 +10,11 @@ import pytest
 from service.__main__ import warn_of_unknown_variables
 from service.formats import codecs
 from tests.wheels import needs_wheel
+
+needs_glibc = pytest.mark.skipif(
+    sys.platform == "linux" and platform.libc_ver() not in {("glibc", f"2.{minor}") for minor in range(34, 100)},
+    reason="ssrjson has no wheel for musl, nor for glibc before 2.34",
+)
 
 MODULES = {"simdjson": "simdjson_reader", "ssrjson": "ssrjson_writer"}
 
@@ -29,7 +35,9 @@ def test_portable_codec_is_chosen_without_accelerators(monkeypatch: pytest.Monke
     assert codecs.choose("auto") == codecs.PORTABLE
 
 
-@pytest.mark.parametrize("library", [pytest.param("simdjson", marks=needs_wheel("pysimdjson")), "ssrjson"])
+@pytest.mark.parametrize(
+    "library", [pytest.param("simdjson", marks=needs_wheel("pysimdjson")), pytest.param("ssrjson", marks=needs_glibc)]
+)
 def test_each_accelerator_is_independent(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
     hide(monkeypatch, *(set(MODULES) - {library}))
     chosen = codecs.choose("auto")
