@@ -33,14 +33,8 @@ def execute(operation: Operation, arguments: Arguments, output_names: Sequence[s
     plan = _plan(operation, tuple(output_names))
     dtype = arguments.dtype
     batch = prepare(arguments)
-    if plan.in_blocks:
-        results = evaluate(batch.rows, batch.logits.shape, plan.rows, () if dtype == "float64" else plan.rounded)
-    else:
-        rows = batch.rows(slice(None), {})
-        results = {name: quantity(rows) for name, quantity in plan.rows.items()}
-    maximum = results.pop("maximum")
-    if not needs_no_shift(maximum, UNSHIFTED):
-        _check_maxima(maximum, batch)
+    results = _evaluate(plan, batch)
+    _check_maxima(results.pop("maximum"), batch)
     for output in plan.reduced:
         assert output.reduce is not None
         results[output.name] = np.asarray(output.reduce(batch, *[results[name] for name in output.depends_on]))
@@ -49,8 +43,19 @@ def execute(operation: Operation, arguments: Arguments, output_names: Sequence[s
     return {output.name: _as_sent(output, results[output.name], batch.axes, dtype) for output in plan.outputs}
 
 
+def _evaluate(plan: Plan, batch: Batch) -> dict[str, Array]:
+    """Return the quantities of the rows by name. The rows are freed: `calibrate` evaluates them again."""
+    if plan.in_blocks:
+        rounded = () if batch.arguments.dtype == "float64" else plan.rounded
+        return evaluate(batch.rows, batch.logits.shape, plan.rows, rounded)
+    rows = batch.rows(slice(None), {})
+    return {name: quantity(rows) for name, quantity in plan.rows.items()}
+
+
 def _check_maxima(largest: Floats, batch: Batch) -> None:
     """Raise NonFiniteLogit or ExcludedRow for a row whose largest logit, (N,), shows it."""
+    if needs_no_shift(largest, UNSHIFTED):
+        return
     values.check_maxima(largest, batch.logits, batch.axes)
     if batch.targets is not None or batch.vectors is not None:
         counted = None if batch.targets is None else batch.targets.counted
