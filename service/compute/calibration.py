@@ -17,6 +17,9 @@ LEAST, MOST = 1e-6, 1e6
 TOLERANCE = 1e-8
 """Relative step after which Newton's iteration, which squares it, has converged."""
 
+PATIENT_STEPS = 15
+"""Number of steps after which one that is not half of the last is replaced: most batches need fewer."""
+
 MAX_STEPS = 35
 """Largest number of steps: with the two ends, two evaluations and the check of values, 40 passes over the batch."""
 
@@ -47,7 +50,9 @@ def minimum(derivatives: Callable[[float], tuple[float, float]]) -> Minimum:
     """Return the temperature of the least loss.
 
     The loss f is convex in b = 1 / T. Newton's iteration in b finds the zero of f'(b); a step that leaves the interval
-    known to hold the zero is replaced by its geometric mean. Where every temperature has the same loss, T is 1.
+    known to hold the zero, or that comes late and is not half of the last, is replaced by its geometric mean: far from the
+    zero the loss may grow like an exponential, so that all steps are equal. Where every temperature has the same loss, T
+    is 1.
 
     derivatives: returns b f'(b) and b**2 f''(b) for a temperature.
     """
@@ -58,8 +63,8 @@ def minimum(derivatives: Callable[[float], tuple[float, float]]) -> Minimum:
         return Minimum(LEAST, at_bound=True)
     if at_most >= 0.0:
         return Minimum(MOST, at_bound=True)
-    low, high, inverse = 1.0 / MOST, 1.0 / LEAST, 1.0
-    for _ in range(MAX_STEPS):
+    low, high, inverse, moved = 1.0 / MOST, 1.0 / LEAST, 1.0, inf
+    for number in range(MAX_STEPS):
         slope, curvature = derivatives(1.0 / inverse)
         if slope == 0.0:
             break
@@ -69,5 +74,9 @@ def minimum(derivatives: Callable[[float], tuple[float, float]]) -> Minimum:
         if is_curved and abs(step) <= TOLERANCE * inverse:
             inverse += step
             break
-        inverse = inverse + step if low < inverse + step < high else sqrt(low) * sqrt(high)
+        following = inverse + step
+        is_slow = number >= PATIENT_STEPS and abs(step) > moved / 2
+        if is_slow or not low < following < high:
+            following = sqrt(low) * sqrt(high)
+        inverse, moved = following, abs(following - inverse)
     return Minimum(1.0 / inverse, at_bound=False)

@@ -63,6 +63,7 @@ def test_output_anywhere_is_within_its_bound_0_or_infinite(request: Request) -> 
     assert {name: part for name, part in parts(answered, exact).items() if part > 1.0} == {}
 
 
+@example({"logits": np.array([[41.0, 0.0]]), "targets": np.array([[1.03471157e16, 1.0]])})
 @given(anywhere())
 def test_a_temperature_is_found_for_logits_anywhere(request: Request) -> None:
     request = {name: request[name] for name in ("logits", "inputs", "weights", "bias", "targets") if name in request}
