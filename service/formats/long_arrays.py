@@ -267,5 +267,5 @@ def _separator(rank: int) -> re.Pattern[bytes]:
 
 
 def _item_end(separator: re.Match[bytes]) -> int:
-    """Return where the item before a separator ends. Where there is no comma, the mistake belongs to the item."""
+    """Return where the item before a separator ends. Without a comma, the mistake belongs to the item."""
     return separator.end() - separator[0].endswith(b",")
