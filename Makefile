@@ -147,7 +147,7 @@ test-browser: .venv/browser tests/browser/node_modules ## test the pages in Chro
 	@touch $@
 
 .PHONY: test-production
-test-production: .venv/checks ## test real processes under load, signals and hostile clients, about 3 minutes
+test-production: .venv/checks ## test real processes under load, signals and hostile clients, about 5 minutes
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m side_by_side tests/production
 	$(BIN)/python -m pytest -m "not side_by_side" tests/production
 
