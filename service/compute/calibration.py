@@ -21,7 +21,7 @@ PATIENT_STEPS = 15
 """Number of steps after which one that is not half of the last is replaced: most batches need fewer."""
 
 MAX_STEPS = 35
-"""Largest number of steps: with the two ends, two evaluations and the check of values, 40 passes over the batch."""
+"""Largest number of steps: with the first, an end, two evaluations and the check of values, 40 passes over the batch."""
 
 
 class Minimum(NamedTuple):
@@ -38,14 +38,6 @@ class Evaluation(NamedTuple):
     reliability: Reliability
 
 
-class Calibration(NamedTuple):
-    """The best temperature of a batch, and the batch at temperature 1 and at the best one."""
-
-    minimum: Minimum
-    before: Evaluation
-    after: Evaluation
-
-
 def minimum(derivatives: Callable[[float], tuple[float, float]]) -> Minimum:
     """Return the temperature of the least loss.
 
@@ -56,16 +48,15 @@ def minimum(derivatives: Callable[[float], tuple[float, float]]) -> Minimum:
 
     derivatives: returns b f'(b) and b**2 f''(b) for a temperature.
     """
-    at_least, at_most = derivatives(LEAST)[0], derivatives(MOST)[0]
-    if at_least == at_most == 0.0:
+    slope, curvature = derivatives(1.0)
+    falls_to_least = slope <= 0.0 and derivatives(LEAST)[0] <= 0.0
+    falls_to_most = slope >= 0.0 and derivatives(MOST)[0] >= 0.0
+    if falls_to_least and falls_to_most:
         return Minimum(1.0, at_bound=True)
-    if at_least <= 0.0:
-        return Minimum(LEAST, at_bound=True)
-    if at_most >= 0.0:
-        return Minimum(MOST, at_bound=True)
+    if falls_to_least or falls_to_most:
+        return Minimum(LEAST if falls_to_least else MOST, at_bound=True)
     low, high, inverse, moved = 1.0 / MOST, 1.0 / LEAST, 1.0, inf
     for number in range(MAX_STEPS):
-        slope, curvature = derivatives(1.0 / inverse)
         if slope == 0.0:
             break
         low, high = (low, inverse) if slope > 0.0 else (inverse, high)
@@ -79,4 +70,5 @@ def minimum(derivatives: Callable[[float], tuple[float, float]]) -> Minimum:
         if is_slow or not low < following < high:
             following = sqrt(low) * sqrt(high)
         inverse, moved = following, abs(following - inverse)
+        slope, curvature = derivatives(1.0 / inverse)
     return Minimum(1.0 / inverse, at_bound=False)

@@ -28,30 +28,28 @@ class Reliability:
 
     counts: (bins,) rows in each bin. mean_confidences, accuracies: (bins,) mean confidence and share of right
     predictions in each bin, 0 for an empty bin.
+    expected_calibration_error: () sum over bins of count / M * |accuracy - mean confidence| for M rows, 0 without a row.
+
+    .. [1] Guo et al. (2017), On calibration of modern neural networks.
     """
 
     counts: Integers
     mean_confidences: Floats
     accuracies: Floats
+    expected_calibration_error: Floats
 
     @classmethod
-    def of(cls, confidences: Floats, hits: Mask, counted: Mask | None, bins: int) -> Reliability:
+    def of(cls, tails: Floats, hits: Mask, counted: Mask | None, bins: int) -> Reliability:
         """Return the bins of the counted rows.
 
-        confidences: (N,) largest probabilities; hits: (N,) whether the prediction is the target.
+        tails: (N,) s, so that the largest probability is 1 / (1 + s); hits: (N,) whether the prediction is the target.
         """
         if counted is not None:
-            confidences, hits = confidences[counted], hits[counted]
+            tails, hits = tails[counted], hits[counted]
+        confidences = 1.0 / (1.0 + tails)
         places = np.digitize(confidences, np.linspace(0.0, 1.0, bins + 1)[1:-1], right=True)
         counts = np.bincount(places, minlength=bins)
-        sums = (np.bincount(places, values, bins) for values in (confidences, hits))
-        return cls(counts, *(each / np.maximum(counts, 1) for each in sums))
-
-    @property
-    def expected_calibration_error(self) -> Floats:
-        """() sum over bins of count / M * |accuracy - mean confidence| for M rows, 0 without a row.
-
-        .. [1] Guo et al. (2017), On calibration of modern neural networks.
-        """
-        gaps = np.abs(self.accuracies - self.mean_confidences)
-        return np.asarray((self.counts * gaps).sum() / max(1, self.counts.sum()))
+        means = [np.bincount(places, values, bins) / np.maximum(counts, 1) for values in (confidences, hits)]
+        # 1 - p as s p: the difference would cancel for a confident row.
+        gaps = np.bincount(places, np.where(hits, tails, -1.0) * confidences, bins)
+        return cls(counts, means[0], means[1], np.asarray(np.abs(gaps).sum() / max(1, len(hits))))

@@ -98,12 +98,23 @@ class RowGradient(ABC):
 
         The slopes of a row sum to 0, so v may be shifted to d, which keeps the digits that an offset takes.
         """
-        softmax = self.softmax
-        parts = -row_sums(self.slopes * softmax.finite_distances, softmax.included) * self.factor
-        if self.penalty is None:
-            return parts
-        mean = softmax.largest + row_sums(softmax.probabilities * softmax.finite_distances, softmax.included)
-        return parts - self.penalty * mean
+        parts = -self.drift * self.factor
+        return parts if self.penalty is None else parts - self.penalty * (self.softmax.largest + self.mean_distance)
+
+    @property
+    def drift(self) -> Numbers:
+        """(n,) sum_i slopes_i d_i."""
+        return row_sums(self.slopes * self.softmax.finite_distances, self.softmax.included)
+
+    @cached_property
+    def weighted_distances(self) -> Numbers:
+        """(n, K) p d, 0 for an excluded class."""
+        return self.softmax.probabilities * self.softmax.finite_distances
+
+    @cached_property
+    def mean_distance(self) -> Numbers:
+        """(n,) sum_i p_i d_i."""
+        return row_sums(self.weighted_distances, self.softmax.included)
 
     @property
     def temperature_slopes(self) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 
 from service.compute import linear
 from service.compute.blocks import evaluate
-from service.compute.calibration import Calibration, Evaluation, minimum
+from service.compute.calibration import Evaluation, Minimum, minimum
 from service.compute.cross_entropy import CrossEntropy
 from service.compute.evaluation import Reliability, mean_of_counted, top_k_hits
 from service.compute.float32 import SHORT_ROW, Float32Softmax
@@ -101,17 +101,26 @@ class Batch:
         assert self.targets is not None
         return mean_of_counted(top_k_hits(top_k_classes, self.targets.expected_classes), self.targets.counted)
 
-    def reliability(self, confidences: Floats) -> Reliability:
-        """Return the counted rows in bins of confidence, (N,)."""
+    def reliability(self, tails: Floats, predictions: Integers) -> Reliability:
+        """Return the counted rows in bins of confidence, given s and the predictions, (N,)."""
         assert self.targets is not None
-        hits = np.asarray(self.logits.argmax(axis=-1) == self.targets.expected_classes)
-        return Reliability.of(confidences, hits, self.targets.counted, self.arguments.bins)
+        hits = predictions == self.targets.expected_classes
+        return Reliability.of(tails, hits, self.targets.counted, self.arguments.bins)
 
     @cached_property
-    def calibration(self) -> Calibration:
-        """The temperature of the least mean loss, and what it changes."""
-        best = minimum(self.derivatives)
-        return Calibration(best, self._evaluation(1.0), self._evaluation(best.temperature))
+    def best_temperature(self) -> Minimum:
+        """The temperature of the least mean loss."""
+        return minimum(self.derivatives)
+
+    @cached_property
+    def before(self) -> Evaluation:
+        """The evaluation at temperature 1."""
+        return self._evaluation(1.0)
+
+    @cached_property
+    def after(self) -> Evaluation:
+        """The evaluation at the best temperature."""
+        return self._evaluation(self.best_temperature.temperature)
 
     def derivatives(self, temperature: float) -> tuple[float, float]:
         """Return b f'(b) and b**2 f''(b) of the reduced loss f, with b = 1 / T."""
@@ -125,13 +134,15 @@ class Batch:
         batch = self._at(temperature)
         rows = batch.evaluate(
             cross_entropies=lambda rows: rows.cross_entropy.in_doubles("cross_entropies"),
-            confidences=lambda rows: rows.softmax.confidences,
+            tails=lambda rows: rows.softmax.tail,
+            predictions=lambda rows: rows.softmax.predictions,
         )
-        return Evaluation(batch.mean_cross_entropy(rows["cross_entropies"]), self.reliability(rows["confidences"]))
+        loss = batch.mean_cross_entropy(rows["cross_entropies"])
+        return Evaluation(loss, self.reliability(rows["tails"], rows["predictions"]))
 
     def _at(self, temperature: float) -> Batch:
         """Return the batch at another temperature."""
-        return replace(self, arguments=self.arguments._replace(temperature=temperature, dtype="float64"))
+        return replace(self, arguments=self.arguments._replace(temperature=temperature))
 
     def evaluate(self, **quantities: Callable[[Rows], Array]) -> dict[str, Array]:
         """Return quantities of all rows."""

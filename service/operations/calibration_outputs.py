@@ -82,7 +82,7 @@ CALIBRATION_OUTPUTS = (
         ((),),
         "The temperature of the least mean loss, a number from 1e-6 to 1e6.",
         finite=True,
-        reduce=lambda batch: batch.calibration.minimum.temperature,
+        reduce=lambda batch: batch.best_temperature.temperature,
     ),
     Output(
         "at_bound",
@@ -90,8 +90,8 @@ CALIBRATION_OUTPUTS = (
         "1 if the loss still falls at the end of the range that is returned, or is the same everywhere; else 0.",
         integer=True,
         finite=True,
-        reduce=lambda batch: int(batch.calibration.minimum.at_bound),
+        reduce=lambda batch: int(batch.best_temperature.at_bound),
     ),
-    *_evaluation("", "at that temperature", lambda batch: batch.calibration.after),
-    *_evaluation("_before", "at temperature 1", lambda batch: batch.calibration.before),
+    *_evaluation("", "at that temperature", lambda batch: batch.after),
+    *_evaluation("_before", "at temperature 1", lambda batch: batch.before),
 )

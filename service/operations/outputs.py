@@ -153,7 +153,9 @@ LOSS_OUTPUTS = (
         needs=(TARGET,),
     ),
     *reliability_outputs(
-        lambda batch, confidences: batch.reliability(confidences), depends_on=("confidences",), needs=(TARGET,)
+        lambda batch, tails, predictions: batch.reliability(tails, predictions),
+        depends_on=("tails", "predictions"),
+        needs=(TARGET,),
     ),
     Output(
         "target_log_probabilities",
@@ -256,7 +258,7 @@ ROW_QUANTITIES: Mapping[str, Callable[[Rows], Array]] = {
     "maximum": lambda rows: rows.leading.maximum,
     "normalizers": lambda rows: rows.cross_entropy.normalizers,
     "cross_entropies": lambda rows: rows.cross_entropy.in_doubles("cross_entropies"),
-    "confidences": lambda rows: rows.softmax.confidences,
+    "tails": lambda rows: rows.softmax.tail,
     "brier_scores": lambda rows: rows.cross_entropy.brier_scores,
     "divergences": lambda rows: rows.cross_entropy.in_doubles("divergences"),
     "temperature_slopes": lambda rows: rows.gradient.temperature_slopes,

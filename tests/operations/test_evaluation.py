@@ -74,6 +74,12 @@ def test_bins_of_parts_add_up_to_those_of_the_whole() -> None:
         np.testing.assert_allclose(total, whole[name] * whole["bin_counts"], rtol=1e-13)
 
 
+def test_calibration_error_of_confident_rows_keeps_its_digits() -> None:
+    logits = [[40.0, 0.0], [0.0, 300.0], [0.0, 20.0]]
+    answered = answer("loss", logits=logits, targets=[0, 1, 1], outputs=["expected_calibration_error"])
+    np.testing.assert_allclose(answered["expected_calibration_error"], (exp(-40) + 1 / (exp(20) + 1)) / 3, rtol=1e-15)
+
+
 def test_a_confidence_at_the_end_of_a_bin_belongs_to_it() -> None:
     answered = answer("loss", logits=[[0.0, 0.0], [800.0, 0.0]], targets=[0, 0], bins=2, outputs=["bin_counts"])
     assert answered["bin_counts"].tolist() == [1, 1]
