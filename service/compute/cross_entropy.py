@@ -15,6 +15,7 @@ from service.compute.rows import argmax, at, put, row_sums, row_totals
 from service.compute.scaled import (
     Numbers,
     Scaled,
+    choose,
     column,
     in_range,
     is_safe,
@@ -81,19 +82,29 @@ class CrossEntropy(RowGradient):
     @cached_property
     def _effective(self) -> Numbers:
         """(n, K) a."""
-        effective, smoothing = self._target_probabilities, self._targets.label_smoothing
+        effective, smoothing, included = (
+            self._target_probabilities,
+            self._targets.label_smoothing,
+            self.softmax.included,
+        )
         if smoothing:
-            effective = effective * (1.0 - smoothing) + in_range(smoothing) / self._smoothed_classes
-        weights = self._targets.weights_of_classes
-        return effective if weights is None else effective * weights
+            share = column(in_range(smoothing) / self._smoothed_classes)
+            spread = share if included is None else choose(included, share, 0.0)
+            effective = effective * (1.0 - smoothing) + spread
+        return self._weighted(effective)
 
     @property
     def _smoothed_classes(self) -> Floats | float:
-        """K' for a class that is not excluded, infinity for one that is."""
+        """(n,) or single K'; 1 for an empty row."""
         included = self.softmax.included
         if included is None:
             return float(self.softmax.doubles.logits.shape[1])
-        return np.where(included, np.count_nonzero(included, axis=-1, keepdims=True), np.inf)
+        return np.maximum(1.0, np.count_nonzero(included, axis=-1))
+
+    def _weighted(self, values: Numbers) -> Numbers:
+        """Return (n, K) values times w."""
+        weights = self._targets.weights_of_classes
+        return values if weights is None else product(weights, values)
 
     @cached_property
     def factor(self) -> Numbers:
@@ -111,14 +122,21 @@ class CrossEntropy(RowGradient):
     @property
     def cross_entropies(self) -> Numbers:
         """(n,) CE, nats."""
-        softmax = self.softmax
-        if self._is_one_hot:
-            return self._weight_of_label(softmax.surprisals_at(self._labels))
-        values = row_sums(product(self._effective, softmax.surprisals), softmax.included)
-        if softmax.included is not None:
-            is_infinite = (mantissas(self._effective) > 0.0) & ~softmax.included
-            mantissas(values)[is_infinite.any(axis=-1)] = np.inf
-        return values
+        targets, softmax = self._targets, self.softmax
+        if self._labels is not None:
+            values = self._weight_of_label(softmax.surprisals_at(self._labels))
+        else:
+            weighted = self._weighted(self._target_probabilities)
+            values = row_sums(product(weighted, softmax.surprisals), softmax.included)
+            if softmax.included is not None:
+                is_infinite = (mantissas(weighted) > 0.0) & ~softmax.included
+                mantissas(values)[is_infinite.any(axis=-1)] = np.inf
+        if not targets.label_smoothing:
+            return values
+        total = row_sums(self._weighted(softmax.surprisals), softmax.included)
+        return values * (1.0 - targets.label_smoothing) + total * (
+            in_range(targets.label_smoothing) / self._smoothed_classes
+        )
 
     def in_doubles(self, name: str) -> Floats:
         """Return (n,) a quantity in doubles, the extended one if a factor was out of range."""
