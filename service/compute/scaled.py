@@ -251,6 +251,9 @@ def scaled_exp(values: Floats) -> Scaled:
 
 def lifted(values: Floats, logarithms: Floats) -> Numbers:
     """Return positive numbers up to 1, made of their logarithms where they are below double range."""
+    # argmin takes a quarter of the time of min for a small array.
+    if not values.size or values.item(values.argmin()) >= TINY:
+        return values
     tiny = (values < TINY) & (logarithms > -np.inf)
     if not tiny.any():
         return values
