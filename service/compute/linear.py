@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from service.compute.scaled import is_finite, product
+from service.compute.scaled import is_finite
 
 if TYPE_CHECKING:
     from service.arrays import Floats, Integers
@@ -27,19 +27,19 @@ GROUP_ELEMENTS = 65_536
 def forward(inputs: Floats, weights: Floats, bias: Floats | None = None) -> Floats:
     """Return (N, K) z = inputs @ weights.T + bias, for inputs (N, D), weights (K, D) and bias (K,)."""
     logits = by_rows(inputs, weights.T)
-    if not is_finite(logits):
-        # A partial sum overflowed, perhaps: sum in units of the largest of each row and column.
-        rows, columns = _exponents(inputs), _exponents(weights).T
-        scaled = by_rows(np.ldexp(inputs, -rows), np.ldexp(weights.T, -columns))
-        logits = np.where(np.isfinite(logits), logits, np.ldexp(scaled, rows + columns))
     if bias is not None:
         logits += bias
-    return logits
+    if is_finite(logits):
+        return logits
+    # A partial sum overflowed, perhaps: sum in units of the largest of each row and column.
+    rows, columns = _exponents(inputs), _exponents(weights).T
+    scaled = np.ldexp(by_rows(np.ldexp(inputs, -rows), np.ldexp(weights.T, -columns)), rows + columns)
+    return np.where(np.isfinite(logits), logits, scaled if bias is None else scaled + bias)
 
 
 def step(values: Floats, gradient: Floats, learning_rate: float) -> Floats:
     """Return the values after one step of gradient descent: values - learning_rate * gradient."""
-    return values - product(learning_rate, gradient)
+    return values - learning_rate * gradient if learning_rate else values
 
 
 def by_rows(left: Floats, right: Floats) -> Floats:

@@ -12,6 +12,7 @@ import numpy as np
 from service.compute import linear
 from service.compute.curvature import jacobian
 from service.compute.evaluation import mean_of_counted
+from service.operations.batch import aligned
 from service.operations.calibration_outputs import reliability_outputs
 from service.operations.fields import CLASSES, ROWS
 from service.operations.spec import TARGET, TARGET_CLASSES, TARGET_PROBABILITIES, Output
@@ -91,7 +92,7 @@ SOFTMAX_OUTPUTS = (
         "logits",
         (CLASSES,),
         "The logits of the request or of its layer, shape (..., K).",
-        rows=lambda rows: rows.logits,
+        reduce=lambda batch: aligned(batch.logits),
     ),
 )
 
