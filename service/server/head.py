@@ -112,7 +112,7 @@ class _HeadParser:
 def check_start(data: bytes) -> None:
     """Raise MalformedHeader if `data`, the beginning of a head, cannot become a valid one."""
     _check_size(data)
-    if not _START.match(data) or data.count(b"\n") != data.count(b"\r\n"):
+    if (data and not _START.match(data)) or data.count(b"\n") != data.count(b"\r\n"):
         raise MalformedHeader(NOT_HTTP)
 
 

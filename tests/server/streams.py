@@ -181,7 +181,9 @@ def stream(random: Random, *, h11: bool = False) -> Stream:
     if not half_close:
         requests.append(random.choice(LAST if h11 or random.random() < 0.6 else MALFORMED))
         behind = b"" if h11 else random.choice(BEHIND)
-    data = b"".join(request.encode(random) for request in requests) + behind
+    # RFC 9112, 2.2: empty lines in front of a request are ignored, and h11 does not
+    empty = (b"",) if h11 else (b"", b"", b"\r\n", b"\r\n\r\n")
+    data = b"".join(random.choice(empty) + request.encode(random) for request in requests) + behind
     if len(data) < 600 and random.random() < 0.1:
         return Stream(requests, [data[place : place + 1] for place in range(len(data))], half_close)
     return Stream(requests, [piece for piece in cut(data, random, most=12) if piece], half_close)

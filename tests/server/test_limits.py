@@ -109,6 +109,47 @@ async def test_unfinished_heads_are_bounded_together(monkeypatch: pytest.MonkeyP
         assert statuses(await answer(port, long_head, rest)) == [200]
 
 
+async def test_heads_of_requests_in_progress_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow, "MAX_UNREAD_BYTES", 100_000)
+    app, shared, long = application(), flow.FlowControl(), b"X-Long: " + b"a" * 60_000 + b"\r\n"
+    app.runtime.admission.try_take(app.runtime.admission.max_bytes)
+    waits = LONG_POST[: len(HEAD)] + long + LONG_POST[len(HEAD) : -8_000_000]
+    with serving(app, flow=shared) as port:
+        async with connection(port) as first, connection(port) as second:
+            for number, peer in enumerate((first, second), 1):
+                await peer.send(waits)
+                await until(lambda number=number: shared.unread_bytes == number * len(waits))  # type: ignore[misc]
+            assert statuses(await answer(port, LAST[:-2] + long + b"\r\n")) == [503]
+        await until(lambda: shared.unread_bytes == 0)
+        assert statuses(await answer(port, LAST[:-2] + long + b"\r\n")) == [200]
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("head", [LONG_POST[:-8_000_000], CHUNKED + b"7A1200\r\n"], ids=["length", "chunked"])
+async def test_bodies_that_wait_are_bounded_together(monkeypatch: pytest.MonkeyPatch, loop: Any, head: bytes) -> None:
+    monkeypatch.setattr(flow, "MAX_UNREAD_BYTES", 100_000)
+    app, shared, clients = application(), flow.FlowControl(), 20
+    app.runtime.admission.try_take(app.runtime.admission.max_bytes)
+    with serving(app, loop, flow=shared) as port:
+        async with AsyncExitStack() as stack:
+            peers = [await stack.enter_async_context(connection(port)) for _ in range(clients)]
+            for peer in peers:
+                await peer.send(head)
+            await until(lambda: app.runtime.lifecycle.in_progress == clients)
+            for peer in peers:
+                peer.writer.write(b" " * 200_000)
+            await until(lambda: shared.unread_bytes > flow.MAX_UNREAD_BYTES)
+            await asyncio.sleep(0.2)
+            most = flow.MAX_UNREAD_BYTES + flow.READ_BYTES + clients * (len(head) + flow.SMALL_UNREAD_BYTES)
+            assert shared.unread_bytes <= most
+            app.runtime.admission.give_back(app.runtime.admission.max_bytes)
+            for peer in peers:
+                peer.writer.write(b" " * 7_800_000 + b"\r\n0\r\n\r\n" * (head[-4:] != b"\r\n\r\n"))
+            replies = await asyncio.gather(*(peer.receive() for peer in peers))
+            assert {reply.status for reply in replies} == {400}
+        await until(lambda: shared.unread_bytes == 0)
+
+
 @pytest.mark.parametrize("loop", LOOPS)
 async def test_a_body_read_into_its_place_is_not_counted_as_unread(monkeypatch: pytest.MonkeyPatch, loop: Any) -> None:
     monkeypatch.setattr(flow, "MAX_UNREAD_BYTES", 300_000)
@@ -141,6 +182,18 @@ async def test_a_body_that_stops_keeps_no_memory_for_its_rest(
             await until(lambda: 0 < app.runtime.admission.bytes < len(LONG_POST) // 10)
             await until(lambda: traced() - before < len(LONG_POST) // 2)
             assert (await peer.ask(LONG_POST[arrived:])).status == 200
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_an_idle_connection_keeps_no_long_head(traced: Callable[[], int], loop: Any) -> None:
+    head = LIVE[:-2] + b"X-Long: " + b"a" * 60_000 + b"\r\n\r\n"
+    async with AsyncExitStack() as stack:
+        port = stack.enter_context(serving(application(), loop, client_timeout=60))
+        peers = [await stack.enter_async_context(connection(port)) for _ in range(20)]
+        before = traced()
+        for peer in peers:
+            assert (await peer.ask(head)).status == 200
+        await until(lambda: traced() - before < len(peers) * len(head) / 2)
 
 
 @pytest.mark.parametrize("loop", LOOPS)
