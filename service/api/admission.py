@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,11 +23,13 @@ PACE_SECONDS = 10.0
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
-    """A request that waits for memory."""
+    """A request that waits for memory, until it has it or has to give way."""
 
     size: int
     held: int
-    granted: asyncio.Future[None]
+    queue: dict[_Waiter, None]
+    has_memory: bool = False
+    is_served: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Admission:
@@ -47,13 +49,15 @@ class Admission:
         self._lock = Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         # dictionaries, for their order and for fast removal
+        self._small: dict[_Waiter, None] = {}
         self._growing: dict[_Waiter, None] = {}
         self._arriving: dict[_Waiter, None] = {}
+        self._held_by_waiting = 0
 
     @property
     def waiting(self) -> int:
         """The number of requests that wait for memory."""
-        return len(self._growing) + len(self._arriving)
+        return len(self._small) + len(self._growing) + len(self._arriving)
 
     def check_length(self, size: int, announced: int | None = None) -> None:
         """Raise BodyTooLarge for a body of that many bytes; announced: its whole length, if it is known."""
@@ -76,27 +80,34 @@ class Admission:
         """
         if held + size > self.max_bytes:
             raise TooMuchWork(self.max_bytes)
-        queue = self._growing if held > self.small_bytes else self._arriving
-        may_overtake = queue is self._growing or size <= self.small_bytes or not self._arriving
+        queue = self._arriving
+        if size <= self.small_bytes:
+            queue = self._small
+        elif held > self.small_bytes:
+            queue = self._growing
+        may_overtake = queue is not self._arriving or not (self._growing or self._arriving)
         if may_overtake and self.try_take(size):
             return
         self._loop = asyncio.get_running_loop()
-        waiter = _Waiter(size, held, self._loop.create_future())
+        waiter = _Waiter(size, held, queue)
         queue[waiter] = None
+        self._held_by_waiting += held
         self._serve_waiting()
         try:
             async with asyncio.timeout(self._max_wait_seconds):
-                await waiter.granted
+                await waiter.is_served.wait()
         except BaseException as error:
             if waiter in queue:
-                del queue[waiter]
+                self._serve(waiter, has_memory=False)
                 self._serve_waiting()
-            elif not isinstance(error, Overloaded):
-                # the grant came together with the end of the request
+            elif waiter.has_memory:
+                # it came together with the end of the request
                 self.give_back(size)
             if isinstance(error, TimeoutError):
                 raise Overloaded from None
             raise
+        if not waiter.has_memory:
+            raise Overloaded
 
     def give_back(self, size: int) -> None:
         """Free memory. Threads may call this."""
@@ -108,21 +119,29 @@ class Admission:
 
     def _serve_waiting(self) -> None:
         """Give memory to the requests that wait, in order. Behind a request that does not fit only small ones get some."""
-        blocked = False
-        for queue in (self._growing, self._arriving):
-            for waiter in list(queue):
-                is_small = waiter.size <= self.small_bytes
-                if (is_small or not blocked) and self.try_take(waiter.size):
-                    del queue[waiter]
-                    if not waiter.granted.done():
-                        waiter.granted.set_result(None)
-                blocked = blocked or (waiter in queue and not is_small)
-        holders = [waiter for waiter in (*self._arriving, *self._growing) if waiter.held]
-        if holders and sum(waiter.held for waiter in holders) >= self.bytes:
+        self._serve_queue(self._small)
+        if self._serve_queue(self._growing):
+            self._serve_queue(self._arriving)
+        if self._held_by_waiting and self._held_by_waiting >= self.bytes:
             # no request is at work that would free memory: the newest has to
-            newest = holders[-1]
-            (self._growing if newest in self._growing else self._arriving).pop(newest)
-            newest.granted.set_exception(Overloaded())
+            queues = (self._growing, self._small, self._arriving)
+            newest = next(waiter for queue in queues for waiter in reversed(queue) if waiter.held)
+            self._serve(newest, has_memory=False)
+
+    def _serve_queue(self, queue: dict[_Waiter, None]) -> bool:
+        """Give memory to the requests of a queue, in order, and return whether there was room for all."""
+        while queue:
+            waiter = next(iter(queue))
+            if not self.try_take(waiter.size):
+                return False
+            self._serve(waiter, has_memory=True)
+        return True
+
+    def _serve(self, waiter: _Waiter, *, has_memory: bool) -> None:
+        del waiter.queue[waiter]
+        self._held_by_waiting -= waiter.held
+        waiter.has_memory = has_memory
+        waiter.is_served.set()
 
 
 class Gathering(Protocol):

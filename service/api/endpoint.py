@@ -39,10 +39,13 @@ CLIENT_CLOSED_REQUEST = 499
 """Status in the log where the client left before a response."""
 
 
+UNCOUNTED_BYTES = 2**14
+"""Longest outputs without a reservation: as JSON, about SHORT_REPLY_BYTES. A client may leave a longer response unread."""
+
 _Job = tuple["ValidatedRequest", "Write", int]
 """A decoded request, the function that encodes its outputs, and the bytes that it takes in all.
 
-The bytes are 0 if the request is small enough for the event loop.
+The bytes are 0 if the request needs no reservation.
 """
 
 
@@ -104,9 +107,10 @@ class OperationEndpoint:
                 # new clients and probes are served between two turns
                 await asyncio.sleep(0)
             request, write, memory = decode()
-            if not memory:
+            has_memory = not memory or reservation.try_reserve(memory)
+            if has_memory and memory <= self.inline_bytes:
                 return self._answer(context, request, write)
-            if reservation.try_reserve(memory):
+            if has_memory:
                 return await self.runtime.in_thread(context, partial(self._answer, context, request, write))
             del request, write
         else:
@@ -149,7 +153,7 @@ class OperationEndpoint:
         size.check(self.max_elements)
         # a small layer may have many logits, and a single row a large Jacobian
         work_bytes = ITEM_BYTES * max(size.logits, size.outputs)
-        memory = 0
+        memory = 0 if work_bytes <= UNCOUNTED_BYTES else work_bytes
         if work_bytes > self.inline_bytes:
             memory = reservation.needed_for(work_bytes, body_is_kept=has_views(body, fields))
         context.rows, context.elements = size.rows, size.logits

@@ -18,7 +18,7 @@ from prometheus_client import Gauge
 
 from service.api import problems
 from service.api.admission import Admission, ByteReservation
-from service.api.endpoint import has_views
+from service.api.endpoint import UNCOUNTED_BYTES, has_views
 from service.compute.softmax import Softmax
 from service.errors import BodyTooLarge, Overloaded, ServiceError, TooMuchWork
 from service.formats import json_decode, json_encode, npy
@@ -187,6 +187,20 @@ async def test_a_request_that_holds_memory_goes_first() -> None:
     await arriving
 
 
+async def test_a_request_that_arrives_waits_behind_one_that_holds_memory() -> None:
+    counter = admission(wait=5, small=10)
+    await counter.take(60, 0)
+    growing = asyncio.create_task(counter.take(50, 30))
+    await turns()
+    arriving = asyncio.create_task(counter.take(20, 0))
+    await turns()
+    assert (counter.waiting, arriving.done()) == (2, False)
+    counter.give_back(30)
+    await asyncio.gather(growing)
+    counter.give_back(60)
+    await arriving
+
+
 async def test_a_request_that_holds_little_keeps_its_place() -> None:
     counter = admission(wait=5, small=10)
     await counter.take(90, 0)
@@ -263,6 +277,26 @@ async def test_a_grant_to_a_request_that_ends_is_given_back() -> None:
     with suppress(asyncio.CancelledError):
         await waiting
     assert (counter.bytes, counter.waiting) == (0, 0)
+
+
+@pytest.mark.parametrize("turns_between", [0, 1])
+async def test_a_request_that_ends_as_it_gives_way_leaves_no_trace(
+    caplog: pytest.LogCaptureFixture, turns_between: int
+) -> None:
+    counter = admission(wait=5)
+    assert counter.try_take(LIMIT)
+    older = asyncio.create_task(counter.take(20, 45))
+    newer = asyncio.create_task(counter.take(20, 45))
+    await turns()
+    # the only request at work ends, so the newer of the two has to give way
+    counter.give_back(10)
+    await turns(turns_between)
+    newer.cancel()
+    with suppress(asyncio.CancelledError, Overloaded):
+        await newer
+    assert (counter.bytes, counter.waiting, caplog.records) == (LIMIT - 10, 1, [])
+    counter.give_back(45)
+    await asyncio.wait_for(older, 2)
 
 
 async def test_memory_freed_in_a_thread_wakes_a_request() -> None:
@@ -431,6 +465,21 @@ async def test_a_small_request_that_arrived_whole_needs_no_memory() -> None:
     start, _ = await converse(app, "/softmax", [piece(BODY)])
     assert start["status"] == 200
     assert in_flight(app) == (1000, 0)
+
+
+async def test_a_small_request_with_a_long_response_waits_for_memory() -> None:
+    app = application()
+    app.runtime.admission.try_take(app.runtime.admission.max_bytes)
+    body = json_encode.dumps({"logits": [0] * 46, "outputs": ["jacobian"]})
+    assert 8 * 45**2 < UNCOUNTED_BYTES < 8 * 46**2
+    waiting = asyncio.create_task(converse(app, "/softmax", [], [piece(body)]))
+    start, _ = await converse(app, "/softmax", [], [piece(body.replace(b"0,", b"", 1))])
+    await turns()
+    assert (start["status"], waiting.done(), app.runtime.admission.waiting) == (200, False, 1)
+    app.runtime.admission.give_back(app.runtime.admission.max_bytes)
+    start, *_ = await asyncio.wait_for(waiting, 5)
+    assert start["status"] == 200
+    assert in_flight(app) == (0, 0)
 
 
 @pytest.mark.parametrize("compression", [None, "gzip", "deflate"])
