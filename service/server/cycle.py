@@ -55,7 +55,8 @@ class RequestCycle:
     """The `receive` and `send` of a request, and how far both have come.
 
     body_complete: the whole body has arrived. is_waiting: the application waits for more of it.
-    unread_bytes: bytes of the body that have arrived, and that the application has neither taken nor gathers.
+    unread_bytes: bytes of the body that have arrived, and that the application does not gather. They count until it asks
+    for more, because it may wait for memory for the piece that it was given.
     room: memory that the next bytes of the body are read into, empty unless the application gathers them.
     gathered_bytes: bytes of the body in memory of its length.
     response_complete: the whole response has been sent. keep_alive: the connection stays open after it.
@@ -91,9 +92,9 @@ class RequestCycle:
     def gather(self) -> RequestCycle | None:
         """Read the body into memory of its length, and deliver it in one message.
 
-        Return None, and change nothing, if the length is unknown or the body complete.
+        Return None, and change nothing, if the length is unknown, the body complete, or the client gone.
         """
-        if not self._content_length or self.body_complete:
+        if not self._content_length or self.body_complete or self._disconnected:
             return None
         self._memory = unfilled(self._content_length)
         self.room = memoryview(self._memory)
@@ -129,7 +130,7 @@ class RequestCycle:
         piece, rest = self._framing.split(data)
         if not self.response_complete:
             self._body = self._body + piece if self._body else piece
-            self.unread_bytes = len(self._body)
+            self.unread_bytes += len(piece)
         self.body_complete = self._framing.is_complete
         self._wake()
         return rest
@@ -194,11 +195,13 @@ class RequestCycle:
             return {"type": "http.disconnect"}
         if self._body_error is not None:
             self._raise_body_error(self._body_error)
-        if not self._body and (self._body_delivered or not self.body_complete):
-            return None
-        body, self._body, self.unread_bytes = self._body, b"", 0
+        body, self._body = self._body, b""
+        is_waiting = not body and (self._body_delivered or not self.body_complete)
         self._body_delivered = self.body_complete
+        self.unread_bytes = 0 if self.body_complete else len(body)
         self._connection.update()
+        if is_waiting:
+            return None
         return {"type": "http.request", "body": body, "more_body": not self.body_complete}
 
     def _raise_body_error(self, error: ServiceError) -> NoReturn:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_UNREAD_BYTES = 2**24
-"""Bytes of unfinished heads, waiting requests and untaken bodies that all connections of a process may hold."""
+"""Bytes of heads, waiting requests and untaken bodies that all connections of a process may hold."""
 
 SMALL_UNREAD_BYTES = 2**12
 """Bytes that a connection may hold in any case: an ordinary request that arrives in pieces."""
@@ -31,7 +31,7 @@ READ_BYTES = 2**17
 class FlowControl:
     """Limits that all connections of a process share.
 
-    unread_bytes: bytes that have arrived, and that nobody has taken.
+    unread_bytes: bytes of heads, waiting requests and untaken bodies in memory.
     """
 
     unread_bytes = 0
@@ -42,6 +42,11 @@ class FlowControl:
     def exceeds_limit(self, own: int) -> bool:
         """Return whether all connections hold too much for one of them to hold its own bytes."""
         return self.unread_bytes > MAX_UNREAD_BYTES and own > SMALL_UNREAD_BYTES
+
+    def read_buffer(self) -> memoryview:
+        """Return memory for one read, a short one if all connections hold too much."""
+        memory = read_buffer.memory
+        return memory[:SMALL_UNREAD_BYTES] if self.unread_bytes > MAX_UNREAD_BYTES else memory
 
     def line_up(self, proceed: Callable[[], None]) -> None:
         """Call `proceed` in a later turn of the event loop: one connection that sent ahead goes on in each turn.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from service.api.context import REJECTION
 from service.errors import MalformedHeader, Overloaded, ServiceError
 from service.server.cycle import RequestCycle
-from service.server.flow import FlowControl, addresses, bytes_in_kernel, read_buffer
+from service.server.flow import SMALL_UNREAD_BYTES, FlowControl, addresses, bytes_in_kernel, read_buffer
 from service.server.head import HEAD_END, RequestHead, check_start, parse_head
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # as asyncio has it
         """Return memory for the next read."""
-        return self._cycle.room if self._cycle is not None and self._cycle.room else read_buffer.memory
+        return self._cycle.room if self._cycle is not None and self._cycle.room else self._flow.read_buffer()
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take the bytes that were read."""
@@ -177,7 +177,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
             self._fail(error)
             return b""
         rest = data[end:]
-        self._start(self._head, Overloaded() if self._flow.exceeds_limit(len(rest)) else None)
+        self._start(self._head, Overloaded() if self._flow.exceeds_limit(len(data)) else None)
         return rest
 
     def _start(self, head: RequestHead, error: ServiceError | None = None) -> None:
@@ -203,6 +203,8 @@ class HttpProtocol(asyncio.BufferedProtocol):
     def _fail(self, error: ServiceError) -> None:
         """Answer the client's mistake, unless a response is due before; read nothing behind it."""
         self._ignore_input()
+        # the frames of tracebacks keep what was read
+        error.__traceback__ = error.__context__ = None
         if self._cycle is None:
             self._start(RequestHead(), error)
             return
@@ -238,6 +240,8 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     def _end_request(self) -> None:
         self._cycle = self._client_turn_since = None
+        if len(self._head_data) > SMALL_UNREAD_BYTES:
+            self._head_data, self._head = b"", RequestHead()
 
     def _close(self) -> None:
         """Close the connection after the last response."""
@@ -255,7 +259,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
     def update(self) -> None:
         """Count what is unread, and start or stop reading and the client timeout, after any change."""
         cycle = self._cycle
-        unread_bytes = len(self._unread) + (0 if cycle is None else cycle.unread_bytes)
+        unread_bytes = len(self._unread) + (0 if cycle is None else len(self._head_data) + cycle.unread_bytes)
         self._flow.unread_bytes += unread_bytes - self._counted_bytes
         self._counted_bytes = unread_bytes
         if self._transport.is_closing():
