@@ -89,7 +89,7 @@ async def test_a_request_is_one_line_of_these_fields_and_no_other(lines: Callabl
         ("GET", "/v2/models/softmax", "GET /v2/models/{model} 200"),
         ("POST", "/v2/models/nothing/infer", "POST /v2/models/{model}/infer 404"),
         ("GET", "/docs", "GET /docs 200"),
-        ("GET", "/nothing", "GET  404"),
+        ("GET", "/nothing", "GET 404"),
         ("POST", "/softmax", "POST /softmax 415"),
     ],
 )

@@ -35,7 +35,8 @@ def log_request(context: RequestContext, seconds: float, proxies: Proxies) -> No
 def line(context: RequestContext, seconds: float, proxies: Proxies) -> dict[str, Any]:
     """Return the fields that the log has of a request: nothing of its body, and no key."""
     return {
-        "message": f"{context.method} {context.route} {context.status}",
+        # the path may have no route, and a malformed head no method
+        "message": " ".join(filter(None, (context.method, context.route, str(context.status)))),
         "method": context.method,
         "route": context.route,
         "status": context.status,
