@@ -26,6 +26,8 @@ CONNECT_SECONDS = 5
 ATTEMPTS = "2"
 """Attempts of Ray to connect to a given address, about a second each."""
 
+START = "start one with ray start --head, or run on this machine alone with --local."
+
 
 class Ray:
     """A Ray cluster, or one that Ray starts on this machine."""
@@ -93,6 +95,8 @@ def connect(address: str | None) -> Any:
         with no_stderr():
             ray.init(address, log_to_driver=False, logging_level="critical")
     except (ray.exceptions.RayError, ConnectionError, OSError, RuntimeError, ValueError) as error:
+        if address == "auto" and isinstance(error, ConnectionError):
+            raise BatchError(f"No Ray cluster runs on this machine; {START}") from None
         raise BatchError(
             f"The Ray cluster at {address or 'this machine'} cannot be used ({reason(error)}); "
             f"it must run Ray {ray.__version__}, and its token, if it has one, must be in RAY_AUTH_TOKEN with RAY_AUTH_MODE=token."
@@ -125,8 +129,7 @@ def check_reachable(address: str) -> None:
         raise BatchError(f"--address {address} is not host:port, ray://host:port or auto.") from None
     except OSError as error:
         raise BatchError(
-            f"No Ray cluster answers at {address} ({os.strerror(error.errno) if error.errno else error}); "
-            "start one with ray start --head, or run on this machine alone with --local."
+            f"No Ray cluster answers at {address} ({os.strerror(error.errno) if error.errno else error}); {START}"
         ) from None
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,7 +18,8 @@ import pytest
 import ray
 
 from deploy.batch.claim import Claim
-from deploy.batch.cluster import Ray
+from deploy.batch.cluster import Ray, connect
+from deploy.batch.errors import BatchError
 from deploy.batch.storage import Entry, Folder
 from tests.batch.files import (
     added,
@@ -260,6 +262,26 @@ def test_an_address_of_another_server_is_one_sentence(tmp_path: Path, store: dic
     assert run.returncode == 2
     assert run.stderr.startswith(f"No Ray cluster answers at {address} (it is another server); ")
     assert run.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "sentence"),
+    [
+        (ConnectionError("Could not find any running Ray instance."), "No Ray cluster runs on this machine; start one"),
+        (
+            RuntimeError("Version mismatch"),
+            "The Ray cluster at auto cannot be used (Version mismatch); it must run Ray",
+        ),
+    ],
+)
+def test_auto_without_a_cluster_says_so(monkeypatch: pytest.MonkeyPatch, failure: Exception, sentence: str) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise failure
+
+    # on this machine the cluster of another test may run
+    monkeypatch.setattr(ray, "init", fail)
+    with pytest.raises(BatchError, match=f"^{re.escape(sentence)}"):
+        connect("auto")
 
 
 @pytest.mark.usefixtures("cluster")
