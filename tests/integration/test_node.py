@@ -16,7 +16,16 @@ SCRIPTS = Path(__file__).parents[2] / "examples" / "javascript"
 NODE = shutil.which("node")
 LOGITS = [[2, 3, 4], [3, 1, -3]]
 
-pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed")
+
+def has_fetch() -> bool:
+    """Return whether there is a Node whose programs can use `fetch`."""
+    if NODE is None:
+        return False
+    printed = subprocess.run([NODE, "--print", "typeof fetch"], capture_output=True, check=False).stdout
+    return printed == b"function\n"
+
+
+pytestmark = pytest.mark.skipif(not has_fetch(), reason="Node 18 or newer is not installed")
 
 
 def run(script: str, url: str) -> subprocess.CompletedProcess[str]:
