@@ -21,20 +21,34 @@ ROWS = 32
 """Rows in a block: BLAS reads the weights once for each block, and a single row costs as much as a block."""
 
 GROUP_ELEMENTS = 65_536
-"""Elements of the partial sums that are made at once."""
+"""Elements of logits or of partial sums that are made at once."""
 
 
-def forward(inputs: Floats, weights: Floats, bias: Floats | None = None) -> Floats:
-    """Return (N, K) z = inputs @ weights.T + bias, for inputs (N, D), weights (K, D) and bias (K,)."""
-    logits = by_rows(inputs, weights.T)
-    if bias is not None:
-        logits += bias
-    if is_finite(logits):
-        return logits
-    # A partial sum overflowed, perhaps: sum in units of the largest of each row and column.
+def forward(inputs: Floats, weights: Floats, bias: Floats | None = None) -> tuple[Floats, bool]:
+    """Return (N, K) z = inputs @ weights.T + bias, and whether all of them are finite.
+
+    inputs: (N, D); weights: (K, D); bias: (K,), None for 0.
+    """
+    logits, are_finite = np.empty((len(inputs), len(weights))), True
+    # A group of rows stays in the cache.
+    length = ROWS * max(1, GROUP_ELEMENTS // (ROWS * len(weights)))
+    for start in range(0, len(inputs), length):
+        rows, group = inputs[start : start + length], logits[start : start + length]
+        by_rows(rows, weights.T, group)
+        if bias is not None:
+            group += bias
+        if not is_finite(group):
+            # A partial sum overflowed, perhaps.
+            exact = _sums_in_units(rows, weights)
+            np.copyto(group, exact if bias is None else exact + bias, where=~np.isfinite(group))
+            are_finite = are_finite and is_finite(group)
+    return logits, are_finite
+
+
+def _sums_in_units(inputs: Floats, weights: Floats) -> Floats:
+    """Return (n, K) inputs @ weights.T, summed in units of the largest number of each row and column."""
     rows, columns = _exponents(inputs), _exponents(weights).T
-    scaled = np.ldexp(by_rows(np.ldexp(inputs, -rows), np.ldexp(weights.T, -columns)), rows + columns)
-    return np.where(np.isfinite(logits), logits, scaled if bias is None else scaled + bias)
+    return np.ldexp(by_rows(np.ldexp(inputs, -rows), np.ldexp(weights.T, -columns)), rows + columns)
 
 
 def step(values: Floats, gradient: Floats, learning_rate: float) -> Floats:
@@ -42,10 +56,14 @@ def step(values: Floats, gradient: Floats, learning_rate: float) -> Floats:
     return values - learning_rate * gradient if learning_rate else values
 
 
-def by_rows(left: Floats, right: Floats) -> Floats:
-    """Return left @ right, (N, A) @ (A, B), each row with bits that do not depend on the other rows."""
+def by_rows(left: Floats, right: Floats, out: Floats | None = None) -> Floats:
+    """Return left @ right, (N, A) @ (A, B), each row with bits that do not depend on the other rows.
+
+    out: contiguous memory for the result.
+    """
     _use_one_thread()
-    products, whole = np.empty((len(left), right.shape[1])), len(left) // ROWS * ROWS
+    products = np.empty((len(left), right.shape[1])) if out is None else out
+    whole = len(left) // ROWS * ROWS
     if whole:
         np.matmul(_blocks(left[:whole]), right, out=_blocks(products[:whole]))
     if whole < len(left):

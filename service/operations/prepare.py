@@ -34,7 +34,7 @@ def prepare(arguments: Arguments) -> Batch:
 
 
 def _of_layer(arguments: Arguments) -> Batch:
-    """Return the batch of a layer: an uncounted row that is not finite gets inputs of 0 and excludes every class."""
+    """Return the batch of a layer."""
     assert arguments.inputs is not None
     assert arguments.weights is not None
     axes = arguments.inputs.shape[:-1]
@@ -42,14 +42,12 @@ def _of_layer(arguments: Arguments) -> Batch:
     weights = _doubles("weights", arguments.weights, arguments)
     bias = None if arguments.bias is None else _doubles("bias", arguments.bias, arguments)
     targets = _targets(arguments, axes, len(weights))
-    counted = None if targets is None else targets.counted
-    absent = values.rows_of_layer(inputs, counted, axes)
-    if absent is not None:
-        inputs = np.where(absent[:, None], 0.0, inputs)
     kept = None if arguments.mask is None else _kept(arguments.mask)
-    logits = values.logits_of_layer(linear.forward(inputs, weights, bias), counted, kept, axes)
-    if absent is not None:
-        logits = np.where(absent[:, None], -np.inf, logits)
+    logits, are_finite = linear.forward(inputs, weights, bias)
+    if not are_finite:
+        counted = None if targets is None else targets.counted
+        inputs = values.inputs_of_layer(inputs, counted, axes)
+        logits = values.logits_of_layer(logits, counted, kept, axes)
     if kept is not None:
         logits = np.where(kept, logits, -np.inf)
     return Batch(arguments, axes, logits, targets, _vectors(arguments), inputs, weights, bias)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.compute.scaled import is_finite
 from service.errors import (
     MAX_ERRORS,
     ExcludedRow,
@@ -82,19 +81,17 @@ def sample_weights(weights: Floats, reduction: str, denominator: float | None) -
     return weights.reshape(-1)
 
 
-def rows_of_layer(inputs: Floats, counted: Mask | None, axes: Shape) -> Mask | None:
-    """Return (N,) the rows of inputs (N, D) that are not counted and not finite; None for none.
+def inputs_of_layer(inputs: Floats, counted: Mask | None, axes: Shape) -> Floats:
+    """Return inputs (N, D) with 0 in the rows that are not counted and not finite.
 
     Raise InvalidValue for a NaN or an infinity in a row that is counted.
     """
-    if is_finite(inputs):
-        return None
     wrong = ~np.isfinite(inputs)
     offending = wrong if counted is None else wrong & counted[:, None]
     if offending.any():
         offending = offending.reshape(*axes, -1)
         raise invalid("inputs", offending, "is not finite", "inputs must be finite numbers.")
-    return np.asarray(wrong.any(axis=1))
+    return np.where(wrong.any(axis=1, keepdims=True), 0.0, inputs)
 
 
 def rows_not_counted(logits: Array, counted: Mask) -> Array:
@@ -104,12 +101,12 @@ def rows_not_counted(logits: Array, counted: Mask) -> Array:
 
 
 def logits_of_layer(logits: Floats, counted: Mask | None, kept: Mask | None, axes: Shape) -> Floats:
-    """Return as `rows_not_counted` does, also for -inf. Raise NonFiniteLogit for an overflow in a counted row.
+    """Return logits (N, K) with every class excluded in the rows that are not finite.
+
+    Raise NonFiniteLogit for an overflow in a counted row.
 
     kept: (N, K) or (1, K) the classes that may not overflow; None for all.
     """
-    if is_finite(logits):
-        return logits
     wrong = ~np.isfinite(logits) if kept is None else ~np.isfinite(logits) & kept
     offending = wrong if counted is None else wrong & counted[:, None]
     if offending.any():

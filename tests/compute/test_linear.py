@@ -60,7 +60,8 @@ def test_rounding_of_a_sum_does_not_grow_with_its_rows(elements: int, monkeypatc
 def test_overflowing_partial_sum_leaves_the_logit_right() -> None:
     inputs, weights = np.array([[1e200, 1e200, 1e200]]), np.array([[1.7e108, 1.7e108, -1.75e108], [1e-200, 0.0, 0.0]])
     with np.errstate(over="ignore"):
-        logits = forward(inputs, weights)
+        logits, are_finite = forward(inputs, weights)
+    assert are_finite
     exact = [float(sum(Fraction(x) * Fraction(w) for x, w in zip(inputs[0], row, strict=True))) for row in weights]
     np.testing.assert_allclose(logits, [exact], rtol=8 * UNIT)
 
@@ -73,16 +74,17 @@ def test_row_of_logits_does_not_know_its_batch(first: float) -> None:
     inputs[::3, :4] = [first, first, -first, -first]
     weights[:, :4] = 1.0
     with np.errstate(over="ignore", invalid="ignore"):
-        logits = forward(inputs, weights)
-        alone = np.concatenate([forward(row[None], weights) for row in inputs])
-    assert np.isfinite(logits).all()
+        logits, are_finite = forward(inputs, weights)
+        alone = np.concatenate([forward(row[None], weights)[0] for row in inputs])
+    assert are_finite
     np.testing.assert_array_equal(logits, alone)
 
 
 def test_infinite_logit_leaves_a_small_one_as_it_is() -> None:
     with np.errstate(over="ignore"):
-        logits = forward(np.array([[1e200, 1e-200]]), np.array([[1e200, 1.0], [-1e200, 1.0], [0.0, 1e200]]))
+        logits, are_finite = forward(np.array([[1e200, 1e-200]]), np.array([[1e200, 1.0], [-1e200, 1.0], [0.0, 1e200]]))
     assert logits.tolist() == [[np.inf, -np.inf, 1.0]]
+    assert not are_finite
 
 
 THREADS = """
