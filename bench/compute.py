@@ -73,7 +73,7 @@ def compute(quantity: str, logits: Array) -> Array:
             return Float32Softmax(logits[rows], memory)
         return Softmax(logits[rows].astype(np.float64, copy=False), memory={} if in_float32 else memory)
 
-    results = evaluate(block, logits.shape, {quantity: attrgetter(quantity)}, [quantity] if in_float32 else [])
+    results = evaluate(block, logits, {quantity: attrgetter(quantity)}, [quantity] if in_float32 else [])
     return results[quantity].astype(logits.dtype, copy=False)
 
 

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from service.arrays import Array
 
-BLOCK_ELEMENTS = 65_536
-"""Logits in a block: 512 kB of float64, which stay in a cache of 1 MB."""
+BLOCK_BYTES = 512 * 1024
+"""Logits in a block, which stay in a cache of 1 MB."""
 
-PARALLEL_ELEMENTS = 4 * BLOCK_ELEMENTS
+PARALLEL_ELEMENTS = 262_144
 """Logits from which on each core gets a thread."""
 
 LONG_ROW = 512
@@ -32,17 +32,17 @@ Rows = TypeVar("Rows")
 
 def evaluate(
     block: Callable[[slice, Mapping[str, Array]], Rows],
-    shape: tuple[int, int],
+    logits: Array,
     quantities: Mapping[str, Callable[[Rows], Array]],
     rounded: Collection[str] = (),
 ) -> dict[str, Array]:
     """Return quantities of all rows by name, each with N rows; the same bits on any number of cores.
 
     block: returns a block of rows, given their slice and arrays in which quantities may be written, by name.
-    shape: (N, K) of the logits; rounded: names of the quantities to round to float32.
+    logits: (N, K), whose size decides on the blocks; rounded: names of the quantities to round to float32.
     """
-    count, classes = shape
-    length = BLOCK_ELEMENTS // classes or 1
+    count, classes = logits.shape
+    length = BLOCK_BYTES // (classes * logits.itemsize) or 1
     _set_buffers(classes)
     if count <= length:
         rows = block(slice(0, count), {})

@@ -146,7 +146,7 @@ class Batch:
 
     def evaluate(self, **quantities: Callable[[Rows], Array]) -> dict[str, Array]:
         """Return quantities of all rows."""
-        return evaluate(self.rows, self.logits.shape, quantities)
+        return evaluate(self.rows, self.logits, quantities)
 
     def weights_gradient(self, gradient: Floats) -> Floats:
         """Return (K, D) dL/dW, given dL/dz (N, K)."""

@@ -47,7 +47,7 @@ def _evaluate(plan: Plan, batch: Batch) -> dict[str, Array]:
     """Return the quantities of the rows by name. The rows are freed: `calibrate` evaluates them again."""
     if plan.in_blocks:
         rounded = () if batch.arguments.dtype == "float64" else plan.rounded
-        return evaluate(batch.rows, batch.logits.shape, plan.rows, rounded)
+        return evaluate(batch.rows, batch.logits, plan.rows, rounded)
     rows = batch.rows(slice(None), {})
     return {name: quantity(rows) for name, quantity in plan.rows.items()}
 

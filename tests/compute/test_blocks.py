@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from service.compute.blocks import BLOCK_ELEMENTS, evaluate
+from service.compute.blocks import BLOCK_BYTES, evaluate
 from service.compute.curvature import jacobian
 from service.compute.softmax import Softmax
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from service.arrays import Array
+
+BLOCK_ELEMENTS = BLOCK_BYTES // 8
+"""Float64 logits in a block."""
 
 QUANTITIES: dict[str, Callable[[Softmax], Array]] = {
     "probabilities": lambda rows: rows.probabilities,
@@ -40,7 +43,7 @@ def test_blocks_cover_every_row_once_and_fit(count: int, classes: int) -> None:
         covered.extend(range(*rows.indices(count)))
         return Softmax(part)
 
-    results = evaluate(block, logits.shape, QUANTITIES)
+    results = evaluate(block, logits, QUANTITIES)
     assert sorted(covered) == list(range(count))
     whole = Softmax(logits)
     for name, quantity in QUANTITIES.items():
@@ -59,9 +62,9 @@ def test_a_batch_waits_for_no_thread_that_has_other_work(monkeypatch: pytest.Mon
         return Softmax(logits[rows])
 
     with ThreadPoolExecutor(1) as thread:
-        other = thread.submit(evaluate, slow, logits.shape, QUANTITIES)
+        other = thread.submit(evaluate, slow, logits, QUANTITIES)
         assert busy.wait(10)
-        results = evaluate(lambda rows, _: Softmax(logits[rows]), logits.shape, QUANTITIES)
+        results = evaluate(lambda rows, _: Softmax(logits[rows]), logits, QUANTITIES)
         assert not other.done()
         free.set()
     for name, quantity in QUANTITIES.items():
@@ -72,14 +75,14 @@ def test_rows_that_overflow_do_so_silently_in_every_block() -> None:
     logits = np.tile([1.7e308, -1.7e308], (3 * BLOCK_ELEMENTS, 1))
     with np.errstate(over="ignore"):
         results = evaluate(
-            lambda rows, _: Softmax(logits[rows]), logits.shape, {"probabilities": QUANTITIES["probabilities"]}
+            lambda rows, _: Softmax(logits[rows]), logits, {"probabilities": QUANTITIES["probabilities"]}
         )
     assert (results["probabilities"] == [1.0, 0.0]).all()
 
 
 def test_no_rows_have_quantities_of_length_0() -> None:
     logits = np.empty((0, 3))
-    results = evaluate(lambda rows, _: Softmax(logits[rows]), logits.shape, {**QUANTITIES, "jacobian": jacobian})
+    results = evaluate(lambda rows, _: Softmax(logits[rows]), logits, {**QUANTITIES, "jacobian": jacobian})
     assert {name: values.shape for name, values in results.items()} == {
         "probabilities": (0, 3),
         "predictions": (0,),
@@ -96,5 +99,5 @@ def test_only_requested_outputs_are_computed() -> None:
         made.append(Softmax(np.zeros((2, 3))[rows]))
         return made[-1]
 
-    assert evaluate(block, (2, 3), {"predictions": QUANTITIES["predictions"]}).keys() == {"predictions"}
+    assert evaluate(block, np.zeros((2, 3)), {"predictions": QUANTITIES["predictions"]}).keys() == {"predictions"}
     assert vars(made[0])["_exponentials"] is None

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from service.compute.blocks import BLOCK_ELEMENTS
+from service.compute.blocks import BLOCK_BYTES
 from tests.operations.families import FAMILIES, Family, ends
 from tests.operations.reference import Reference
 from tests.operations.support import Answer, answer, assert_same, full_answer
@@ -124,7 +124,9 @@ def test_a_number_in_float32_depends_on_its_row_alone() -> None:
 
 @pytest.mark.parametrize("classes", [10, 100])
 def test_float32_number_does_not_depend_on_the_count_of_rows(classes: int) -> None:
-    logits = LONG_ROWS["N(0, 1)"](np.random.default_rng(9), 3 * BLOCK_ELEMENTS // classes, classes).astype(np.float32)
+    logits = LONG_ROWS["N(0, 1)"](np.random.default_rng(9), 3 * BLOCK_BYTES // (4 * classes), classes).astype(
+        np.float32
+    )
     together, last = (answer("softmax", logits=rows, dtype="float32", outputs=LONG) for rows in (logits, logits[-9:]))
     assert_same({name: values[-9:] for name, values in together.items()}, last)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.compute.blocks import BLOCK_ELEMENTS
+from service.compute.blocks import BLOCK_BYTES
 from tests.operations.strategies import (
     ROUNDING,
     ROW_TENSORS,
@@ -26,6 +26,8 @@ from tests.operations.support import NAMED, Answer, answer, assert_same, availab
 
 if TYPE_CHECKING:
     from random import Random
+
+BLOCK_ELEMENTS = BLOCK_BYTES // 8
 
 targeted = labelled() | soft() | taught()
 
