@@ -106,12 +106,12 @@ class CrossEntropy(RowGradient):
         weights = self._targets.weights_of_classes
         return values if weights is None else product(weights, values)
 
-    @cached_property
+    @property
     def factor(self) -> Numbers:
         """(n,) or single factor of the derivative of CE by v in that of the reduced loss by z: s / denominator / T."""
         return rows_of(self._targets.shares, self._block) / in_range(self.softmax.temperature)
 
-    @cached_property
+    @property
     def penalty(self) -> Numbers | None:
         """(n,) Derivative of the z-loss with respect to l, over T: 2 s z_loss l / total weight / T; None without a z-loss."""
         if not self._targets.z_loss:
