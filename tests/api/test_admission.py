@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -244,6 +245,21 @@ async def test_the_newest_gives_way_if_all_wait_for_each_other() -> None:
     counter.give_back(50)
     assert await outcome(older) == "got"
     assert counter.bytes == 70
+
+
+async def test_many_requests_wait_at_little_cost() -> None:
+    counter, count = admission(wait=60, small=10), 20_000
+    await counter.take(LIMIT, 0)
+    start = time.process_time()
+    waiting = [asyncio.create_task(counter.take(50, 0)) for _ in range(count)]
+    await turns()
+    assert counter.waiting == count
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert counter.waiting == 0
+    # it takes 1 s, and 28 s if each looks at all the others
+    assert time.process_time() - start < 8
 
 
 async def test_a_request_waits_no_longer_than_the_limit() -> None:
