@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING
@@ -102,6 +102,8 @@ class Server(uvicorn.Server):
         self._listeners = listeners
         self._tls = tls
         self._supervisor = supervisor
+        if supervisor is not None and os.name == "posix":
+            os.set_blocking(supervisor.fileno(), False)
         self._others_stay = supervisor is not None
         self._files = WatchedFiles(self._settings)
         self._reads_again = False
@@ -222,7 +224,9 @@ class Server(uvicorn.Server):
         """Send a heartbeat; leave if the supervisor says so, or has died."""
         try:
             if counter % TICKS_PER_SECOND == 0:
-                supervisor.send_bytes(HEARTBEAT)
+                # a supervisor that is stopped reads nothing
+                with suppress(BlockingIOError):
+                    supervisor.send_bytes(HEARTBEAT)
             while supervisor.poll():
                 message = supervisor.recv_bytes()
                 if message == READ_AGAIN:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import ssl
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,7 @@ from service.api.app import create_app
 from service.api.observability import logs
 from service.server.files import read_secrets
 from service.server.listen import listening
-from service.server.server import Server
+from service.server.server import HEARTBEAT, Server
 from service.settings import Settings
 from tests.bodies import JSON
 from tests.certificates import certificate
@@ -24,6 +25,7 @@ from tests.production.looks import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from multiprocessing.connection import Connection
     from pathlib import Path
 
 SECONDS = 30
@@ -39,12 +41,12 @@ def _logging(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def serving(**settings: Any) -> AsyncIterator[list[int]]:
+async def serving(supervisor: Connection | None = None, **settings: Any) -> AsyncIterator[list[int]]:
     """Yield the ports of a server, which SIGTERM ends."""
     built = Settings(port=0, drain_seconds=0, **settings)
     kept = signal.getsignal(signal.SIGHUP)
     with listening(built) as listeners:
-        server = Server(create_app(built), listeners, read_secrets(built).tls)
+        server = Server(create_app(built), listeners, read_secrets(built).tls, supervisor)
         running = asyncio.create_task(server.serve(listeners.all))
         try:
             async with asyncio.timeout(SECONDS):
@@ -55,6 +57,20 @@ async def serving(**settings: Any) -> AsyncIterator[list[int]]:
             os.kill(os.getpid(), signal.SIGTERM)
             await asyncio.wait_for(running, SECONDS)
             signal.signal(signal.SIGHUP, kept)
+
+
+async def test_supervisor_that_is_stopped_holds_no_worker_up() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    os.set_blocking(theirs.fileno(), False)
+    with ours, theirs:
+        with suppress(BlockingIOError):
+            while True:
+                theirs.send_bytes(HEARTBEAT)
+        os.set_blocking(theirs.fileno(), True)
+        async with serving(supervisor=theirs) as (port,):
+            # a worker gives a sign of life once a second
+            await asyncio.sleep(1.2)
+            assert (await ask_once(port, get("/livez"))).status == 200
 
 
 async def test_responses_have_these_headers_and_no_other() -> None:
