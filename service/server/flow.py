@@ -85,6 +85,9 @@ def bytes_in_kernel(transport: asyncio.Transport) -> int:
 
 
 def addresses(transport: asyncio.Transport) -> tuple[tuple[str, int | None], tuple[str, int] | None]:
-    """Return the addresses of the server and of the client. A Unix socket has a path, and clients without address."""
+    """Return the addresses of the server and of the client.
+
+    A Unix socket has a path, and clients without address, as a client has that reset the connection before.
+    """
     server, client = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
-    return ((server, None), None) if isinstance(server, str) else (server[:2], client[:2])
+    return ((server, None), None) if isinstance(server, str) else (server[:2], client and client[:2])

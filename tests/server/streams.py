@@ -11,7 +11,7 @@ import socket
 import sys
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 import uvicorn
@@ -234,18 +234,22 @@ class Server:
         loop = asyncio.get_running_loop()
         return self._protocol(self._config, self._state, {}, loop)  # type: ignore[call-arg, return-value]
 
+    async def accept(self, accepted: socket.socket) -> set[Any]:
+        """Serve an accepted connection, and return all open connections, which change."""
+        await asyncio.get_running_loop().connect_accepted_socket(self._make, accepted)
+        return self._state.connections
+
     async def answers(self, stream: Stream) -> list[Response]:
         """Return the responses to a stream whose pieces the server reads one by one."""
-        loop = asyncio.get_running_loop()
         theirs, ours = socket.socketpair()
         ours.settimeout(0)
-        await loop.connect_accepted_socket(self._make, theirs)
+        await self.accept(theirs)
         receiving = asyncio.create_task(self._receive(ours))
         try:
             async with asyncio.timeout(SECONDS):
                 for piece in stream.pieces:
                     try:
-                        await loop.sock_sendall(ours, piece)
+                        await asyncio.get_running_loop().sock_sendall(ours, piece)
                     except (BrokenPipeError, ConnectionResetError):
                         break
                     await asyncio.sleep(0)

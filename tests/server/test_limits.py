@@ -7,6 +7,7 @@ import gc
 import os
 import re
 import socket
+import struct
 import time
 import tracemalloc
 from contextlib import AsyncExitStack
@@ -228,6 +229,22 @@ async def test_a_lost_connection_is_freed_without_garbage_collection(loop: Any, 
             await until(lambda: not any(isinstance(each, HttpProtocol) for each in gc.get_objects()))
         finally:
             gc.enable()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_client_that_reset_before_it_is_accepted_is_let_go(loop: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def accept() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            client = socket.create_connection(listener.getsockname())
+            accepted, _ = listener.accept()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+        connections = await Server(application()).accept(accepted)
+        await until(lambda: not connections)
+
+    with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+        runner.run(accept())
+    assert not caplog.records
 
 
 async def test_requests_sent_ahead_are_not_read(port: int) -> None:
