@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from service.api.app import create_app
-from service.api.context import RECEIVE_NOWAIT
+from service.api.context import SERVER
 from service.settings import Settings
 from tests.bodies import JSON
 
@@ -46,24 +46,46 @@ def piece(body: bytes, *, more: bool = False) -> Message:
     return {"type": "http.request", "body": body, "more_body": more}
 
 
+class _Server:
+    """A server that has the first of some messages already."""
+
+    def __init__(self, messages: Iterable[Message]) -> None:
+        self.known: dict[Any, Any] = {}
+        self.messages = [*messages]
+        self.sent: list[Message] = []
+
+    async def receive(self) -> Message:
+        if not self.messages:
+            await asyncio.Event().wait()
+        return self.messages.pop(0)
+
+    async def send(self, message: Message) -> None:
+        self.sent.append(message)
+
+    def take_body(self) -> bytes | None:
+        first = self.messages[0]
+        if first["type"] == "http.disconnect" or first["more_body"]:
+            return None
+        body: bytes = self.messages.pop(0)["body"]
+        return body
+
+    def gather(self) -> None:
+        return None
+
+    def reply(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+        self.sent += [{"type": "http.response.start", "status": status, "headers": headers}]
+        self.sent += [{"type": "http.response.body", "body": body}]
+        return True
+
+
 async def converse(
-    app: FastAPI, path: str, messages: Iterable[Message], arrived: Iterable[Message] = (), /, **headers: str
+    app: FastAPI, path: str, messages: Iterable[Message], arrived: object = None, /, **headers: str
 ) -> list[Message]:
     """Return the messages of an application to a client that sends `messages` and then stays connected.
 
-    arrived: messages before those, which the server has without waiting.
+    arrived: anything, if the server has a body in one message as soon as the request begins.
     """
-    waiting, ready = iter(messages), iter(arrived)
-    sent: list[Message] = []
-
-    async def receive() -> Message:
-        for message in waiting:
-            return message
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    async def send(message: Message) -> None:
-        sent.append(message)
+    server = _Server(messages)
 
     written = {"host": "test", "content-type": "application/json", **headers}
     scope: dict[str, Any] = {
@@ -76,9 +98,10 @@ async def converse(
         "query_string": b"",
         "headers": [(name.encode(), value.encode()) for name, value in written.items()],
     }
-    scope["extensions"] = {RECEIVE_NOWAIT: lambda: next(ready, None)}
-    await app(scope, receive, send)
-    return sent
+    if arrived:
+        scope["extensions"] = {SERVER: server}
+    await app(scope, server.receive, server.send)
+    return server.sent
 
 
 class Upload:

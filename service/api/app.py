@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from service.api import problems
-from service.api.context import REJECTION, RequestContext
+from service.api.context import REJECTION, RequestContext, in_task
 from service.api.middleware import CrossOrigin, RequestIdMiddleware, answer_asterisk
 from service.api.openapi.document import document
 from service.api.routes.health import METRICS, PROBES, about_router, probe_router
@@ -88,6 +88,9 @@ class Service(FastAPI):
             path = path.removeprefix(root)
             scope = {**scope, "root_path": root, "path": root + path}
         app = self.operations.get(path) if scope["method"] == "POST" else None
+        if app is None or self.runtime.settings.has_telemetry:
+            # FastAPI relies on a task
+            await in_task()
         await (app or self.others)(scope, receive, send)
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from random import getrandbits
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from service.api.problems import problem_response
 from service.errors import SlowBody
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Message, Receive, Scope, Send
 
-    from service.api.admission import ByteReservation
+    from service.api.admission import ByteReservation, Gathering
     from service.api.lifecycle import Lifecycle
     from service.formats import Piece
 
@@ -44,24 +44,68 @@ RawHeader = tuple[bytes, bytes]
 REJECTION = "softmax.rejection"
 """ASGI extension: the error that the application answers a request with, because the server rejects it."""
 
-RECEIVE_NOWAIT = "softmax.receive_nowait"
-"""ASGI extension: a function that returns the next message of `receive`, None if `receive` would wait for it."""
+SERVER = "softmax.server"
+"""ASGI extension: a `ServerRequest`. A server with it begins the application outside of a task."""
 
-GATHER = "softmax.gather"
-"""ASGI extension: a function that makes `receive` return the whole body at once; it returns a Gathering, or None."""
 
-PIECES = "softmax.pieces"
-"""ASGI extension: the server accepts any bytes-like object as a body, not only bytes."""
+class ServerRequest(Protocol):
+    """A request as a server with more than ASGI offers it. The server accepts any bytes-like object as a body.
+
+    known: what the application remembers of the head. A further request with the same head has the same dictionary.
+    """
+
+    known: dict[Any, Any]
+
+    async def send(self, message: Message) -> None:
+        """Send a part of the response, as the application's `send` unless a middleware replaced it."""
+
+    def take_body(self) -> bytes | bytearray | None:
+        """Return the body if it has arrived as a whole; `receive` does not return it again. Return None otherwise."""
+
+    def gather(self) -> Gathering | None:
+        """Make `receive` return the whole body at once. Return None, and change nothing, if its length is unknown."""
+
+    def reply(self, status: int, headers: Sequence[RawHeader], body: bytes) -> bool:
+        """Send a whole response at once. Return False, and send nothing, if the client does not keep up."""
+
+
+async def in_task() -> None:
+    """Go on in a task, which a timer needs."""
+    if asyncio.current_task() is None:
+        await asyncio.sleep(0)
 
 
 class Disconnected(Exception):
     """The client left before it had a response."""
 
 
+class Head(NamedTuple):
+    """The meaning of the headers of a request.
+
+    headers: by name in lower case; the values of a repeated header are joined with commas.
+    request_id: "" if the client sent none, or one that is not accepted.
+    """
+
+    headers: dict[bytes, bytes]
+    request_id: str
+    content_length: int
+
+    @classmethod
+    def of(cls, raw: Sequence[RawHeader]) -> Head:
+        """Return the meaning of some headers."""
+        headers = dict(raw)
+        if len(headers) < len(raw):
+            headers = _joined(raw)
+        sent = headers.get(b"x-request-id", b"")
+        # Python parses at most 4,300 digits, and HTTP allows any number of leading zeros
+        length = int(headers.get(b"content-length", b"").lstrip(b"0") or 0)
+        return cls(headers, sent.decode() if REQUEST_ID.fullmatch(sent) else "", length)
+
+
 class RequestContext:
     """A request whose body is not read yet, and the way to answer it.
 
-    headers: by name in lower case; the values of a repeated header are joined with commas.
+    headers: as in `Head`. known: see `ServerRequest`.
     content: the body, once it has been read.
     route, operation, key_id, rows, elements, stages: set by the endpoint, for metrics and the log.
     stages: milliseconds of each of STAGES so far.
@@ -85,12 +129,15 @@ class RequestContext:
         self._receive = receive
         self._send = send
         self._lifecycle = lifecycle
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        if len(self.headers) < len(scope["headers"]):
-            self.headers = _joined(scope["headers"])
-        sent = self.headers.get(b"x-request-id", b"")
+        self._server: ServerRequest | None = scope.get("extensions", {}).get(SERVER)
+        self.known = {} if self._server is None else self._server.known
+        head = self.known.get(Head)
+        if head is None:
+            head = self.known[Head] = Head.of(scope["headers"])
+        self.headers: dict[bytes, bytes] = head.headers
+        self.content_length: int = head.content_length
         # a new id is not a secret, so it needs no system call
-        self.request_id = sent.decode() if sent and REQUEST_ID.fullmatch(sent) else f"{getrandbits(128):032x}"
+        self.request_id: str = head.request_id or getrandbits(128).to_bytes(16, "big").hex()
         self.method: str = scope["method"]
         self.http_version: str = scope.get("http_version", "1.1")
         self.stages: list[float] = []
@@ -126,28 +173,29 @@ class RequestContext:
         Raise BodyTooLarge and Overloaded before reading a byte too many, SlowBody if the body takes longer than
         `seconds`, Disconnected if the client leaves.
         """
-        extensions = self._scope.get("extensions", {})
-        # Python parses at most 4,300 digits, and HTTP allows any number of leading zeros
-        length = int(self.headers.get(b"content-length", b"").lstrip(b"0") or 0)
-        if length > reservation.small_bytes:
-            await reservation.reserve_body(length, factor)
-            if GATHER in extensions:
-                reservation.gathering = extensions[GATHER]()
-        receive_nowait = extensions.get(RECEIVE_NOWAIT)
-        message = receive_nowait() if receive_nowait else None
-        if message is not None and not message.get("more_body"):
+        server, is_short = self._server, self.content_length <= reservation.small_bytes
+        body = server.take_body() if server is not None and is_short else None
+        if body is not None:
             # a timer costs as much as decoding a short body
-            await self._read_pieces(message, reservation)
+            self.content, self.bytes_in = body, len(body)
+            if self.bytes_in > reservation.small_bytes:
+                await in_task()
+                await reservation.add_body(self.bytes_in)
         else:
+            await in_task()
+            if not is_short:
+                await reservation.reserve_body(self.content_length, factor)
+                reservation.gathering = None if server is None else server.gather()
             try:
                 async with asyncio.timeout(seconds):
-                    await self._read_pieces(message or await self._receive(), reservation)
+                    await self._read_pieces(reservation)
             except TimeoutError:
                 raise SlowBody(seconds) from None
         reservation.end_body()
 
-    async def _read_pieces(self, message: Message, reservation: ByteReservation) -> None:
-        """Read the whole body, of which `message` is the first piece."""
+    async def _read_pieces(self, reservation: ByteReservation) -> None:
+        """Read the whole body, piece by piece."""
+        message = await self._receive()
         self.content = self._piece(message)
         more = message.get("more_body", False)
         if more or self.bytes_in > reservation.small_bytes:
@@ -207,9 +255,14 @@ class RequestContext:
         headers = [*headers, (b"content-length", b"%d" % self.bytes_out), *self.reply_headers()]
         if self.bytes_out > SHORT_REPLY_BYTES:
             await self._send_long(status, headers, content)
-        else:
+        elif not self._reply_at_once(status, headers, b"".join(content)):
             await self._send({"type": "http.response.start", "status": status, "headers": headers})
             await self._send({"type": "http.response.body", "body": b"".join(content)})
+
+    def _reply_at_once(self, status: int, headers: Sequence[RawHeader], body: bytes) -> bool:
+        """Send a whole response past the messages of ASGI if that is possible, and return whether it was."""
+        server = self._server
+        return server is not None and self._send == server.send and server.reply(status, headers, body)
 
     async def refuse(self, error: Exception, invalid_status: int = 422) -> None:
         """Send the problem response to an error; invalid_status stands for 422."""
@@ -218,7 +271,7 @@ class RequestContext:
 
     async def _send_long(self, status: int, headers: Iterable[RawHeader], content: Sequence[Piece]) -> None:
         """Send a long response, and return when the client has read most of it: until then it is in flight."""
-        if PIECES not in self._scope.get("extensions", ()):
+        if self._server is None:
             content = (b"".join(content),)
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         for piece in content:

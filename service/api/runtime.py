@@ -93,7 +93,6 @@ class Runtime:
 
         Raise Overloaded if no thread is free within `max_wait_seconds`, Disconnected, and the errors of work.
         """
-        task = asyncio.current_task()
         future = self.threads.submit(_without_frames, work)
         # `cancel` has no effect on work that has begun
         timer = asyncio.get_running_loop().call_later(self.settings.max_wait_seconds, future.cancel)
@@ -101,6 +100,7 @@ class Runtime:
             with context.watched(future.cancel):
                 return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
+            task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
             raise (Disconnected if context.gone else Overloaded) from None

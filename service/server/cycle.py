@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from service.api.context import GATHER, PIECES, RECEIVE_NOWAIT, REJECTION
+from service.api.context import REJECTION
 from service.errors import Draining
 from service.server.body import ChunkedBody, FixedLengthBody
 from service.server.memory import unfilled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from starlette.types import ASGIApp, Message, Scope
 
@@ -52,7 +52,7 @@ class Connection(Protocol):
 
 
 class RequestCycle:
-    """The `receive` and `send` of a request, and how far both have come.
+    """The `receive` and `send` of a request, and how far both have come. It is a `service.api.context.ServerRequest`.
 
     body_complete: the whole body has arrived. is_waiting: the application waits for more of it.
     unread_bytes: bytes of the body that have arrived, and that the application does not gather. They count until it asks
@@ -73,30 +73,41 @@ class RequestCycle:
     _body_error: ServiceError | None = None
     _disconnected = False
     _changed: asyncio.Event | None = None
-    _head = b""
+    _has_content = True
+    _response_head = b""
     _response_started = False
     _is_chunked = False
     _missing_bytes: int | None = None
 
-    def __init__(self, connection: Connection, head: RequestHead, date: Iterable[tuple[bytes, bytes]]) -> None:
+    def __init__(self, connection: Connection, head: RequestHead, default_headers: bytes) -> None:
         self._connection = connection
-        self._has_content = head.method != "HEAD"
-        self._content_length = head.content_length
+        self._head = head
+        self.known = head.known
         self._framing = ChunkedBody() if head.content_length is None else FixedLengthBody(head.content_length)
         self.body_complete = self._framing.is_complete
-        self._is_http_1_0 = head.http_version == "1.0"
-        self._default_headers = date
+        self._default_headers = default_headers
         self.keep_alive = head.keep_alive
         self._waits_for_continue = head.expects_continue
+
+    def take_body(self) -> bytes | bytearray | None:
+        """Return the body if it has arrived as a whole; `receive` does not return it again. Return None otherwise."""
+        if not self.body_complete or self._body_delivered or self._disconnected:
+            return None
+        self._waits_for_continue = False
+        self._body_delivered = True
+        body, self._body, self.unread_bytes = self._body, b"", 0
+        self._connection.update()
+        return body
 
     def gather(self) -> RequestCycle | None:
         """Read the body into memory of its length, and deliver it in one message.
 
         Return None, and change nothing, if the length is unknown, the body complete, or the client gone.
         """
-        if not self._content_length or self.body_complete or self._disconnected:
+        length = self._head.content_length
+        if not length or self.body_complete or self._disconnected:
             return None
-        self._memory = unfilled(self._content_length)
+        self._memory = unfilled(length)
         self.room = memoryview(self._memory)
         arrived = len(self._body)
         self.room[:arrived] = self._body
@@ -120,10 +131,6 @@ class RequestCycle:
             self._body = self._memory if self.body_complete else self._memory[: self.gathered_bytes]
             self._memory, self.room = None, NO_ROOM
             self._wake()
-
-    def extensions(self) -> dict[str, Any]:
-        """Return the ASGI extensions that the application may use."""
-        return {PIECES: {}, RECEIVE_NOWAIT: self.receive_nowait, GATHER: self.gather}
 
     def add_body(self, data: bytes) -> bytes:
         """Take what `data` has of the body, and return the rest. Raise MalformedHeader for invalid framing."""
@@ -151,8 +158,8 @@ class RequestCycle:
         self._body, self._memory, self.room, self.unread_bytes = b"", None, NO_ROOM, 0
 
     def _wake(self) -> None:
-        self.is_waiting = False
-        if self._changed is not None:
+        if self.is_waiting and self._changed is not None:
+            self.is_waiting = False
             self._changed.set()
 
     async def run(self, app: ASGIApp, scope: Scope) -> None:
@@ -178,7 +185,7 @@ class RequestCycle:
 
     async def receive(self) -> Message:
         """Return the next piece of the body, or http.disconnect once nothing more will come. Raise ServiceError."""
-        while (message := self.receive_nowait()) is None:
+        while (message := self._next_message()) is None:
             if self._changed is None:
                 self._changed = asyncio.Event()
             self._changed.clear()
@@ -186,8 +193,8 @@ class RequestCycle:
             await self._changed.wait()
         return message
 
-    def receive_nowait(self) -> Message | None:
-        """Return what `receive` returns, None if it would wait. Raise ServiceError."""
+    def _next_message(self) -> Message | None:
+        """Return what `receive` returns, None if it has to wait. Raise ServiceError."""
         if self._waits_for_continue and not self.body_complete:
             self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._waits_for_continue = False
@@ -220,38 +227,47 @@ class RequestCycle:
             return
         kind = message["type"]
         if kind == "http.response.start" and not self._response_started:
-            self._start_response(message["status"], message.get("headers", ()))
+            self._start_response(message["status"], [*message.get("headers", ())])
         elif kind == "http.response.body" and self._response_started and not self.response_complete:
             self._send_body(message.get("body", b""), is_last=not message.get("more_body", False))
         else:
             raise RuntimeError(f"ASGI message {kind} is out of order.")
 
-    def _start_response(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    def reply(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
+        """Send a whole response at once. Return False, and send nothing, if the client does not keep up."""
+        if self._connection.write_paused or self._response_started or self._disconnected:
+            return False
+        self._start_response(status, headers)
+        self._send_body(body, is_last=True)
+        return True
+
+    def _start_response(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Keep the head of the response, to be sent with the first piece of its body."""
-        headers = [*self._default_headers, *headers]
+        lines = [*map(b": ".join, headers)]
         values = dict(headers)
         connection = values.get(b"connection")
+        length = values.get(b"content-length")
         if self._waits_for_continue or (connection and b"close" in connection.lower()):
             # a client that was not told to continue may leave its body out
             self.keep_alive = False
         if not self.keep_alive and not connection:
-            headers.append((b"connection", b"close"))
-        if status in BODILESS:
+            lines.append(b"connection: close")
+        if status in BODILESS or self._head.method == "HEAD":
             self._has_content = False
-        elif b"content-length" in values:
-            self._missing_bytes = int(values[b"content-length"])
-        elif not self._is_http_1_0 and self._has_content:
+        elif length is not None:
+            self._missing_bytes = int(length)
+        elif self._head.http_version != "1.0":
             self._is_chunked = True
-            headers.append((b"transfer-encoding", b"chunked"))
-        head = b"\r\n".join((STATUS_LINES[status], *map(b": ".join, headers), b"", b""))
-        # each header ends its line, as do the status line and the head
-        if len(head.splitlines()) != len(headers) + 2:
+            lines.append(b"transfer-encoding: chunked")
+        text = b"".join(lines)
+        # with `in` it would take longer
+        if text.find(b"\n") != -1 or text.find(b"\r") != -1:
             raise RuntimeError("A header of the response contains a line end.")
-        self._head = head
+        self._response_head = b"\r\n".join((STATUS_LINES[status], *lines, self._default_headers))
         self._response_started = True
 
     def _send_body(self, body: Piece, *, is_last: bool) -> None:
-        head, self._head = self._head, b""
+        head, self._response_head = self._response_head, b""
         if not self._has_content:
             pieces: tuple[Piece, ...] = ()
         elif self._is_chunked:

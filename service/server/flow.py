@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import deque
 from sys import byteorder
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ except ImportError:
     ioctl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 MAX_UNREAD_BYTES = 2**24
 """Bytes of heads, waiting requests and untaken bodies that all connections of a process may hold."""
@@ -29,15 +28,25 @@ READ_BYTES = 2**17
 
 
 class FlowControl:
-    """Limits that all connections of a process share.
+    """Limits and memory that all connections of an event loop share.
 
     unread_bytes: bytes of heads, waiting requests and untaken bodies in memory.
+    memory: for one read, which is copied before the next.
     """
 
     unread_bytes = 0
 
     def __init__(self) -> None:
+        self.memory = memoryview(bytearray(READ_BYTES))
         self._line: deque[Callable[[], None]] = deque()
+        self._headers: Sequence[tuple[bytes, bytes]] = ()
+        self._header_lines = b"\r\n"
+
+    def header_lines(self, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+        """Return the end of a response head: the headers that uvicorn makes once a second, and the empty line."""
+        if headers is not self._headers:
+            self._headers, self._header_lines = headers, b"".join(b"%b: %b\r\n" % each for each in headers) + b"\r\n"
+        return self._header_lines
 
     def exceeds_limit(self, own: int) -> bool:
         """Return whether all connections hold too much for one of them to hold its own bytes."""
@@ -45,8 +54,7 @@ class FlowControl:
 
     def read_buffer(self) -> memoryview:
         """Return memory for one read, a short one if all connections hold too much."""
-        memory = read_buffer.memory
-        return memory[:SMALL_UNREAD_BYTES] if self.unread_bytes > MAX_UNREAD_BYTES else memory
+        return self.memory[:SMALL_UNREAD_BYTES] if self.unread_bytes > MAX_UNREAD_BYTES else self.memory
 
     def line_up(self, proceed: Callable[[], None]) -> None:
         """Call `proceed` in a later turn of the event loop: one connection that sent ahead goes on in each turn.
@@ -62,16 +70,6 @@ class FlowControl:
         if self._line:
             asyncio.get_running_loop().call_soon(self._admit_next)
         proceed()
-
-
-class ReadBuffer(threading.local):
-    """Memory for one read, which is copied before the next. Each event loop has a thread."""
-
-    def __init__(self) -> None:
-        self.memory = memoryview(bytearray(READ_BYTES))
-
-
-read_buffer = ReadBuffer()
 
 
 def bytes_in_kernel(transport: asyncio.Transport) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -41,6 +41,7 @@ class RequestHead:
     path: still percent-encoded; "*" for `OPTIONS *`, "/" for CONNECT.
     headers: names in lower case, values without surrounding whitespace.
     content_length: None for a chunked body.
+    known: what the application remembers of the head.
     """
 
     method: str = ""
@@ -51,6 +52,7 @@ class RequestHead:
     content_length: int | None = 0
     keep_alive: bool = False
     expects_continue: bool = False
+    known: dict[Any, Any] = field(default_factory=dict)
 
     @cached_property
     def scope(self) -> Mapping[str, Any]:

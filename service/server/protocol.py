@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from service.api.context import REJECTION
+from service.api.context import REJECTION, SERVER
 from service.errors import MalformedHeader, Overloaded, ServiceError
+from service.server.begin import begin
 from service.server.cycle import RequestCycle
-from service.server.flow import SMALL_UNREAD_BYTES, FlowControl, addresses, bytes_in_kernel, read_buffer
+from service.server.flow import SMALL_UNREAD_BYTES, FlowControl, addresses, bytes_in_kernel
 from service.server.head import HEAD_END, RequestHead, check_start, parse_head
 
 if TYPE_CHECKING:
@@ -63,9 +64,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._is_in_line = False
         self._counted_bytes = 0
         self._is_reading = True
-        self._ignores_input = False
-        self._client_ended = False
-        self.write_paused = False
+        self._ignores_input = self._client_ended = self.write_paused = False
         self._writable = asyncio.Event()
         self._client_timeout = config.timeout_keep_alive
         self._client_turn_since: float | None = None
@@ -111,7 +110,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         if self._cycle is not None and self._cycle.room:
             self._cycle.fill(nbytes)
         elif not self._ignores_input:
-            self._advance(self._unread + read_buffer.memory[:nbytes])
+            self._advance(self._unread + self._flow.memory[:nbytes])
 
     def eof_received(self) -> bool:
         """Return whether to keep the connection open: the client may have closed its sending side only."""
@@ -137,19 +136,18 @@ class HttpProtocol(asyncio.BufferedProtocol):
         return cycle is not None and cycle.body_complete and not cycle.response_complete
 
     def _advance(self, data: bytes) -> None:
-        """Start the next request if none is in progress, and give it what `data` has of its body."""
-        rest = self._read_head(data) if self._cycle is None else data
-        if rest and self._cycle is not None and not self._cycle.body_complete:
-            rest = self._read_body(self._cycle, rest)
+        """Start the next request if none is in progress, and give it what `data` has of its body. Keep the rest."""
+        if self._cycle is None:
+            self._read_head(data)
+        else:
+            self._unread = data if self._cycle.body_complete else self._read_body(self._cycle, data)
         if self._ignores_input:
             return
-        if rest and not self._unread and self._cycle is None:
-            self._client_turn_since = None  # a head begins
-        self._unread = rest
-        if rest and len(rest) < len(data) and not self._is_answering:
+        unread = len(self._unread)
+        if unread and unread < len(data) and not self._is_answering:
             self._line_up()
         self.update()
-        if rest and self._flow.exceeds_limit(len(rest)):
+        if unread and self._flow.exceeds_limit(unread):
             self._fail(Overloaded())
 
     def _line_up(self) -> None:
@@ -163,31 +161,34 @@ class HttpProtocol(asyncio.BufferedProtocol):
         if not self._ignores_input:
             self._advance(self._unread)
 
-    def _read_head(self, data: bytes) -> bytes:
-        """Start the request that `data` begins with, and return the rest. Return all of it if the head is incomplete."""
-        data = data.lstrip(b"\r\n")
-        end = data.find(HEAD_END) + len(HEAD_END)
-        try:
-            if end < len(HEAD_END):
-                check_start(data)
-                return data
-            if data[:end] != self._head_data:
-                self._head, self._head_data = parse_head(data[:end]), data[:end]
-        except MalformedHeader as error:
-            self._fail(error)
-            return b""
-        rest = data[end:]
-        self._start(self._head, Overloaded() if self._flow.exceeds_limit(len(data)) else None)
-        return rest
+    def _read_head(self, data: bytes) -> None:
+        """Start the request that `data` begins with. Keep `data` if the head is incomplete."""
+        if self._head_data and data.startswith(self._head_data):
+            end = len(self._head_data)
+        else:
+            data = data.lstrip(b"\r\n")
+            end = data.find(HEAD_END) + len(HEAD_END)
+            try:
+                if end < len(HEAD_END):
+                    check_start(data)
+                    if data and not self._unread:
+                        self._client_turn_since = None  # a head begins
+                    self._unread = data
+                    return
+                self._head = parse_head(data[:end])
+            except MalformedHeader as error:
+                self._fail(error)
+                return
+            self._head_data = data[:end]
+        self._start(self._head, data[end:], Overloaded() if self._flow.exceeds_limit(len(data)) else None)
 
-    def _start(self, head: RequestHead, error: ServiceError | None = None) -> None:
-        """Run the application for a request; with `error` it only rejects the request."""
-        self._cycle = RequestCycle(self, head, self._server.default_headers)
-        extensions = self._cycle.extensions() if error is None else {REJECTION: error}
+    def _start(self, head: RequestHead, data: bytes = b"", error: ServiceError | None = None) -> None:
+        """Run the application for a request, which has the start of `data`; with `error` it only rejects the request."""
+        self._cycle = cycle = RequestCycle(self, head, self._flow.header_lines(self._server.default_headers))
+        self._unread = self._read_body(cycle, data) if data and not cycle.body_complete else data
+        extensions = {SERVER: cycle} if error is None else {REJECTION: error}
         scope = {**self._scope, **head.scope, "state": self._app_state.copy(), "extensions": extensions}
-        task = self._loop.create_task(self._cycle.run(self._app, scope))
-        self._server.tasks.add(task)
-        task.add_done_callback(self._server.tasks.discard)
+        begin(cycle.run(self._app, scope), self._server.tasks)
 
     def _read_body(self, cycle: RequestCycle, data: bytes) -> bytes:
         """Give the request its part of `data`, and return the rest."""
@@ -206,7 +207,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         # the frames of tracebacks keep what was read
         error.__traceback__ = error.__context__ = None
         if self._cycle is None:
-            self._start(RequestHead(), error)
+            self._start(RequestHead(), error=error)
             return
         self._cycle.fail_body(error)
         if self._cycle.response_complete:

@@ -188,7 +188,7 @@ async def test_a_request_that_holds_memory_goes_first() -> None:
     await arriving
 
 
-async def test_a_request_that_arrives_waits_behind_one_that_holds_memory() -> None:
+async def test_a_new_request_waits_behind_one_that_holds_memory() -> None:
     counter = admission(wait=5, small=10)
     await counter.take(60, 0)
     growing = asyncio.create_task(counter.take(50, 30))
@@ -488,8 +488,8 @@ async def test_a_small_request_with_a_long_response_waits_for_memory() -> None:
     app.runtime.admission.try_take(app.runtime.admission.max_bytes)
     body = json_encode.dumps({"logits": [0] * 46, "outputs": ["jacobian"]})
     assert 8 * 45**2 < UNCOUNTED_BYTES < 8 * 46**2
-    waiting = asyncio.create_task(converse(app, "/softmax", [], [piece(body)]))
-    start, _ = await converse(app, "/softmax", [], [piece(body.replace(b"0,", b"", 1))])
+    waiting = asyncio.create_task(converse(app, "/softmax", [piece(body)], "arrived"))
+    start, _ = await converse(app, "/softmax", [piece(body.replace(b"0,", b"", 1))], "arrived")
     await turns()
     assert (start["status"], waiting.done(), app.runtime.admission.waiting) == (200, False, 1)
     app.runtime.admission.give_back(app.runtime.admission.max_bytes)

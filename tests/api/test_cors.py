@@ -10,7 +10,7 @@ import pytest
 from service.api.app import EXPOSED
 from service.schemas.problem import Problem
 from tests.bodies import BODY, JSON
-from tests.connections import application, connect
+from tests.connections import application, connect, converse, piece
 
 if TYPE_CHECKING:
     import httpx
@@ -158,3 +158,9 @@ async def test_a_key_is_required_from_every_origin() -> None:
     assert reply.status_code == 401
     # the page can read the status
     assert reply.headers["Access-Control-Allow-Origin"] == ORIGIN
+
+
+async def test_reply_that_a_server_takes_whole_has_the_headers() -> None:
+    app = application(cors_origins=[ORIGIN])
+    start, _ = await converse(app, "/softmax", [piece(BODY)], "arrived", origin=ORIGIN)
+    assert (b"access-control-allow-origin", ORIGIN.encode()) in start["headers"]

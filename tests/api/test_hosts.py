@@ -147,4 +147,4 @@ async def test_refused_host_gets_a_problem_and_is_counted_and_logged(caplog: pyt
     assert (reply.status_code, reply.json()["type"]) == (400, "/problems/untrusted-host")
     assert reply.headers.get_list("X-Request-ID") == ["7"]
     assert 'http_requests_total{method="GET",route="",status="400"} 1.0' in counted
-    assert "GET  400" in caplog.messages[0]
+    assert "GET 400" in caplog.messages[0]
