@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def mean_of_counted(values: Array, counted: Mask | None) -> Floats:
     """Return () the mean of (N,) values over the counted rows, 0 without one."""
     chosen = values if counted is None else values[counted]
-    return np.asarray(chosen.mean() if chosen.size else 0.0)
+    return np.asarray(np.add.reduce(chosen) / max(1, chosen.size))
 
 
 def top_k_hits(top_k_classes: Integers, labels: Integers) -> Mask:

@@ -56,7 +56,11 @@ def capped_distances(logits: Floats, maximum: Floats, softcap: float, temperatur
     right = 1.0 + np.exp(-2.0 * b)
     if largest(b) <= NEAR:
         distances /= left
-        distances = distances * (in_range(softcap) * 2.0 / right / in_range(temperature))
+        factor = in_range(softcap) * 2.0 / right / in_range(temperature)
+        if isinstance(factor, Scaled):
+            distances = distances * factor
+        else:
+            distances *= factor
     else:
         left, right = lifted(1.0 / left, logits / softcap * -2.0), lifted(1.0 / right, 2.0 * b)
         distances = distances * left * right * Scaled.of(softcap) * 2.0 / in_range(temperature)
