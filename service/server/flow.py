@@ -17,7 +17,7 @@ except ImportError:
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-MAX_UNREAD_BYTES = 2**24
+MAX_UNREAD_BYTES = 2**23
 """Bytes of heads, waiting requests and untaken bodies that all connections of a process may hold."""
 
 SMALL_UNREAD_BYTES = 2**12
