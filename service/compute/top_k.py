@@ -17,7 +17,8 @@ def top_k_classes(logits: Array, k: int) -> Integers:
     """
     rows, classes = logits.shape
     least = np.partition(logits, classes - k, axis=-1)[:, classes - k, None]
-    chosen = logits >= least
+    # A NaN counts as the largest logit, so that every row has k: the check of values refuses it afterwards.
+    chosen = ~(logits < least)
     if np.count_nonzero(chosen) > rows * k:
         above = logits > least
         is_tied = chosen & ~above

@@ -18,7 +18,7 @@ from service.errors import (
     NonFiniteLogit,
     ServiceError,
 )
-from tests.operations.support import answer, assert_no_nan, assert_same, full_answer
+from tests.operations.support import answer, assert_no_nan, assert_same, available, full_answer
 
 if TYPE_CHECKING:
     from service.errors import Location
@@ -136,6 +136,22 @@ def test_logit_infinite_or_nan_is_refused_with_its_place(operation: str, wrong: 
     error = refusal(NonFiniteLogit, operation, logits=[[1.0, -inf, 0.0], [2.0, wrong, wrong]], **targets)
     assert places(error) == [("logits", 1, 1), ("logits", 1, 2)]
     assert "logits[1, 1]" in error.detail
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("wrong", [inf, nan])
+@pytest.mark.parametrize("classes", [2, 70, 9000])
+def test_no_output_hides_a_logit_infinite_or_nan(classes: int, wrong: float, dtype: str) -> None:
+    logits = np.zeros((3, classes))
+    logits[1, 0] = wrong
+    request: Request = {"logits": logits, "targets": [0, 1, 0], "dtype": dtype}
+    asked: dict[str, Request] = {name: {} for name in available("gradient", **request)}
+    for name in ("top_k_classes", "top_k_probabilities", "top_k_log_probabilities", "top_k_accuracy"):
+        asked[name] = {"top_k": 2}
+    for name, options in asked.items():
+        if name not in ("jacobian", "hessian") or classes == 2:
+            error = refusal(NonFiniteLogit, "gradient", **request, **options, outputs=[name])
+            assert places(error) == [("logits", 1, 0)], name
 
 
 def test_a_refusal_names_the_first_twenty_places_in_any_shape() -> None:
