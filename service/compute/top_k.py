@@ -6,8 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from service.compute.rows import starts
+
 if TYPE_CHECKING:
     from service.arrays import Array, Integers
+
+
+GROUP = 32
+"""Classes of which the largest logit stands for all in a first selection."""
+
+LONG_ROW = 8_192
+"""Classes from which on a first selection takes less time than a partition of the row."""
 
 
 def top_k_classes(logits: Array, k: int) -> Integers:
@@ -16,7 +25,7 @@ def top_k_classes(logits: Array, k: int) -> Integers:
     Of equal logits the lowest class comes first, also where they compete for the last places.
     """
     rows, classes = logits.shape
-    least = np.partition(logits, classes - k, axis=-1)[:, classes - k, None]
+    least = _kth_largest(logits, k)
     # A NaN counts as the largest logit, so that every row has k: the check of values refuses it afterwards.
     chosen = ~(logits < least)
     if np.count_nonzero(chosen) > rows * k:
@@ -24,8 +33,21 @@ def top_k_classes(logits: Array, k: int) -> Integers:
         is_tied = chosen & ~above
         places = k - np.count_nonzero(above, axis=-1, keepdims=True)
         chosen = above | (is_tied & (np.cumsum(is_tied, axis=-1) <= places))
-    candidates = np.flatnonzero(chosen).reshape(rows, k)
-    values = logits.reshape(-1)[candidates]
-    order = np.argsort(-values, axis=-1, kind="stable")
-    classes_in_order = np.take_along_axis(candidates, order, axis=-1) - np.arange(0, rows * classes, classes)[:, None]
-    return np.where(np.take_along_axis(values, order, axis=-1) == -np.inf, -1, classes_in_order)
+    candidates = np.flatnonzero(chosen)
+    values = logits.ravel().take(candidates)
+    order = np.argsort(-values.reshape(rows, k), axis=-1, kind="stable") + starts(rows, k)[:, None]
+    classes_in_order = candidates.take(order) - starts(rows, classes)[:, None]
+    return np.where(values.take(order) == -np.inf, -1, classes_in_order)
+
+
+def _kth_largest(logits: Array, k: int) -> Array:
+    """Return (n, 1) the k-th largest logit of each row."""
+    classes = logits.shape[1]
+    groups = classes // GROUP
+    if classes < LONG_ROW or groups < 4 * k:
+        return np.partition(logits, classes - k, axis=-1)[:, classes - k, None]
+    # The k-th largest of the maxima of groups is a lower bound, which few other logits exceed.
+    maxima = logits[:, : GROUP * groups].reshape(-1, GROUP, groups).max(axis=1)
+    bounds = np.partition(maxima, groups - k, axis=-1)[:, groups - k]
+    selected = [row[~(row < bound)] for row, bound in zip(logits, bounds, strict=True)]
+    return np.array([[np.partition(row, -k)[-k]] for row in selected], logits.dtype).reshape(-1, 1)
