@@ -10,7 +10,7 @@ from service.errors import MalformedHeader, Overloaded, ServiceError
 from service.server.begin import begin
 from service.server.cycle import RequestCycle
 from service.server.flow import SMALL_UNREAD_BYTES, FlowControl, addresses, bytes_in_kernel
-from service.server.head import HEAD_END, RequestHead, check_start, parse_head
+from service.server.head import HEAD_END, MAX_KEPT_HEADERS, RequestHead, check_start, parse_head
 
 if TYPE_CHECKING:
     import uvicorn
@@ -241,7 +241,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     def _end_request(self) -> None:
         self._cycle = self._client_turn_since = None
-        if len(self._head_data) > SMALL_UNREAD_BYTES:
+        if len(self._head_data) > SMALL_UNREAD_BYTES or len(self._head.headers) > MAX_KEPT_HEADERS:
             self._head_data, self._head = b"", RequestHead()
 
     def _close(self) -> None:
