@@ -56,7 +56,7 @@ class Service(FastAPI):
         self.runtime = runtime
         self.root = settings.root_path
         self.router.routes.extend(operations)
-        framework = super().__call__
+        framework = _in_task(super().__call__)
         self.operations = {
             route.path: self._with_cors(framework if settings.has_telemetry else route.app) for route in operations
         }
@@ -88,10 +88,17 @@ class Service(FastAPI):
             path = path.removeprefix(root)
             scope = {**scope, "root_path": root, "path": root + path}
         app = self.operations.get(path) if scope["method"] == "POST" else None
-        if app is None or self.runtime.settings.has_telemetry:
-            # FastAPI relies on a task
-            await in_task()
         await (app or self.others)(scope, receive, send)
+
+
+def _in_task(app: ASGIApp) -> ASGIApp:
+    """Return the application, run in a task: FastAPI relies on one."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        await in_task()
+        await app(scope, receive, send)
+
+    return serve
 
 
 def create_app(settings: Settings | None = None) -> Service:

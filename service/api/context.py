@@ -66,7 +66,7 @@ class ServerRequest(Protocol):
         """Make `receive` return the whole body at once. Return None, and change nothing, if its length is unknown."""
 
     def reply(self, status: int, headers: Sequence[RawHeader], body: bytes) -> bool:
-        """Send a whole response at once. Return False, and send nothing, if the client does not keep up."""
+        """Send a whole response at once, with its Content-Length. Return False, and send nothing, if it has to wait."""
 
 
 async def in_task() -> None:
@@ -131,9 +131,9 @@ class RequestContext:
         self._lifecycle = lifecycle
         self._server: ServerRequest | None = scope.get("extensions", {}).get(SERVER)
         self.known = {} if self._server is None else self._server.known
-        head = self.known.get(Head)
-        if head is None:
-            head = self.known[Head] = Head.of(scope["headers"])
+        if Head not in self.known:
+            self.known[Head] = Head.of(scope["headers"])
+        head: Head = self.known[Head]
         self.headers: dict[bytes, bytes] = head.headers
         self.content_length: int = head.content_length
         # a new id is not a secret, so it needs no system call
@@ -178,9 +178,10 @@ class RequestContext:
         if body is not None:
             # a timer costs as much as decoding a short body
             self.content, self.bytes_in = body, len(body)
-            if self.bytes_in > reservation.small_bytes:
-                await in_task()
-                await reservation.add_body(self.bytes_in)
+            if self.bytes_in <= reservation.small_bytes:
+                return
+            await in_task()
+            await reservation.add_body(self.bytes_in)
         else:
             await in_task()
             if not is_short:
@@ -252,31 +253,30 @@ class RequestContext:
         """Send a response with these headers, and those of every response. Its content is sent in order."""
         self.status = status
         self.bytes_out = sum(map(len, content))
-        headers = [*headers, (b"content-length", b"%d" % self.bytes_out), *self.reply_headers()]
-        if self.bytes_out > SHORT_REPLY_BYTES:
-            await self._send_long(status, headers, content)
-        elif not self._reply_at_once(status, headers, b"".join(content)):
-            await self._send({"type": "http.response.start", "status": status, "headers": headers})
-            await self._send({"type": "http.response.body", "body": b"".join(content)})
+        headers = [*headers, *self.reply_headers()]
+        is_short = self.bytes_out <= SHORT_REPLY_BYTES
+        if is_short or self._server is None:
+            content = (b"".join(content),)
+        if is_short and self._reply_at_once(status, headers, bytes(content[0])):
+            return
+        headers.append((b"content-length", b"%d" % self.bytes_out))
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        for piece in content:
+            await self._send({"type": "http.response.body", "body": piece, "more_body": not is_short})
+        if not is_short:
+            # it returns when the client has read most of the response: until then it is in flight
+            await self._send({"type": "http.response.body", "body": b""})
 
     def _reply_at_once(self, status: int, headers: Sequence[RawHeader], body: bytes) -> bool:
-        """Send a whole response past the messages of ASGI if that is possible, and return whether it was."""
+        """Send a short response past the messages of ASGI, and return whether that is possible."""
         server = self._server
+        # a middleware that reads the messages has replaced `send`
         return server is not None and self._send == server.send and server.reply(status, headers, body)
 
     async def refuse(self, error: Exception, invalid_status: int = 422) -> None:
         """Send the problem response to an error; invalid_status stands for 422."""
         problem = problem_response(error, self.request_id, invalid_status)
         await self.reply(problem.status, problem.headers, (problem.body,))
-
-    async def _send_long(self, status: int, headers: Iterable[RawHeader], content: Sequence[Piece]) -> None:
-        """Send a long response, and return when the client has read most of it: until then it is in flight."""
-        if self._server is None:
-            content = (b"".join(content),)
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
-        for piece in content:
-            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
-        await self._send({"type": "http.response.body", "body": b""})
 
     def reply_headers(self) -> list[RawHeader]:
         """Return the headers of every response: X-Request-ID, and Server-Timing in milliseconds."""

@@ -12,7 +12,6 @@ import numpy as np
 
 from service.api.admission import ByteReservation
 from service.api.context import Disconnected, RequestContext
-from service.api.negotiation import content_encoding
 from service.api.problems import name_limits
 from service.api.wire_formats import Reply
 from service.errors import Draining, TooLarge
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from service.api.runtime import Runtime
-    from service.api.wire_formats import Body, Decode, Fields, WireFormat, Write
+    from service.api.wire_formats import Body, Decode, Fields, Negotiated, WireFormat, Write
     from service.operations.spec import Operation
     from service.schemas.requests import ValidatedRequest
 
@@ -94,12 +93,15 @@ class OperationEndpoint:
 
     async def _serve(self, context: RequestContext, reservation: ByteReservation) -> Reply:
         """Return the response. Raise ServiceError or Disconnected."""
-        self.runtime.hosts.check(context.headers.get(b"host"), context.http_version, self.route)
+        formats: Negotiated | None = context.known.get(self)
+        if formats is None:
+            self.runtime.hosts.check(context.headers.get(b"host"), context.http_version, self.route)
         if self.runtime.lifecycle.refusing:
             raise Draining
         context.key_id = self.runtime.keys.check(context.header(b"authorization"))
-        formats = self.wire_format.negotiate(context)
-        encoding = content_encoding(context.headers.get(b"content-encoding"))
+        if formats is None:
+            formats = context.known[self] = self.wire_format.negotiate(context)
+        encoding = formats.encoding
         await context.read(reservation, self.body_seconds, formats.memory_factor)
         decode = partial(self._decode, context, reservation, formats.decode, encoding)
         if encoding is None and context.bytes_in <= self.inline_bytes and not formats.is_archive:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from service.api.negotiation import CACHE_SIZE, content_type, preferred
+from service.api.negotiation import content_encoding, content_type, preferred
 from service.errors import MalformedBody
 from service.formats import json_decode, json_encode, npy, open_inference, open_inference_reply
 from service.formats.open_inference import HEADER_LENGTH
@@ -63,11 +63,13 @@ Decode = Callable[["RequestContext", Body, "Operation"], tuple[Fields, Write]]
 class Negotiated(NamedTuple):
     """The formats of one request and of its response, as its headers state them.
 
+    encoding: compression of the body, None for none.
     memory_factor: memory that the request usually takes, in units of its body.
     is_archive: a short body may hold much longer tensors.
     """
 
     decode: Decode
+    encoding: str | None
     memory_factor: int = 1
     is_archive: bool = False
 
@@ -98,15 +100,11 @@ class PlainFormat:
             npy.NPY: npy.decode_npy,
             npy.NPZ: partial(npy.decode_npz, max_bytes=settings.max_body_bytes),
         }
-        self._formats = lru_cache(CACHE_SIZE)(self._read_headers)
 
     def negotiate(self, context: RequestContext) -> Negotiated:
-        """Return how to decode a request. Raise UnreadableMediaType or UnwritableMediaType."""
-        headers = context.headers
-        return self._formats(headers.get(b"content-type"), headers.get(b"accept"))
-
-    def _read_headers(self, content_type_header: bytes | None, accept: bytes | None) -> Negotiated:
-        sent = content_type(content_type_header, PLAIN_TYPES)
+        """Return how to decode a request. Raise UnreadableMediaType, UnwritableMediaType or UnreadableEncoding."""
+        sent = content_type(context.headers.get(b"content-type"), PLAIN_TYPES)
+        accept = context.headers.get(b"accept")
         wanted = preferred(accept, PLAIN_TYPES if sent == JSON else NUMPY_FIRST)
         read = self._decoders[sent]
         write = _write_json if wanted == JSON else partial(_write_numpy, accept)
@@ -115,7 +113,11 @@ class PlainFormat:
             return read(body, operation, context.query), write
 
         # the tensors of NumPy files are views of the body, and the outputs need memory beside it
-        return Negotiated(decode, memory_factor=1 if sent == JSON else 2, is_archive=sent == npy.NPZ)
+        return Negotiated(decode, _encoding(context), 1 if sent == JSON else 2, is_archive=sent == npy.NPZ)
+
+
+def _encoding(context: RequestContext) -> str | None:
+    return content_encoding(context.headers.get(b"content-encoding"))
 
 
 def _write_json(outputs: Mapping[str, Array]) -> Reply:
@@ -140,15 +142,15 @@ class OpenInferenceFormat:
         self._max_elements = settings.max_elements
 
     def negotiate(self, context: RequestContext) -> Negotiated:
-        """Return how to decode a request. Raise UnreadableMediaType or UnwritableMediaType.
+        """Return how to decode a request. Raise UnreadableMediaType, UnwritableMediaType or UnreadableEncoding.
 
-        Both headers may be missing, as common clients do it.
+        All headers may be missing, as common clients do it.
         """
         if b"content-type" in context.headers:
             content_type(context.headers[b"content-type"], INFER_TYPES)
         preferred(context.headers.get(b"accept"), INFER_TYPES)
         # binary tensors are views of the body, as those of a NumPy file
-        return Negotiated(self._decode, memory_factor=2 if HEADER_LENGTH_NAME in context.headers else 1)
+        return Negotiated(self._decode, _encoding(context), 2 if HEADER_LENGTH_NAME in context.headers else 1)
 
     def _decode(self, context: RequestContext, body: Body, operation: Operation) -> tuple[Fields, Write]:
         """Return the fields in a body, and the function that encodes the outputs. Raise ServiceError."""

@@ -56,7 +56,8 @@ def decode(
     document = Document(body, max_elements=max_elements)
     if not isinstance(document.root, dict):
         raise NotAnObject(NOT_AN_OBJECT)
-    check_names(document.root, operation.names)
+    if not document.root.keys() <= operation.known_names:
+        check_names(document.root, operation.names)
     domains = operation.domains
     fields: dict[str, Any] = {}
     for name, value in document.root.items():
@@ -82,13 +83,14 @@ class Document:
 
         Raises MalformedBody, DuplicateField, NotAnObject, and what is wrong with the numbers where that is the reason.
         """
+        blanks = 0
         if len(text) > MAX_SLOW_BYTES:
             text = _without_trailing_blanks(text)
+            blanks = _leading_blanks(text) if len(text) > MAX_SLOW_BYTES else 0
+        remainder, self._spans = extract_long_arrays(text, blanks) if len(text) >= LONG_BYTES else (text, [])
         self._text = text
         self._constants = constants
         self._max_elements = max_elements
-        blanks = _leading_blanks(text) if len(text) > MAX_SLOW_BYTES else 0
-        remainder, self._spans = extract_long_arrays(text, blanks) if len(text) >= LONG_BYTES else (text, [])
         self.unread = len(self._spans)
         try:
             self.root = parse(remainder[blanks:] if blanks else remainder, constants=constants)

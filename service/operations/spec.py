@@ -159,6 +159,11 @@ class Operation:
         return (*self.input_names, *self.defaults, "outputs")
 
     @cached_property
+    def known_names(self) -> frozenset[str]:
+        """The names that a request may use, for a quick test."""
+        return frozenset(self.names)
+
+    @cached_property
     def input_names(self) -> tuple[str, ...]:
         """The names of the inputs."""
         return tuple(each.name for each in self.inputs)

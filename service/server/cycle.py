@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from http import HTTPStatus
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from service.api.context import REJECTION
 from service.errors import Draining
 from service.server.body import ChunkedBody, FixedLengthBody
+from service.server.flow import SMALL_UNREAD_BYTES
 from service.server.memory import unfilled
+from service.server.response import CLOSE, STATUS_LINES, check_line_ends, whole_response
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from service.server.head import RequestHead
 
 log = logging.getLogger("service")
-
-STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus}
 
 NO_ROOM = memoryview(b"")
 
@@ -96,7 +95,8 @@ class RequestCycle:
         self._waits_for_continue = False
         self._body_delivered = True
         body, self._body, self.unread_bytes = self._body, b"", 0
-        self._connection.update()
+        if len(body) > SMALL_UNREAD_BYTES:
+            self._connection.update()
         return body
 
     def gather(self) -> RequestCycle | None:
@@ -234,11 +234,17 @@ class RequestCycle:
             raise RuntimeError(f"ASGI message {kind} is out of order.")
 
     def reply(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
-        """Send a whole response at once. Return False, and send nothing, if the client does not keep up."""
-        if self._connection.write_paused or self._response_started or self._disconnected:
+        """Send a whole response, headers without Content-Length, at once. Return False, and send nothing, if it has to wait."""
+        is_ordinary = self._head.method != "HEAD" and status not in BODILESS
+        if not is_ordinary or self._connection.write_paused or self._response_started or self._disconnected:
             return False
-        self._start_response(status, headers)
-        self._send_body(body, is_last=True)
+        has_close = CLOSE in headers
+        # a client that was not told to continue may leave its body out
+        self.keep_alive = self.keep_alive and not self._waits_for_continue and not has_close
+        adds_close = not self.keep_alive and not has_close
+        self._response_started = True
+        self._connection.write(whole_response(status, headers, self._default_headers, body, adds_close=adds_close))
+        self._complete_response()
         return True
 
     def _start_response(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
@@ -259,10 +265,7 @@ class RequestCycle:
         elif self._head.http_version != "1.0":
             self._is_chunked = True
             lines.append(b"transfer-encoding: chunked")
-        text = b"".join(lines)
-        # with `in` it would take longer
-        if text.find(b"\n") != -1 or text.find(b"\r") != -1:
-            raise RuntimeError("A header of the response contains a line end.")
+        check_line_ends(lines)
         self._response_head = b"\r\n".join((STATUS_LINES[status], *lines, self._default_headers))
         self._response_started = True
 
@@ -281,7 +284,10 @@ class RequestCycle:
                     raise RuntimeError("The length of the response is not its Content-Length.")
         self._connection.write(head, *pieces)
         if is_last:
-            self.response_complete = True
-            self._drop_body()
-            self._wake()
-            self._connection.response_completed()
+            self._complete_response()
+
+    def _complete_response(self) -> None:
+        self.response_complete = True
+        self._drop_body()
+        self._wake()
+        self._connection.response_completed()

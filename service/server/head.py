@@ -45,6 +45,7 @@ class RequestHead:
     headers: names in lower case, values without surrounding whitespace.
     content_length: None for a chunked body.
     known: what the application remembers of the head.
+    connection: the part of the ASGI scope that the connection decides.
     """
 
     method: str = ""
@@ -56,12 +57,14 @@ class RequestHead:
     keep_alive: bool = False
     expects_continue: bool = False
     known: dict[Any, Any] = field(default_factory=dict)
+    connection: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def scope(self) -> Mapping[str, Any]:
-        """The part of the ASGI scope that the head decides."""
+        """The part of the ASGI scope that all requests with this head on the connection share."""
         path = self.path.decode("ascii")
         return {
+            **self.connection,
             "http_version": self.http_version,
             "method": self.method,
             "path": unquote(path) if "%" in path else path,
@@ -127,15 +130,15 @@ def _check_size(data: bytes) -> None:
         raise MalformedHeader(NOT_HTTP)
 
 
-def parse_head(data: bytes) -> RequestHead:
+def parse_head(data: bytes, connection: Mapping[str, Any]) -> RequestHead:
     """Parse a whole request head, its empty line included. Raise MalformedHeader if it is invalid."""
     _check_size(data)
     parser = _HeadParser()
     parser.feed(data)
-    return _checked(parser)
+    return _checked(parser, connection)
 
 
-def _checked(head: _HeadParser) -> RequestHead:
+def _checked(head: _HeadParser, connection: Mapping[str, Any]) -> RequestHead:
     """Check what the parser does not: the target, and how the body is framed. The application checks Host."""
     headers = head.headers
     is_http_1_1 = head.version == "1.1"
@@ -154,6 +157,7 @@ def _checked(head: _HeadParser) -> RequestHead:
         _content_length(headers, values, is_http_1_1=is_http_1_1),
         is_http_1_1 and head.keep_alive and head.method != "CONNECT",
         is_http_1_1 and values.get(b"expect", b"").lower() == b"100-continue",
+        connection=connection,
     )
 
 

@@ -61,10 +61,9 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._head_data, self._head = b"", RequestHead()
         self._unread = b""
         self._flow = flow or FlowControl()
-        self._is_in_line = False
         self._counted_bytes = 0
         self._is_reading = True
-        self._ignores_input = self._client_ended = self.write_paused = False
+        self._is_in_line = self._ignores_input = self._client_ended = self.write_paused = False
         self._writable = asyncio.Event()
         self._client_timeout = config.timeout_keep_alive
         self._client_turn_since: float | None = None
@@ -138,7 +137,8 @@ class HttpProtocol(asyncio.BufferedProtocol):
     def _advance(self, data: bytes) -> None:
         """Start the next request if none is in progress, and give it what `data` has of its body. Keep the rest."""
         if self._cycle is None:
-            self._read_head(data)
+            if self._read_head(data) and self._cycle is None and not self._unread:
+                return  # the request is answered
         else:
             self._unread = data if self._cycle.body_complete else self._read_body(self._cycle, data)
         if self._ignores_input:
@@ -161,8 +161,8 @@ class HttpProtocol(asyncio.BufferedProtocol):
         if not self._ignores_input:
             self._advance(self._unread)
 
-    def _read_head(self, data: bytes) -> None:
-        """Start the request that `data` begins with. Keep `data` if the head is incomplete."""
+    def _read_head(self, data: bytes) -> bool:
+        """Start the request that `data` begins with, and return True. Keep `data` if the head is incomplete."""
         if self._head_data and data.startswith(self._head_data):
             end = len(self._head_data)
         else:
@@ -174,20 +174,20 @@ class HttpProtocol(asyncio.BufferedProtocol):
                     if data and not self._unread:
                         self._client_turn_since = None  # a head begins
                     self._unread = data
-                    return
-                self._head = parse_head(data[:end])
+                    return False
+                self._head, self._head_data = parse_head(data[:end], self._scope), data[:end]
             except MalformedHeader as error:
                 self._fail(error)
-                return
-            self._head_data = data[:end]
+                return False
         self._start(self._head, data[end:], Overloaded() if self._flow.exceeds_limit(len(data)) else None)
+        return True
 
     def _start(self, head: RequestHead, data: bytes = b"", error: ServiceError | None = None) -> None:
         """Run the application for a request, which has the start of `data`; with `error` it only rejects the request."""
         self._cycle = cycle = RequestCycle(self, head, self._flow.header_lines(self._server.default_headers))
         self._unread = self._read_body(cycle, data) if data and not cycle.body_complete else data
         extensions = {SERVER: cycle} if error is None else {REJECTION: error}
-        scope = {**self._scope, **head.scope, "state": self._app_state.copy(), "extensions": extensions}
+        scope = {**head.scope, "state": self._app_state.copy(), "extensions": extensions}
         begin(cycle.run(self._app, scope), self._server.tasks)
 
     def _read_body(self, cycle: RequestCycle, data: bytes) -> bytes:
@@ -207,7 +207,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
         # the frames of tracebacks keep what was read
         error.__traceback__ = error.__context__ = None
         if self._cycle is None:
-            self._start(RequestHead(), error=error)
+            self._start(RequestHead(connection=self._scope), error=error)
             return
         self._cycle.fail_body(error)
         if self._cycle.response_complete:
@@ -215,7 +215,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     def write(self, *pieces: Piece) -> None:
         """Write to the client."""
-        if sum(map(len, pieces)) <= JOINED_BYTES:
+        if len(pieces) > 1 and sum(map(len, pieces)) <= JOINED_BYTES:
             pieces = (b"".join(pieces),)
         for piece in pieces:
             if piece and not self._transport.is_closing():

@@ -70,7 +70,7 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self.requests = self.bytes_in = self.bytes_out = self.elements = 0
+        self.bytes_in = self.bytes_out = self.elements = 0
         self.seconds = 0.0
         self.buckets = [0] * (len(SECONDS) + 1)
         self.stages = [0.0] * len(STAGES)
@@ -160,28 +160,29 @@ class Metrics:
         """Count an answered request; the next `flush` adds it to the metrics."""
         method = context.method if context.method in METHODS else "OTHER"
         tally = self._tallies[method, context.route, context.status, context.operation]
-        tally.requests += 1
         tally.bytes_in += context.bytes_in
         tally.bytes_out += context.bytes_out
         tally.elements += context.elements
         tally.seconds += seconds
         tally.buckets[bisect_left(SECONDS, seconds)] += 1
+        stages = tally.stages
         for place, milliseconds in enumerate(context.stages):
-            tally.stages[place] += milliseconds
+            stages[place] += milliseconds
         if context.operation and context.status == OK:
             self._last[context.operation] = time()
 
     def flush(self) -> None:
         """Add all counted requests to the metrics."""
         for (method, route, status, operation), tally in self._tallies.items():
-            self._request(method, route, status).inc(tally.requests)
+            requests = sum(tally.buckets)
+            self._request(method, route, status).inc(requests)
             self._duration(route, STATUS_CLASSES[status // 100]).add(tally.buckets, tally.seconds)
             self._bytes(route, "out").inc(tally.bytes_out)
             if operation:
                 self._bytes(route, "in").inc(tally.bytes_in)
                 self._elements(operation).inc(tally.elements)
             if operation and status == SHED:
-                self.shed.labels(operation).inc(tally.requests)
+                self.shed.labels(operation).inc(requests)
             for stage, milliseconds in zip(STAGES, tally.stages, strict=True):
                 if milliseconds:
                     self._stage(operation, stage).inc(milliseconds / 1e3)

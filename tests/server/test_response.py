@@ -1,0 +1,53 @@
+"""Test the bytes of responses, and requests whose head has been parsed before."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.api.security import Keys
+from service.server.response import whole_response
+from tests.bodies import BODY, JSON
+from tests.connections import application, connection, post
+from tests.server.sockets import serving
+
+
+@pytest.mark.parametrize("adds_close", [False, True])
+@pytest.mark.parametrize("headers", [[], [(b"a", b"1")], [(b"a", b"1"), (b"b", b"%d")]])
+def test_whole_response_has_each_header_once(headers: list[tuple[bytes, bytes]], *, adds_close: bool) -> None:
+    head, end, body = whole_response(200, headers, b"date: now\r\n\r\n", b"\r\n%b", adds_close=adds_close).partition(
+        b"\r\n\r\n"
+    )
+    first, *lines = head.split(b"\r\n")
+    expected = {*map(b": ".join, headers), b"content-length: 4", b"date: now", *[b"connection: close"] * adds_close}
+    assert (first, end, body) == (b"HTTP/1.1 200 OK", b"\r\n\r\n", b"\r\n%b")
+    assert sorted(lines) == sorted(expected)
+
+
+@pytest.mark.parametrize("header", [(b"a\n", b""), (b"a", b"\r"), (b"a", b"1\r\nb: 2")])
+def test_whole_response_has_no_line_end_in_a_header(header: tuple[bytes, bytes]) -> None:
+    with pytest.raises(RuntimeError, match="line end"):
+        whole_response(200, [(b"b", b"2"), header], b"\r\n", b"", adds_close=False)
+
+
+async def test_requests_with_one_head_differ_in_what_it_does_not_say() -> None:
+    app = application(trusted_hosts=["test"])
+    with serving(app) as port:
+        async with connection(port) as peer:
+            request = post("/softmax", BODY, {**JSON, "Authorization": "Bearer first"})
+            first, second = await peer.ask(request), await peer.ask(request)
+            assert (first.status, second.status) == (200, 200)
+            assert first.headers["x-request-id"] != second.headers["x-request-id"]
+            app.runtime.keys = Keys(["second"])
+            assert (await peer.ask(request)).status == 401
+            app.runtime.keys = Keys(["first"])
+            assert (await peer.ask(request)).status == 200
+            app.runtime.lifecycle.refusing = True
+            assert (await peer.ask(request)).status == 503
+
+
+async def test_request_with_a_refused_head_is_refused_again() -> None:
+    with serving(application(trusted_hosts=["test"])) as port:
+        async with connection(port) as peer:
+            for _ in range(3):
+                assert (await peer.ask(post("/softmax", BODY).replace(b"Host: test", b"Host: other"))).status == 400
+                assert (await peer.ask(post("/softmax", BODY, {}))).status == 415
