@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from service.api.context import REJECTION
 from service.errors import Draining
 from service.server.body import ChunkedBody, FixedLengthBody
-from service.server.flow import SMALL_UNREAD_BYTES
 from service.server.memory import unfilled
 from service.server.response import CLOSE, STATUS_LINES, check_line_ends, whole_response
 
@@ -55,7 +54,7 @@ class RequestCycle:
 
     body_complete: the whole body has arrived. is_waiting: the application waits for more of it.
     unread_bytes: bytes of the body that have arrived, and that the application does not gather. They count until it asks
-    for more, because it may wait for memory for the piece that it was given.
+    for more or responds, because it may wait for memory with what it was given.
     room: memory that the next bytes of the body are read into, empty unless the application gathers them.
     gathered_bytes: bytes of the body in memory of its length.
     response_complete: the whole response has been sent. keep_alive: the connection stays open after it.
@@ -94,9 +93,7 @@ class RequestCycle:
             return None
         self._waits_for_continue = False
         self._body_delivered = True
-        body, self._body, self.unread_bytes = self._body, b"", 0
-        if len(body) > SMALL_UNREAD_BYTES:
-            self._connection.update()
+        body, self._body = self._body, b""
         return body
 
     def gather(self) -> RequestCycle | None:
@@ -205,11 +202,12 @@ class RequestCycle:
         body, self._body = self._body, b""
         is_waiting = not body and (self._body_delivered or not self.body_complete)
         self._body_delivered = self.body_complete
-        self.unread_bytes = 0 if self.body_complete else len(body)
-        self._connection.update()
-        if is_waiting:
-            return None
-        return {"type": "http.request", "body": body, "more_body": not self.body_complete}
+        if not is_waiting:
+            return {"type": "http.request", "body": body, "more_body": not self.body_complete}
+        if not self.body_complete:
+            self.unread_bytes = 0
+            self._connection.update()
+        return None
 
     def _raise_body_error(self, error: ServiceError) -> NoReturn:
         """Raise the error of the body. Kept here, it would form a reference cycle with its traceback."""

@@ -21,7 +21,7 @@ from service.server.body import MAX_CHUNK_LINE_BYTES
 from service.server.head import MAX_HEADER_BYTES, MAX_HEADERS
 from service.server.protocol import HttpProtocol
 from tests.bodies import BODY
-from tests.connections import answer, application, connection, statuses
+from tests.connections import answer, application, connection, post, statuses
 from tests.server.sockets import CLIENT_TIMEOUT, HEAD, LENGTH, serving, until
 from tests.server.streams import LAST as LAST_REQUESTS
 from tests.server.streams import LOOPS, Request, Response, Server, Stream, seeded
@@ -148,6 +148,27 @@ async def test_bodies_that_wait_are_bounded_together(monkeypatch: pytest.MonkeyP
                 peer.writer.write(b" " * 7_800_000 + b"\r\n0\r\n\r\n" * (head[-4:] != b"\r\n\r\n"))
             replies = await asyncio.gather(*(peer.receive() for peer in peers))
             assert {reply.status for reply in replies} == {400}
+        await until(lambda: shared.unread_bytes == 0)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_whole_bodies_that_wait_are_bounded_together(monkeypatch: pytest.MonkeyPatch, loop: Any) -> None:
+    monkeypatch.setattr(flow, "MAX_UNREAD_BYTES", 100_000)
+    app, shared, clients = application(), flow.FlowControl(), 20
+    app.runtime.admission.try_take(app.runtime.admission.max_bytes)
+    body = (b'{"logits":[%b0],"outputs":["jacobian"]}' % (b"0," * 99)).ljust(50_000)
+    with serving(app, loop, flow=shared) as port:
+        async with AsyncExitStack() as stack:
+            peers = [await stack.enter_async_context(connection(port)) for _ in range(clients)]
+            for peer in peers:
+                peer.writer.write(post("/softmax", body))
+            await until(lambda: app.runtime.lifecycle.in_progress == clients)
+            await asyncio.sleep(0.2)
+            most = flow.MAX_UNREAD_BYTES + flow.READ_BYTES + clients * 2 * flow.SMALL_UNREAD_BYTES
+            assert flow.MAX_UNREAD_BYTES < shared.unread_bytes <= most
+            app.runtime.admission.give_back(app.runtime.admission.max_bytes)
+            replies = await asyncio.gather(*(peer.receive() for peer in peers))
+            assert {reply.status for reply in replies} == {200}
         await until(lambda: shared.unread_bytes == 0)
 
 
