@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from service.api import problems
-from service.api.context import REJECTION, RequestContext, in_task
+from service.api.context import REJECTION, RequestContext
 from service.api.middleware import CrossOrigin, RequestIdMiddleware, answer_asterisk
 from service.api.openapi.document import document
 from service.api.routes.health import METRICS, PROBES, about_router, probe_router
@@ -56,7 +56,7 @@ class Service(FastAPI):
         self.runtime = runtime
         self.root = settings.root_path
         self.router.routes.extend(operations)
-        framework = _in_task(super().__call__)
+        framework = super().__call__
         self.operations = {
             route.path: self._with_cors(framework if settings.has_telemetry else route.app) for route in operations
         }
@@ -89,16 +89,6 @@ class Service(FastAPI):
             scope = {**scope, "root_path": root, "path": root + path}
         app = self.operations.get(path) if scope["method"] == "POST" else None
         await (app or self.others)(scope, receive, send)
-
-
-def _in_task(app: ASGIApp) -> ASGIApp:
-    """Return the application, run in a task: FastAPI relies on one."""
-
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        await in_task()
-        await app(scope, receive, send)
-
-    return serve
 
 
 def create_app(settings: Settings | None = None) -> Service:

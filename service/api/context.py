@@ -45,7 +45,7 @@ REJECTION = "softmax.rejection"
 """ASGI extension: the error that the application answers a request with, because the server rejects it."""
 
 SERVER = "softmax.server"
-"""ASGI extension: a `ServerRequest`. A server with it begins the application outside of a task."""
+"""ASGI extension: a `ServerRequest`."""
 
 
 class ServerRequest(Protocol):
@@ -67,12 +67,6 @@ class ServerRequest(Protocol):
 
     def reply(self, status: int, headers: Sequence[RawHeader], body: bytes) -> bool:
         """Send a whole response at once, with its Content-Length. Return False, and send nothing, if it has to wait."""
-
-
-async def in_task() -> None:
-    """Go on in a task, which a timer needs."""
-    if asyncio.current_task() is None:
-        await asyncio.sleep(0)
 
 
 class Disconnected(Exception):
@@ -180,10 +174,8 @@ class RequestContext:
             self.content, self.bytes_in = body, len(body)
             if self.bytes_in <= reservation.small_bytes:
                 return
-            await in_task()
             await reservation.add_body(self.bytes_in)
         else:
-            await in_task()
             if not is_short:
                 await reservation.reserve_body(self.content_length, factor)
                 reservation.gathering = None if server is None else server.gather()

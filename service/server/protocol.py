@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from service.api.context import REJECTION, SERVER
 from service.errors import MalformedHeader, Overloaded, ServiceError
-from service.server.begin import begin
 from service.server.cycle import RequestCycle
 from service.server.flow import SMALL_UNREAD_BYTES, FlowControl, addresses, bytes_in_kernel
 from service.server.head import HEAD_END, MAX_KEPT_HEADERS, RequestHead, check_start, parse_head
@@ -55,7 +54,6 @@ class HttpProtocol(asyncio.BufferedProtocol):
         }
         self._app_state = app_state
         self._transport: asyncio.Transport
-        self._has_tls = False
         self._cycle: RequestCycle | None = None
         # a client sends mostly the same head, which is parsed once
         self._head_data, self._head = b"", RequestHead()
@@ -188,7 +186,9 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._unread = self._read_body(cycle, data) if data and not cycle.body_complete else data
         extensions = {SERVER: cycle} if error is None else {REJECTION: error}
         scope = {**head.scope, "state": self._app_state.copy(), "extensions": extensions}
-        begin(cycle.run(self._app, scope), self._server.tasks)
+        task = self._loop.create_task(cycle.run(self._app, scope))
+        self._server.tasks.add(task)
+        task.add_done_callback(self._server.tasks.discard)
 
     def _read_body(self, cycle: RequestCycle, data: bytes) -> bytes:
         """Give the request its part of `data`, and return the rest."""
