@@ -240,8 +240,9 @@ class RequestCycle:
         # a client that was not told to continue may leave its body out
         self.keep_alive = self.keep_alive and not self._waits_for_continue and not has_close
         adds_close = not self.keep_alive and not has_close
+        response = whole_response(status, headers, self._default_headers, body, adds_close=adds_close)
         self._response_started = True
-        self._connection.write(whole_response(status, headers, self._default_headers, body, adds_close=adds_close))
+        self._connection.write(response)
         self._complete_response()
         return True
 

@@ -169,6 +169,18 @@ async def test_an_application_that_fails_is_answered_with_a_problem() -> None:
     assert b"\r\nconnection: close\r\n" in received
 
 
+@pytest.mark.parametrize("body", [BODY, LONG], ids=["short", "long"])
+async def test_a_header_with_a_line_end_is_answered_with_a_problem(
+    monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    monkeypatch.setattr("service.api.wire_formats.JSON_HEADERS", ((b"content-type", b"a\r\nSet-Cookie: b"),))
+    with serving(application()) as port:
+        received = await answer(port, HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(body), body), LAST)
+    assert statuses(received)[0] == 500
+    assert b"/problems/internal-error" in received
+    assert b"Set-Cookie" not in received
+
+
 async def test_a_client_that_goes_on_sending_reads_its_refusal(port: int) -> None:
     async with connection(port) as (reader, writer):
         writer.write(REFUSED)
