@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+STACK_BYTES = 2**23
+"""Stack of a thread, as glibc has it. musl gives 128 kB, and Python's JSON reader takes 2 MB for a text nested too deeply."""
+
 TURN_SECONDS = 0.005
 """Time that requests may take in one turn of the event loop before further ones wait for the next turn."""
 
@@ -43,6 +47,7 @@ class Runtime:
         self.keys = Keys(settings.read_keys())
         self.proxies = Proxies(settings.trusted_proxies)
         self.lifecycle = Lifecycle()
+        threading.stack_size(STACK_BYTES)
         self.threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="softmax")
         self._turn_started: float | None = None
 

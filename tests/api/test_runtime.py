@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -29,6 +31,25 @@ if TYPE_CHECKING:
     from service.api.app import Service
 
 LARGE = body_of(300_000)
+
+DEEP = """
+import asyncio
+import threading
+
+from tests.bodies import JSON
+from tests.connections import connect
+
+threading.stack_size(2**17)  # as musl has it
+
+async def main():
+    async with connect() as client:
+        for opening in (b"[", b'{"a":'):
+            reply = await client.post("/softmax", content=opening * 300_000, headers=JSON)
+            print(reply.json()["type"])
+
+asyncio.run(main())
+"""
+"""Program that sends JSON that is nested too deeply, in a process whose threads have a short stack."""
 
 
 @pytest.fixture
@@ -248,3 +269,8 @@ async def test_request_that_waits_for_memory_holds_no_tensors(
         reply = await asked
     assert (reply.status_code, reply.json()) == (200, {"predictions": 0})
     assert memory.bytes == 0
+
+
+def test_deep_json_is_refused_where_a_stack_is_short() -> None:
+    ended = subprocess.run([sys.executable, "-c", DEEP], capture_output=True, text=True, check=False)
+    assert ended.stdout.split() == ["/problems/not-an-object", "/problems/malformed-body"], ended
