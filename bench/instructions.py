@@ -73,7 +73,7 @@ class Server:
         return BODY
 
     def gather(self) -> None:
-        """Do nothing."""
+        """Leave the body as it is."""
 
     async def receive(self) -> Message:
         """Return a message with the body."""
