@@ -258,7 +258,7 @@ class CrossEntropy(RowGradient):
     @property
     def variances(self) -> Floats:
         """(n,) The part of each row in b**2 d2L/db2, b = 1 / T: A times the variance of v under p, to a few digits."""
-        squares = row_sums(self.weighted_distances * self.softmax.finite_distances, self.softmax.included)
+        squares = row_sums(product(self.weighted_distances, self.softmax.finite_distances), self.softmax.included)
         variances = squares - self.mean_distance * self.mean_distance
         if not self._is_one_hot:
             variances = variances * self.totals

@@ -11,7 +11,7 @@ import numpy as np
 from service.compute import softcap as softcaps
 from service.compute.extended import ExtendedSoftmax
 from service.compute.rows import at, row_sums
-from service.compute.scaled import TINY, Numbers, Scaled, choose, column, in_range, largest, rounded
+from service.compute.scaled import TINY, Numbers, Scaled, choose, column, in_range, largest, product, rounded
 
 if TYPE_CHECKING:
     from service.arrays import Floats
@@ -109,7 +109,7 @@ class RowGradient(ABC):
     @cached_property
     def weighted_distances(self) -> Numbers:
         """(n, K) p d, 0 for an excluded class."""
-        return self.softmax.probabilities * self.softmax.finite_distances
+        return product(self.softmax.probabilities, self.softmax.finite_distances)
 
     @cached_property
     def mean_distance(self) -> Numbers:

@@ -134,6 +134,16 @@ def test_rows_that_are_not_counted_change_nothing() -> None:
         np.testing.assert_allclose(left[name], value, rtol=1e-12)
 
 
+def test_a_distance_that_overflows_leaves_the_temperature() -> None:
+    request = batch(9, scale=0.3)
+    far = {
+        "logits": np.vstack([request["logits"], [1.7e308, -1.7e308, 0.0, 0.0, 0.0]]),
+        "targets": np.append(request["targets"], 0),
+    }
+    left, right = answer("calibrate", **far), answer("calibrate", **request)
+    np.testing.assert_allclose(left["temperature"], right["temperature"], rtol=1e-12)
+
+
 NO_MINIMUM: dict[str, tuple[Request, float]] = {
     "every row right": ({"logits": [[2.0, 1.0], [0.0, 3.0]], "targets": [0, 1]}, 1e-6),
     "every row wrong": ({"logits": [[2.0, 1.0], [0.0, 3.0]], "targets": [1, 0]}, 1e6),
