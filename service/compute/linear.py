@@ -30,25 +30,37 @@ def forward(inputs: Floats, weights: Floats, bias: Floats | None = None) -> tupl
     inputs: (N, D); weights: (K, D); bias: (K,), None for 0.
     """
     logits, are_finite = np.empty((len(inputs), len(weights))), True
-    # A group of rows stays in the cache.
-    length = ROWS * max(1, GROUP_ELEMENTS // (ROWS * len(weights)))
+    length = _group_length(len(weights))
     for start in range(0, len(inputs), length):
         rows, group = inputs[start : start + length], logits[start : start + length]
         by_rows(rows, weights.T, group)
         if bias is not None:
             group += bias
-        if not is_finite(group):
-            # A partial sum overflowed, perhaps.
-            exact = _sums_in_units(rows, weights)
-            np.copyto(group, exact if bias is None else exact + bias, where=~np.isfinite(group))
-            are_finite = are_finite and is_finite(group)
+        are_finite = are_finite and is_finite(group)
+    if not are_finite:
+        _sum_in_units(logits, inputs, weights, bias)
+        are_finite = is_finite(logits)
     return logits, are_finite
 
 
-def _sums_in_units(inputs: Floats, weights: Floats) -> Floats:
-    """Return (n, K) inputs @ weights.T, summed in units of the largest number of each row and column."""
-    rows, columns = _exponents(inputs), _exponents(weights).T
-    return np.ldexp(by_rows(np.ldexp(inputs, -rows), np.ldexp(weights.T, -columns)), rows + columns)
+def _sum_in_units(logits: Floats, inputs: Floats, weights: Floats, bias: Floats | None) -> None:
+    """Replace the logits that overflowed by sums in units of the largest number of each row and column."""
+    overflowed = np.flatnonzero(~np.isfinite(logits).all(axis=1) & np.isfinite(inputs).all(axis=1))
+    if not len(overflowed):
+        return
+    columns = _exponents(weights).T
+    scaled = np.ldexp(weights.T, -columns)
+    length = _group_length(len(weights))
+    for start in range(0, len(overflowed), length):
+        places = overflowed[start : start + length]
+        group, rows = logits[places], _exponents(inputs[places])
+        sums = np.ldexp(by_rows(np.ldexp(inputs[places], -rows), scaled), rows + columns)
+        logits[places] = np.where(np.isfinite(group), group, sums if bias is None else sums + bias)
+
+
+def _group_length(classes: int) -> int:
+    """Return the rows of a group of logits, which stays in the cache."""
+    return ROWS * max(1, GROUP_ELEMENTS // (ROWS * classes))
 
 
 def step(values: Floats, gradient: Floats, learning_rate: float) -> Floats:

@@ -87,6 +87,24 @@ def test_infinite_logit_leaves_a_small_one_as_it_is() -> None:
     assert not are_finite
 
 
+@pytest.mark.parametrize(("number", "again"), [(1.0, 0), (1e308, 4), (np.nan, 0), (np.inf, 0)])
+def test_only_overflows_are_summed_again_by_weights_scaled_once(
+    number: float, again: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operands: list[Floats] = []
+
+    def recorded(left: Floats, right: Floats, out: Floats | None = None) -> Floats:
+        operands.append(right)
+        return by_rows(left, right, out)
+
+    monkeypatch.setattr(linear, "by_rows", recorded)
+    monkeypatch.setattr(linear, "GROUP_ELEMENTS", 1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        forward(np.full((4 * ROWS, 2), number), np.ones((3, 2)))
+    assert len(operands) == 4 + again
+    assert all(each is operands[4] for each in operands[4:])
+
+
 THREADS = """
 import numpy as np
 from threadpoolctl import threadpool_info
