@@ -14,9 +14,17 @@ if TYPE_CHECKING:
     from service.compute.scaled import Numbers
 
 
-@lru_cache(maxsize=8)
+MANY_ROWS = 65_536
+"""Rows up to which `starts` keeps its results, each of at most 512 kB."""
+
+
 def starts(rows: int, classes: int) -> Integers:
     """Return (n,) the position of each row in a flat (n, K)."""
+    return _kept_starts(rows, classes) if rows <= MANY_ROWS else np.arange(0, rows * classes, classes)
+
+
+@lru_cache(maxsize=8)
+def _kept_starts(rows: int, classes: int) -> Integers:
     return np.arange(0, rows * classes, classes)
 
 

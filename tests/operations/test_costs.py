@@ -100,3 +100,18 @@ def test_large_request_takes_at_most_so_many_times_its_body(case: str, monkeypat
 def test_a_loss_alone_makes_no_probabilities_of_the_batch() -> None:
     fields = {"logits": LOGITS, "targets": LABELS}
     assert peak(lambda: compute("loss", fields)) < LOGITS.nbytes / 2
+
+
+def test_requests_with_many_rows_leave_no_memory_behind() -> None:
+    def ask(rows: int) -> None:
+        compute("softmax", {"logits": np.zeros((rows, 2)), "outputs": ["predictions"]})
+
+    ask(2)
+    tracemalloc.start()
+    try:
+        for rows in range(100_000, 100_008):
+            ask(rows)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 100_000
