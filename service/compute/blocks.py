@@ -39,7 +39,7 @@ def evaluate(
     """Return quantities of all rows by name, each with N rows; the same bits on any number of cores.
 
     block: returns a block of rows, given their slice and arrays in which quantities may be written, by name.
-    logits: (N, K), whose size decides on the blocks; rounded: names of the quantities to round to float32.
+    logits: (N, K), whose bytes per row set the length of a block; rounded: names of the quantities to round to float32.
     """
     count, classes = logits.shape
     length = BLOCK_BYTES // (classes * logits.itemsize) or 1

@@ -19,7 +19,7 @@ NEAR = 200.0
 """Quotient |max z| / S up to which no factor of a distance, nor their product, leaves the normal range of doubles."""
 
 MODERATE = 2.0**900
-"""Softcap up to which a logit near the end of double range has a quotient beyond which nothing changes."""
+"""Softcap S up to which tanh(z / S) saturates before z overflows. Its inverse is the least S for which 2 / S is safe."""
 
 FAR = 2.0
 """Quotient |z| / S from which on its rounding costs dc/dz more than 4 units."""
@@ -54,16 +54,19 @@ def capped_distances(logits: Floats, maximum: Floats, softcap: float, temperatur
     np.exp(left, out=left)
     left += 1.0
     right = 1.0 + np.exp(-2.0 * b)
-    if largest(b) <= NEAR:
-        distances /= left
-        factor = in_range(softcap) * 2.0 / right / in_range(temperature)
-        if isinstance(factor, Scaled):
-            distances = distances * factor
-        else:
-            distances *= factor
+    far: Numbers = None
+    if largest(b) > NEAR:
+        far = distances * lifted(1.0 / left, logits / softcap * -2.0) * lifted(1.0 / right, 2.0 * b)
+        far = far * Scaled.of(softcap) * 2.0 / in_range(temperature)
+    distances /= left
+    factor = in_range(softcap) * 2.0 / right / in_range(temperature)
+    if isinstance(factor, Scaled):
+        distances = distances * factor
     else:
-        left, right = lifted(1.0 / left, logits / softcap * -2.0), lifted(1.0 / right, 2.0 * b)
-        distances = distances * left * right * Scaled.of(softcap) * 2.0 / in_range(temperature)
+        distances *= factor
+    if far is not None:
+        # Row by row, so that the bits of a row do not depend on the others.
+        distances = choose(np.abs(b) > NEAR, far, distances)
     is_linear = np.abs(b) < LINEAR
     if is_linear.any():
         near = exact_difference(logits, maximum) / in_range(temperature)

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 GROUP = 32
-"""Classes of which the largest logit stands for all in a first selection."""
+"""Classes in a group, of which the first selection reads only the largest logit."""
 
 LONG_ROW = 8_192
-"""Classes from which on a first selection takes less time than a partition of the row."""
+"""Classes from which on the first selection takes less time than a partition of the row."""
 
 
 def top_k_classes(logits: Array, k: int) -> Integers:

@@ -112,6 +112,15 @@ def test_a_row_does_not_know_its_batch(classes: int, scaling: str) -> None:
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("classes", [2, 65])
+@pytest.mark.parametrize("factor", [1e-30, 1e30])
+def test_a_row_of_another_scale_leaves_the_bits_of_the_rest(factor: float, classes: int, scaling: str) -> None:
+    request = batch(40, classes) | SCALINGS[scaling]
+    request["logits"][3] *= factor
+    assert_same(pieces(request, list(range(1, 40))), answer("gradient", **request, outputs=OF_ROWS))
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
 @pytest.mark.parametrize("classes", [1, 10, 1000, BLOCK_ELEMENTS + 1])
 def test_blocks_do_not_show(classes: int, scaling: str) -> None:
     count = 6 * BLOCK_ELEMENTS // classes + 3
