@@ -36,6 +36,9 @@ class Connection(Protocol):
 
     write_paused: bool
 
+    def default_headers(self) -> bytes:
+        """Return the end of a response head, with the time of now."""
+
     async def drain(self) -> None:
         """Wait until the client has taken most of what was written."""
 
@@ -77,13 +80,12 @@ class RequestCycle:
     _is_chunked = False
     _missing_bytes: int | None = None
 
-    def __init__(self, connection: Connection, head: RequestHead, default_headers: bytes) -> None:
+    def __init__(self, connection: Connection, head: RequestHead) -> None:
         self._connection = connection
         self._head = head
         self.known = head.known
         self._framing = ChunkedBody() if head.content_length is None else FixedLengthBody(head.content_length)
         self.body_complete = self._framing.is_complete
-        self._default_headers = default_headers
         self.keep_alive = head.keep_alive
         self._waits_for_continue = head.expects_continue
 
@@ -192,7 +194,7 @@ class RequestCycle:
 
     def _next_message(self) -> Message | None:
         """Return what `receive` returns, None if it has to wait. Raise ServiceError."""
-        if self._waits_for_continue and not self.body_complete:
+        if self._waits_for_continue and not self.body_complete and not self._response_started:
             self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._waits_for_continue = False
         if self._disconnected or self.response_complete:
@@ -240,7 +242,7 @@ class RequestCycle:
         # a client that was not told to continue may leave its body out
         self.keep_alive = self.keep_alive and not self._waits_for_continue and not has_close
         adds_close = not self.keep_alive and not has_close
-        response = whole_response(status, headers, self._default_headers, body, adds_close=adds_close)
+        response = whole_response(status, headers, self._connection.default_headers(), body, adds_close=adds_close)
         self._response_started = True
         self._connection.write(response)
         self._complete_response()
@@ -248,7 +250,9 @@ class RequestCycle:
 
     def _start_response(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Keep the head of the response, to be sent with the first piece of its body."""
-        lines = [*map(b": ".join, headers)]
+        lines = [STATUS_LINES[status], *map(b": ".join, headers)]
+        # checked first: the response to the error starts afresh
+        check_line_ends(lines)
         values = dict(headers)
         connection = values.get(b"connection")
         length = values.get(b"content-length")
@@ -264,8 +268,7 @@ class RequestCycle:
         elif self._head.http_version != "1.0":
             self._is_chunked = True
             lines.append(b"transfer-encoding: chunked")
-        check_line_ends(lines)
-        self._response_head = b"\r\n".join((STATUS_LINES[status], *lines, self._default_headers))
+        self._response_head = b"\r\n".join((*lines, self._connection.default_headers()))
         self._response_started = True
 
     def _send_body(self, body: Piece, *, is_last: bool) -> None:

@@ -85,7 +85,7 @@ def bytes_in_kernel(transport: asyncio.Transport) -> int:
 def addresses(transport: asyncio.Transport) -> tuple[tuple[str, int | None], tuple[str, int] | None]:
     """Return the addresses of the server and of the client.
 
-    A Unix socket has a path, and clients without address, as a client has that reset the connection before.
+    A Unix socket has a path, and its clients have no address. Neither has a client that has reset the connection.
     """
     server, client = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
     return ((server, None), None) if isinstance(server, str) else (server[:2], client and client[:2])

@@ -135,12 +135,9 @@ class HttpProtocol(asyncio.BufferedProtocol):
     def _advance(self, data: bytes) -> None:
         """Start the next request if none is in progress, and give it what `data` has of its body. Keep the rest."""
         if self._cycle is None:
-            if self._read_head(data) and self._cycle is None and not self._unread:
-                return  # the request is answered
+            self._read_head(data)
         else:
             self._unread = data if self._cycle.body_complete else self._read_body(self._cycle, data)
-        if self._ignores_input:
-            return
         unread = len(self._unread)
         if unread and unread < len(data) and not self._is_answering:
             self._line_up()
@@ -159,8 +156,8 @@ class HttpProtocol(asyncio.BufferedProtocol):
         if not self._ignores_input:
             self._advance(self._unread)
 
-    def _read_head(self, data: bytes) -> bool:
-        """Start the request that `data` begins with, and return True. Keep `data` if the head is incomplete."""
+    def _read_head(self, data: bytes) -> None:
+        """Start the request that `data` begins with. Keep `data` if the head is incomplete."""
         if self._head_data and data.startswith(self._head_data):
             end = len(self._head_data)
         else:
@@ -172,17 +169,16 @@ class HttpProtocol(asyncio.BufferedProtocol):
                     if data and not self._unread:
                         self._client_turn_since = None  # a head begins
                     self._unread = data
-                    return False
+                    return
                 self._head, self._head_data = parse_head(data[:end], self._scope), data[:end]
             except MalformedHeader as error:
                 self._fail(error)
-                return False
+                return
         self._start(self._head, data[end:], Overloaded() if self._flow.exceeds_limit(len(data)) else None)
-        return True
 
     def _start(self, head: RequestHead, data: bytes = b"", error: ServiceError | None = None) -> None:
         """Run the application for a request, which has the start of `data`; with `error` it only rejects the request."""
-        self._cycle = cycle = RequestCycle(self, head, self._flow.header_lines(self._server.default_headers))
+        self._cycle = cycle = RequestCycle(self, head)
         self._unread = self._read_body(cycle, data) if data and not cycle.body_complete else data
         extensions = {SERVER: cycle} if error is None else {REJECTION: error}
         scope = {**head.scope, "state": self._app_state.copy(), "extensions": extensions}
@@ -220,6 +216,10 @@ class HttpProtocol(asyncio.BufferedProtocol):
         for piece in pieces:
             if piece and not self._transport.is_closing():
                 self._transport.write(piece)
+
+    def default_headers(self) -> bytes:
+        """Return the end of a response head, with the time of now."""
+        return self._flow.header_lines(self._server.default_headers)
 
     async def drain(self) -> None:
         """Wait until the client has taken most of what was written."""

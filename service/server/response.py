@@ -14,6 +14,8 @@ STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode(
 
 CLOSE = (b"connection", b"close")
 
+LINE_FEED, CARRIAGE_RETURN = b"\n\r"
+
 
 def whole_response(
     status: int, headers: Sequence[tuple[bytes, bytes]], default_headers: bytes, body: bytes, *, adds_close: bool
@@ -31,8 +33,7 @@ def whole_response(
 def check_line_ends(texts: Sequence[bytes]) -> None:
     """Raise RuntimeError if a text contains the end of a line."""
     text = b"".join(texts)
-    # a quarter of the time of `find`, and less of `in`
-    if text.partition(b"\n")[1] or text.partition(b"\r")[1]:
+    if LINE_FEED in text or CARRIAGE_RETURN in text:
         raise RuntimeError("A header of the response contains a line end.")
 
 

@@ -226,18 +226,18 @@ class Server:
         http = "h11" if protocol is not HttpProtocol else "httptools"
         self._config = uvicorn.Config(app, http=http, ws="none", log_config=None, access_log=False, proxy_headers=False)
         self._config.load()
-        self._state = ServerState()
-        self._state.default_headers = [(b"date", b"Thu, 01 Jan 1970 00:00:00 GMT")]
+        self.state = ServerState()
+        self.state.default_headers = [(b"date", b"Thu, 01 Jan 1970 00:00:00 GMT")]
         self._protocol = protocol
 
     def _make(self) -> asyncio.Protocol:
         loop = asyncio.get_running_loop()
-        return self._protocol(self._config, self._state, {}, loop)  # type: ignore[call-arg, return-value]
+        return self._protocol(self._config, self.state, {}, loop)  # type: ignore[call-arg, return-value]
 
     async def accept(self, accepted: socket.socket) -> set[Any]:
         """Serve an accepted connection, and return all open connections, which change."""
         await asyncio.get_running_loop().connect_accepted_socket(self._make, accepted)
-        return self._state.connections
+        return self.state.connections
 
     async def answers(self, stream: Stream) -> list[Response]:
         """Return the responses to a stream whose pieces the server reads one by one."""

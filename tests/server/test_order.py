@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from tests.server.streams import LOOPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from starlette.types import Receive, Scope, Send
 
 POST = HEAD + LENGTH + b"\r\n" + BODY
 LIVE = b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n"
@@ -179,6 +182,44 @@ async def test_a_header_with_a_line_end_is_answered_with_a_problem(
     assert statuses(received)[0] == 500
     assert b"/problems/internal-error" in received
     assert b"Set-Cookie" not in received
+
+
+@pytest.mark.parametrize(
+    ("status", "header"),
+    [(200, (b"a", b"\n")), (204, (b"a", b"\n")), (299, (b"a", b"b")), (200, (b"content-length", b""))],
+)
+async def test_a_response_that_cannot_start_is_replaced_by_a_problem(status: int, header: tuple[bytes, bytes]) -> None:
+    app = application()
+
+    async def wrong(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, receive
+        await send({"type": "http.response.start", "status": status, "headers": [header]})
+
+    app.others = wrong  # type: ignore[assignment]  # any ASGI application
+    with serving(app) as port:
+        async with connection(port) as peer:
+            reply = await peer.ask(LIVE)
+            assert (reply.status, json.loads(reply.body)["type"]) == (500, "/problems/internal-error")
+            assert "transfer-encoding" not in reply.headers
+            assert await peer.ended() == b""
+
+
+async def test_a_body_is_not_asked_for_within_the_response() -> None:
+    app = application()
+
+    async def early(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope
+        headers = [(b"content-length", b"2")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        await receive()
+        await send({"type": "http.response.body", "body": b"b"})
+
+    app.others = early  # type: ignore[assignment]  # any ASGI application
+    with serving(app) as port:
+        head = LIVE.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
+        received = await answer(port, head, b"c")
+    assert (statuses(received), received.partition(b"\r\n\r\n")[2]) == ([200], b"ab")
 
 
 async def test_a_client_that_goes_on_sending_reads_its_refusal(port: int) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+
 import pytest
 
 from service.api.security import Keys
 from service.server.response import whole_response
 from tests.bodies import BODY, JSON
 from tests.connections import application, connection, post
-from tests.server.sockets import serving
+from tests.server.sockets import serving, until
+from tests.server.streams import Server
 
 
 @pytest.mark.parametrize("adds_close", [False, True])
@@ -27,6 +31,23 @@ def test_whole_response_has_each_header_once(headers: list[tuple[bytes, bytes]],
 def test_whole_response_has_no_line_end_in_a_header(header: tuple[bytes, bytes]) -> None:
     with pytest.raises(RuntimeError, match="line end"):
         whole_response(200, [(b"b", b"2"), header], b"\r\n", b"", adds_close=False)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Origin": "https://a.example"}], ids=["at once", "by messages"])
+async def test_date_is_that_of_the_response(headers: dict[str, str]) -> None:
+    server = Server(application(cors_origins=("https://a.example",)))
+    theirs, ours = socket.socketpair()
+    with ours:
+        ours.settimeout(0)
+        await server.accept(theirs)
+        request = post("/softmax", BODY, {**JSON, **headers})
+        ours.send(request[:-1])
+        await until(lambda: bool(server.state.tasks))
+        server.state.default_headers = [(b"date", b"now")]
+        ours.send(request[-1:])
+        received = await asyncio.get_running_loop().sock_recv(ours, 2**16)
+    assert received.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"\r\ndate: now\r\n" in received
 
 
 async def test_requests_with_one_head_differ_in_what_it_does_not_say() -> None:
