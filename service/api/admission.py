@@ -73,6 +73,17 @@ class Admission:
         self._gauge.inc(size)
         return True
 
+    def try_take_in_order(self, size: int, held: int) -> bool:
+        """Take memory for a request that holds some, unless others come first. Return as `try_take`. Threads may call this."""
+        may_overtake = self._queue(size, held) is not self._arriving or not (self._growing or self._arriving)
+        return may_overtake and self.try_take(size)
+
+    def _queue(self, size: int, held: int) -> dict[_Waiter, None]:
+        """Return the queue of a request."""
+        if size <= self.small_bytes:
+            return self._small
+        return self._growing if held > self.small_bytes else self._arriving
+
     async def take(self, size: int, held: int) -> None:
         """Take memory for a request that holds some, and wait for room up to `max_wait_seconds`.
 
@@ -80,15 +91,10 @@ class Admission:
         """
         if held + size > self.max_bytes:
             raise TooMuchWork(self.max_bytes)
-        queue = self._arriving
-        if size <= self.small_bytes:
-            queue = self._small
-        elif held > self.small_bytes:
-            queue = self._growing
-        may_overtake = queue is not self._arriving or not (self._growing or self._arriving)
-        if may_overtake and self.try_take(size):
+        if self.try_take_in_order(size, held):
             return
         self._loop = asyncio.get_running_loop()
+        queue = self._queue(size, held)
         waiter = _Waiter(size, held, queue)
         queue[waiter] = None
         self._held_by_waiting += held
@@ -223,7 +229,7 @@ class ByteReservation:
         return body + work_bytes if body_is_kept else max(body, work_bytes)
 
     def try_reserve(self, size: int) -> bool:
-        """Reserve memory in all if there is room, and return whether there was. Raise TooMuchWork."""
+        """Reserve memory in all if there is room and no other request comes first. Return whether it did. Raise TooMuchWork."""
         if size > self._admission.max_bytes:
             raise TooMuchWork(self._admission.max_bytes)
         return self._try_grow_to(size)
@@ -246,7 +252,7 @@ class ByteReservation:
 
     def _try_grow_to(self, size: int) -> bool:
         if size > self._bytes:
-            if not self._admission.try_take(size - self._bytes):
+            if not self._admission.try_take_in_order(size - self._bytes, self._bytes):
                 return False
             self._bytes = size
         return True

@@ -160,6 +160,20 @@ async def test_a_large_request_waits_behind_a_larger_one() -> None:
     await second
 
 
+async def test_large_outputs_of_a_short_request_do_not_overtake() -> None:
+    counter = admission(wait=5, small=10)
+    await counter.take(50, 0)
+    waiting = asyncio.create_task(counter.take(60, 0))
+    await turns()
+    assert [ByteReservation(counter).try_reserve(size) for size in (11, 10)] == [False, True]
+    holder = ByteReservation(counter)
+    await holder.add_body(10)
+    assert not holder.try_reserve(30)
+    counter.give_back(50)
+    await waiting
+    assert holder.try_reserve(30)
+
+
 async def test_a_small_request_overtakes_in_the_queue() -> None:
     counter = admission(wait=5, small=10)
     await counter.take(LIMIT, 0)
