@@ -66,7 +66,7 @@ class ServerRequest(Protocol):
         """Make `receive` return the whole body at once. Return None, and change nothing, if its length is unknown."""
 
     def reply(self, status: int, headers: Sequence[RawHeader], body: bytes) -> bool:
-        """Send a whole response at once, with its Content-Length. Return False, and send nothing, if it has to wait."""
+        """Send a whole response at once. Return False, and send nothing, if it has to wait."""
 
 
 class Disconnected(Exception):
@@ -245,13 +245,12 @@ class RequestContext:
         """Send a response with these headers, and those of every response. Its content is sent in order."""
         self.status = status
         self.bytes_out = sum(map(len, content))
-        headers = [*headers, *self.reply_headers()]
+        headers = [*headers, *self.reply_headers(), (b"content-length", b"%d" % self.bytes_out)]
         is_short = self.bytes_out <= SHORT_REPLY_BYTES
         if is_short or self._server is None:
             content = (b"".join(content),)
         if is_short and self._reply_at_once(status, headers, bytes(content[0])):
             return
-        headers.append((b"content-length", b"%d" % self.bytes_out))
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         for piece in content:
             await self._send({"type": "http.response.body", "body": piece, "more_body": not is_short})

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from http import HTTPStatus
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from service.api.context import REJECTION
 from service.errors import Draining
 from service.server.body import ChunkedBody, FixedLengthBody
 from service.server.memory import unfilled
-from service.server.response import CLOSE, STATUS_LINES, check_line_ends, whole_response
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,10 @@ log = logging.getLogger("service")
 NO_ROOM = memoryview(b"")
 
 BODILESS = frozenset({204, 304})
+
+STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus}
+
+LINE_FEED, CARRIAGE_RETURN = b"\n\r"
 
 
 class Connection(Protocol):
@@ -234,25 +238,20 @@ class RequestCycle:
             raise RuntimeError(f"ASGI message {kind} is out of order.")
 
     def reply(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
-        """Send a whole response, headers without Content-Length, at once. Return False, and send nothing, if it has to wait."""
-        is_ordinary = self._head.method != "HEAD" and status not in BODILESS
-        if not is_ordinary or self._connection.write_paused or self._response_started or self._disconnected:
+        """Send a whole response at once. Return False, and send nothing, if it has to wait."""
+        if self._connection.write_paused or self._response_started or self._disconnected:
             return False
-        has_close = CLOSE in headers
-        # a client that was not told to continue may leave its body out
-        self.keep_alive = self.keep_alive and not self._waits_for_continue and not has_close
-        adds_close = not self.keep_alive and not has_close
-        response = whole_response(status, headers, self._connection.default_headers(), body, adds_close=adds_close)
-        self._response_started = True
-        self._connection.write(response)
-        self._complete_response()
+        self._start_response(status, headers)
+        self._send_body(body, is_last=True)
         return True
 
     def _start_response(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Keep the head of the response, to be sent with the first piece of its body."""
         lines = [STATUS_LINES[status], *map(b": ".join, headers)]
+        text = b"".join(lines)
         # checked first: the response to the error starts afresh
-        check_line_ends(lines)
+        if LINE_FEED in text or CARRIAGE_RETURN in text:
+            raise RuntimeError("A header of the response contains a line end.")
         values = dict(headers)
         connection = values.get(b"connection")
         length = values.get(b"content-length")
@@ -286,10 +285,7 @@ class RequestCycle:
                     raise RuntimeError("The length of the response is not its Content-Length.")
         self._connection.write(head, *pieces)
         if is_last:
-            self._complete_response()
-
-    def _complete_response(self) -> None:
-        self.response_complete = True
-        self._drop_body()
-        self._wake()
-        self._connection.response_completed()
+            self.response_complete = True
+            self._drop_body()
+            self._wake()
+            self._connection.response_completed()

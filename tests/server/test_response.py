@@ -1,4 +1,4 @@
-"""Test the bytes of responses, and requests whose head has been parsed before."""
+"""Test the date of responses, and requests whose head has been parsed before."""
 
 from __future__ import annotations
 
@@ -8,29 +8,10 @@ import socket
 import pytest
 
 from service.api.security import Keys
-from service.server.response import whole_response
 from tests.bodies import BODY, JSON
 from tests.connections import application, connection, post
 from tests.server.sockets import serving, until
 from tests.server.streams import Server
-
-
-@pytest.mark.parametrize("adds_close", [False, True])
-@pytest.mark.parametrize("headers", [[], [(b"a", b"1")], [(b"a", b"1"), (b"b", b"%d")]])
-def test_whole_response_has_each_header_once(headers: list[tuple[bytes, bytes]], *, adds_close: bool) -> None:
-    head, end, body = whole_response(200, headers, b"date: now\r\n\r\n", b"\r\n%b", adds_close=adds_close).partition(
-        b"\r\n\r\n"
-    )
-    first, *lines = head.split(b"\r\n")
-    expected = {*map(b": ".join, headers), b"content-length: 4", b"date: now", *[b"connection: close"] * adds_close}
-    assert (first, end, body) == (b"HTTP/1.1 200 OK", b"\r\n\r\n", b"\r\n%b")
-    assert sorted(lines) == sorted(expected)
-
-
-@pytest.mark.parametrize("header", [(b"a\n", b""), (b"a", b"\r"), (b"a", b"1\r\nb: 2")])
-def test_whole_response_has_no_line_end_in_a_header(header: tuple[bytes, bytes]) -> None:
-    with pytest.raises(RuntimeError, match="line end"):
-        whole_response(200, [(b"b", b"2"), header], b"\r\n", b"", adds_close=False)
 
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": "https://a.example"}], ids=["at once", "by messages"])
