@@ -6,7 +6,7 @@ import copy
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -66,9 +66,12 @@ def test_shifting_logits_shifts_the_log_normalizer(values: Floats, shift: float)
 
 @given(logits((3, 4)), st.integers(-20, 20))
 def test_a_temperature_divides_the_logits(values: Floats, power: int) -> None:
+    divided = values / 2.0**power
+    # a logit that becomes subnormal would be rounded
+    assume(np.array_equal(divided * 2.0**power, values))
     outputs = ["probabilities", "log_probabilities", "predictions", "log_normalizer", "entropy"]
     warm = answer("softmax", logits=values, temperature=3.0 * 2.0**power, outputs=outputs)
-    assert_same(warm, answer("softmax", logits=values / 2.0**power, temperature=3.0, outputs=outputs))
+    assert_same(warm, answer("softmax", logits=divided, temperature=3.0, outputs=outputs))
 
 
 @given(logits((3, 4)), st.integers(-20, 20))
