@@ -1,6 +1,6 @@
 """Compare services that run at once, in short turns: `python -m bench.turns > bench/turns.md`.
 
-The speed of a shared machine swings from minute to minute. Turns of half a second meet the same swing, so that ratios are
+The speed of a shared machine swings from minute to minute, which turns of half a second do not notice. So ratios are
 steadier than those of `python -m bench`, which runs one server at a time to measure its memory too.
 """
 

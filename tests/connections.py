@@ -79,15 +79,15 @@ class _Server:
 
 
 async def converse(
-    app: FastAPI, path: str, messages: Iterable[Message], arrived: object = None, /, **headers: str
+    app: FastAPI, path: str, messages: Iterable[Message], headers: Mapping[str, str] = JSON, *, arrived: bool = False
 ) -> list[Message]:
     """Return the messages of an application to a client that sends `messages` and then stays connected.
 
-    arrived: anything, if the server has a body in one message as soon as the request begins.
+    arrived: the server has a body in one message as soon as the request begins.
     """
     server = _Server(messages)
 
-    written = {"host": "test", "content-type": "application/json", **headers}
+    written = {"host": "test", **JSON, **headers}
     scope: dict[str, Any] = {
         "type": "http",
         "http_version": "1.1",
@@ -96,7 +96,7 @@ async def converse(
         "path": path,
         "root_path": "",
         "query_string": b"",
-        "headers": [(name.encode(), value.encode()) for name, value in written.items()],
+        "headers": [(name.lower().encode(), value.encode()) for name, value in written.items()],
     }
     if arrived:
         scope["extensions"] = {SERVER: server}

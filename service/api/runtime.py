@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 STACK_BYTES = 2**23
-"""Stack of a thread, as glibc has it. musl gives 128 kB, and Python's JSON reader takes 2 MB for a text nested too deeply."""
+"""Stack of a thread, as glibc has it. musl gives 128 kB, and Python's JSON reader takes over 1 MB for a text nested too deeply."""
 
 TURN_SECONDS = 0.005
 """Time that requests may take in one turn of the event loop before further ones wait for the next turn."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from service.arrays import Array
 
 BLOCK_BYTES = 512 * 1024
-"""Logits in a block, which stay in a cache of 1 MB."""
+"""Bytes of the logits in a block, which stay in a cache of 1 MB."""
 
 PARALLEL_ELEMENTS = 262_144
 """Logits from which on each core gets a thread."""

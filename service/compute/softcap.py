@@ -54,7 +54,7 @@ def capped_distances(logits: Floats, maximum: Floats, softcap: float, temperatur
     np.exp(left, out=left)
     left += 1.0
     right = 1.0 + np.exp(-2.0 * b)
-    far: Numbers = None
+    far: Numbers | None = None
     if largest(b) > NEAR:
         far = distances * lifted(1.0 / left, logits / softcap * -2.0) * lifted(1.0 / right, 2.0 * b)
         far = far * Scaled.of(softcap) * 2.0 / in_range(temperature)

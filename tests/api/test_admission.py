@@ -438,9 +438,9 @@ async def test_a_body_of_unknown_length_waits_at_its_limit() -> None:
 async def test_a_client_that_leaves_frees_its_place() -> None:
     app = application(**{**NARROW, "max_wait_seconds": 5})
     app.runtime.admission.try_take(LIMIT)
-    gone = asyncio.create_task(converse(app, "/softmax", [LEFT], **{"content-length": "90"}))
+    gone = asyncio.create_task(converse(app, "/softmax", [LEFT], {"content-length": "90"}))
     await turns()
-    waiting = asyncio.create_task(converse(app, "/softmax", [piece(BODY.ljust(90))], **{"content-length": "90"}))
+    waiting = asyncio.create_task(converse(app, "/softmax", [piece(BODY.ljust(90))], {"content-length": "90"}))
     await turns()
     assert app.runtime.admission.waiting == 2
     app.runtime.admission.give_back(LIMIT)
@@ -463,7 +463,7 @@ async def test_a_client_that_leaves_waits_no_longer(body: bytes, headers: dict[s
     others = 2000 - len(body)
     app.runtime.admission.try_take(others)
     headers = {**headers, "content-length": str(len(body))}
-    assert await asyncio.wait_for(converse(app, "/softmax", [piece(body), LEFT], **headers), 5) == []
+    assert await asyncio.wait_for(converse(app, "/softmax", [piece(body), LEFT], headers), 5) == []
     assert in_flight(app) == (others, 0)
     assert app.runtime.admission.waiting == 0
 
@@ -471,7 +471,7 @@ async def test_a_client_that_leaves_waits_no_longer(body: bytes, headers: dict[s
 async def test_a_request_that_waits_is_answered_while_draining() -> None:
     app = application(**{**NARROW, "max_wait_seconds": 5})
     app.runtime.admission.try_take(LIMIT)
-    waiting = asyncio.create_task(converse(app, "/softmax", [piece(BODY.ljust(90))], **{"content-length": "90"}))
+    waiting = asyncio.create_task(converse(app, "/softmax", [piece(BODY.ljust(90))], {"content-length": "90"}))
     await turns()
     app.runtime.lifecycle.leaving = app.runtime.lifecycle.refusing = True
     (late, _) = await converse(app, "/softmax", [piece(BODY)])
@@ -502,8 +502,8 @@ async def test_a_small_request_with_a_long_response_waits_for_memory() -> None:
     app.runtime.admission.try_take(app.runtime.admission.max_bytes)
     body = json_encode.dumps({"logits": [0] * 46, "outputs": ["jacobian"]})
     assert 8 * 45**2 < UNCOUNTED_BYTES < 8 * 46**2
-    waiting = asyncio.create_task(converse(app, "/softmax", [piece(body)], "arrived"))
-    start, _ = await converse(app, "/softmax", [piece(body.replace(b"0,", b"", 1))], "arrived")
+    waiting = asyncio.create_task(converse(app, "/softmax", [piece(body)], arrived=True))
+    start, _ = await converse(app, "/softmax", [piece(body.replace(b"0,", b"", 1))], arrived=True)
     await turns()
     assert (start["status"], waiting.done(), app.runtime.admission.waiting) == (200, False, 1)
     app.runtime.admission.give_back(app.runtime.admission.max_bytes)
@@ -612,5 +612,5 @@ async def test_a_body_that_takes_too_long_is_refused_and_holds_nothing() -> None
 
 async def test_content_length_may_have_thousands_of_leading_zeros() -> None:
     length = "0" * 5000 + str(len(BODY))
-    start, _ = await converse(application(), "/softmax", [piece(BODY)], **{"content-length": length})
+    start, _ = await converse(application(), "/softmax", [piece(BODY)], {"content-length": length})
     assert start["status"] == 200

@@ -162,5 +162,5 @@ async def test_a_key_is_required_from_every_origin() -> None:
 
 async def test_reply_that_a_server_takes_whole_has_the_headers() -> None:
     app = application(cors_origins=[ORIGIN])
-    start, _ = await converse(app, "/softmax", [piece(BODY)], "arrived", origin=ORIGIN)
+    start, _ = await converse(app, "/softmax", [piece(BODY)], {"origin": ORIGIN}, arrived=True)
     assert (b"access-control-allow-origin", ORIGIN.encode()) in start["headers"]

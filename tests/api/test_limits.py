@@ -50,10 +50,10 @@ async def test_body_of_the_limit_is_answered_and_one_byte_more_is_not() -> None:
     ids=["whole", "pieces", "long", "long pieces", "left", "left within"],
 )
 async def test_body_that_has_arrived_obeys_the_limits(
-    messages: list[Message], statuses: list[int], arrived: object
+    messages: list[Message], statuses: list[int], *, arrived: bool
 ) -> None:
     app = application(max_body_bytes=100, inline_body_bytes=50)
-    sent = await converse(app, "/softmax", messages, arrived)
+    sent = await converse(app, "/softmax", messages, arrived=arrived)
     assert [message["status"] for message in sent if message["type"] == "http.response.start"] == statuses
     assert app.runtime.admission.bytes == 0
 

@@ -184,7 +184,7 @@ async def test_a_client_that_left_has_its_line(lines: Callable[[], list[Line]]) 
     ],
 )
 async def test_an_invalid_traceparent_is_not_logged(lines: Callable[[], list[Line]], sent: str) -> None:
-    await converse(application(), "/softmax", [piece(BODY)], traceparent=sent)
+    await converse(application(), "/softmax", [piece(BODY)], {"traceparent": sent})
     (line,) = lines()
     assert line["trace_id"] is None
 
