@@ -16,9 +16,7 @@ include_patterns = [
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
-    "bench/README.md",
-    "bench/outputs.md",
-    "bench/batch.md",
+    "bench/*.md",
     "docs/*.md",
 ]
 root_doc = "docs/index"
