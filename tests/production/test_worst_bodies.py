@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import subprocess
 import sys
 import zlib
@@ -14,7 +15,7 @@ import pytest
 
 from bench import processes
 from bench.bodies import BODIES, JSON, VALID, filled
-from bench.worst_bodies import request, send
+from bench.worst_bodies import Outcome, request, send
 from deploy.capacity import memory_bytes
 from service.settings import Settings
 from tests.connections import ask_once, post
@@ -51,20 +52,24 @@ print(seconds, int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read
 
 @pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
 def test_worst_bodies_are_answered_in_bounded_time_and_memory(*, compressed: bool) -> None:
-    live, broken, valid_seconds = [], {}, 0.0
+    live, broken = [], {}
     with running() as (address, process):
-        port = urlsplit(address).port or 0
+
+        def outcome(name: str) -> Outcome:
+            return send(process.pid, urlsplit(address).port or 0, request(BODIES[name], compressed=compressed))
+
+        def slowest_valid_seconds() -> float:
+            return max(outcome(name).cpu_seconds for name in VALID)
+
+        seconds = slowest_valid_seconds()
         for name, case in BODIES.items():
-            found = send(process.pid, port, request(case, compressed=compressed))
-            if max(found.live, default=0) > SLOWEST_LIVE_SECONDS:
-                # the machine may have paused the probe
-                found = send(process.pid, port, request(case, compressed=compressed))
+            found, ratio = outcome(name), MAX_RATIO if case.status != HTTPStatus.OK else math.inf
+            if found.cpu_seconds > ratio * seconds or max(found.live, default=0) > SLOWEST_LIVE_SECONDS:
+                # the machine may have become slower, or may have paused
+                seconds, found = slowest_valid_seconds(), outcome(name)
             live += found.live
-            if name in VALID:
-                valid_seconds = max(valid_seconds, found.cpu_seconds)
-            too_slow = case.status != HTTPStatus.OK and found.cpu_seconds > MAX_RATIO * valid_seconds
-            if found.status != case.status or too_slow or found.peak_mib > MAX_MIB:
-                broken[name] = (found.status, round(found.cpu_seconds / valid_seconds, 2), round(found.peak_mib))
+            if found.status != case.status or found.cpu_seconds > ratio * seconds or found.peak_mib > MAX_MIB:
+                broken[name] = (found.status, round(found.cpu_seconds / seconds, 2), round(found.peak_mib))
     assert not broken
     live.sort()
     assert live[int(len(live) * 0.99)] < LIVE_SECONDS
@@ -100,5 +105,9 @@ def slowest_valid_seconds() -> float:
 @pytest.mark.parametrize("name", [name for name, case in BODIES.items() if (case.path, case.type) == ("/loss", JSON)])
 def test_portable_codec_decodes_the_worst_body_within_bounds(name: str) -> None:
     seconds, mebibytes = decoding(name)
+    if seconds > MAX_RATIO * slowest_valid_seconds():
+        # the machine may have become slower since
+        slowest_valid_seconds.cache_clear()
+        seconds, mebibytes = decoding(name)
     assert seconds < MAX_RATIO * slowest_valid_seconds()
     assert mebibytes < MAX_MIB
