@@ -32,11 +32,11 @@ from service.settings import Settings
 
 Format = Literal["json", "binary"]
 
-OVERHEAD_SECONDS = 0.22e-3
-"""CPU time of a request of no size, in a slow hour of a shared machine."""
+OVERHEAD_SECONDS = 0.16e-3
+"""CPU time of a request of no size, on a shared machine."""
 
 SECONDS_PER_ELEMENT: dict[Format, float] = {"json": 100e-9, "binary": 15e-9}
-"""CPU time of a number that is read and one that is written, in a slow hour of a shared machine."""
+"""CPU time of a number that is read and one that is written, on a shared machine."""
 
 MESSAGE_BYTES = 500
 """Approximate size of the headers of a message."""
