@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.errors import BodyTooLarge, MalformedBody, NotANumber, UnknownField
+from service.errors import BodyTooLarge, MalformedBody, NotANumber, ShapeMismatch, UnknownField
 from service.formats.datatypes import memory
 from service.formats.query import parameters
 from service.operations.names import check_names
+from service.operations.spec import MAX_RANK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -160,8 +161,10 @@ def _layout(name: str, header: str) -> tuple[np.dtype[Any], Shape, bool]:
         raise _invalid(name) from None
     if dtype.kind == "b" and name != "mask":
         raise NotANumber(name, ((name,), "holds booleans"))
-    sizes = texts[2].replace("L", "").split(",")
-    return dtype, tuple(int(size) for size in sizes if size.strip()), texts[1] == "True"
+    shape = tuple(int(size) for size in texts[2].replace("L", "").split(",") if size.strip())
+    if len(shape) > MAX_RANK:
+        raise ShapeMismatch(f"{name} has more than {MAX_RANK} axes; merge some.", ((name,), "has too many axes"))
+    return dtype, shape, texts[1] == "True"
 
 
 def _invalid(name: str) -> MalformedBody:

@@ -239,8 +239,8 @@ def _heading(members: Mapping[str, Any], domains: Mapping[str, Domain], place: L
     check_names([name], domains, "input")
     if not isinstance(shape, list) or len(shape) > MAX_RANK:
         raise ShapeMismatch(f"{name} must have a shape, a list of at most {MAX_RANK} sizes.", ((name,), "has no shape"))
-    if shape and (set(map(type, shape)) != {int} or min(shape) < 0):
-        raise ShapeMismatch(f"{name} must have a shape of integers that are not negative.", ((name,), "has no shape"))
+    if shape and (set(map(type, shape)) != {int} or min(shape) < 0 or max(shape) >= 2**63):
+        raise ShapeMismatch(f"{name} must have a shape of integers from 0 to 2^63 - 1.", ((name,), "has no shape"))
     allowed = DATATYPES.get(domains[name], FLOAT_NAMES)
     if datatype not in allowed:
         raise InvalidDatatype(

@@ -239,6 +239,12 @@ def test_empty_tensor_with_impossible_sizes_is_refused(shape: tuple[int, ...]) -
         decode_npy(headed(described(shape), b""), SOFTMAX, "")
 
 
+def test_file_with_many_axes_gets_a_short_refusal() -> None:
+    with pytest.raises(ServiceError, match="logits") as refused:
+        decode_npy(headed(described((10**19 - 1,) * 240), b""), SOFTMAX, "")
+    assert len(refused.value.detail) < 1000
+
+
 @pytest.mark.parametrize("version", [0, 4, 255])
 def test_an_unknown_format_version_is_rejected(version: int) -> None:
     with pytest.raises(MalformedBody, match="logits"):

@@ -288,6 +288,8 @@ REFUSED: dict[str, tuple[bytes, type[ServiceError]]] = {
     "fewer numbers than the shape says": (infer(listed("logits", LOGITS) | {"shape": [2, 2]}), ShapeMismatch),
     "rows in columns": (infer(listed("logits", LOGITS) | {"data": [[2], [3], [4]]}), ShapeMismatch),
     "more axes than arrays have": (infer(listed("logits", LOGITS) | {"shape": [1] * 99 + [3]}), ShapeMismatch),
+    "an impossible size": (infer(listed("logits", LOGITS) | {"shape": [2**63]}), ShapeMismatch),
+    "sizes of many digits": (infer(listed("logits", LOGITS) | {"shape": [10**390] * 32}), ShapeMismatch),
     "rows of two lengths": (infer(listed("logits", LOGITS) | {"data": [[2, 3], [4]]}), RaggedTensor),
     "a row among numbers": (infer(listed("logits", LOGITS) | {"shape": [3], "data": [2, 3, [4]]}), RaggedTensor),
     "a row among the numbers of a row": (infer(listed("logits", LOGITS) | {"data": [[2, 3, [4]]]}), RaggedTensor),
