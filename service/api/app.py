@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from service.api import problems
 from service.api.context import REJECTION, RequestContext
@@ -64,6 +65,7 @@ class Service(FastAPI):
         self.state.runtime = runtime
         self.include_router(probe_router())
         self.add_exception_handler(HTTPException, problems.handle_http_exception)  # type: ignore[arg-type]
+        self.add_exception_handler(ClientDisconnect, problems.handle_disconnect)
         self.add_exception_handler(ServiceError, problems.handle_error)
         self.add_exception_handler(Exception, problems.handle_error)
 
@@ -84,8 +86,8 @@ class Service(FastAPI):
             return
         path, root = scope["path"], self.root
         if root and path != "*":
-            # a proxy may strip the root path or leave it
-            path = path.removeprefix(root)
+            # a proxy may strip the root path or leave it; /softmax below /softmax is the operation
+            path = path[len(root) :] if path.startswith(f"{root}/") else path
             scope = {**scope, "root_path": root, "path": root + path}
         app = self.operations.get(path) if scope["method"] == "POST" else None
         await (app or self.others)(scope, receive, send)

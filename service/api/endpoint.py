@@ -12,7 +12,7 @@ import numpy as np
 
 from service.api.admission import ByteReservation
 from service.api.context import Disconnected, RequestContext
-from service.api.problems import name_limits
+from service.api.problems import CLIENT_CLOSED_REQUEST, name_limits
 from service.api.wire_formats import Reply
 from service.errors import Draining, TooLarge
 from service.formats.compression import inflate
@@ -33,10 +33,6 @@ ITEM_BYTES = 8
 """Bytes of an element; most results are computed in double precision, whatever the dtype of the response."""
 
 OK = HTTPStatus.OK.value
-
-CLIENT_CLOSED_REQUEST = 499
-"""Status in the log where the client left before a response."""
-
 
 UNCOUNTED_BYTES = 2**14
 """Longest outputs without a reservation: as JSON, about SHORT_REPLY_BYTES. A client may leave a longer response unread."""

@@ -28,6 +28,9 @@ log = logging.getLogger("service")
 
 MEDIA_TYPE = "application/problem+json"
 
+CLIENT_CLOSED_REQUEST = 499
+"""Status in the log where the client left before a response."""
+
 RETRY_SECONDS = (1, 5)
 """Range of Retry-After, so that clients do not all return at once."""
 
@@ -178,6 +181,11 @@ async def handle_error(request: Request, error: Exception) -> Response:
     path = getattr(request.scope.get("route"), "path", "")
     invalid_status = HTTPStatus.BAD_REQUEST if path.startswith("/v2") else HTTPStatus.UNPROCESSABLE_ENTITY
     return _as_response(problem_response(error, request.state.request_id, invalid_status))
+
+
+async def handle_disconnect(request: Request, error: Exception) -> Response:  # noqa: ARG001  as Starlette calls it
+    """Return a response that nobody receives, so that the request is counted as one whose client left."""
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 async def handle_http_exception(request: Request, error: HTTPException) -> Response:

@@ -180,12 +180,14 @@ async def test_what_is_shed_is_counted_by_operation() -> None:
     assert value(samples, "softmax_bytes_in_flight") == 100
 
 
-async def test_a_client_that_left_is_counted_as_such() -> None:
+@pytest.mark.parametrize("path", ["/softmax", "/v2/models/softmax/infer", "/v2/repository/index"])
+async def test_a_client_that_left_is_counted_as_such(path: str, caplog: pytest.LogCaptureFixture) -> None:
     app = application()
-    await converse(app, "/softmax", [piece(b"{", more=True), LEFT])
+    await converse(app, path, [piece(b"{", more=True), LEFT])
     async with connect(app) as client:
         samples = await scraped(client)
-    assert value(samples, "http_requests_total", method="POST", route="/softmax", status="499") == 1
+    assert value(samples, "http_requests_total", method="POST", route=path, status="499") == 1
+    assert not caplog.records
 
 
 async def test_an_operation_is_in_flight_until_it_is_answered() -> None:
