@@ -57,6 +57,16 @@ def preferred(accept: bytes | None, writable: tuple[str, ...]) -> str:
     raise UnwritableMediaType(f"Set the header Accept to {' or '.join(writable)}, or to */*.")
 
 
+def wants_html(accept: str) -> bool:
+    """Return whether Accept names HTML, and wants JSON no more than it; `*/*` means JSON."""
+    if "text/html" not in accept:
+        return False
+    try:
+        return preferred(accept.encode("latin-1"), ("text/html", "application/json")) == "text/html"
+    except UnwritableMediaType:
+        return False
+
+
 def _quality(accept: bytes | None, media_type: str) -> float:
     """Return the quality of the most specific range that contains a media type, 0 if none does."""
     if accept is None or not accept.strip():

@@ -107,7 +107,7 @@ class PlainFormat:
         accept = context.headers.get(b"accept")
         wanted = preferred(accept, PLAIN_TYPES if sent == JSON else NUMPY_FIRST)
         read = self._decoders[sent]
-        write = _write_json if wanted == JSON else partial(_write_numpy, accept)
+        write = _write_json if wanted == JSON else partial(_write_preferred, accept)
 
         def decode(context: RequestContext, body: Body, operation: Operation) -> tuple[Fields, Write]:
             return read(body, operation, context.query), write
@@ -124,9 +124,11 @@ def _write_json(outputs: Mapping[str, Array]) -> Reply:
     return Reply(JSON_HEADERS, json_encode.encode(outputs))
 
 
-def _write_numpy(accept: bytes | None, outputs: Mapping[str, Array]) -> Reply:
-    """Encode one output as .npy, several as .npz. Raise UnwritableMediaType."""
-    media_type = preferred(accept, (npy.NPZ,) if len(outputs) > 1 else (npy.NPY, npy.NPZ))
+def _write_preferred(accept: bytes | None, outputs: Mapping[str, Array]) -> Reply:
+    """Encode outputs in the format that Accept prefers: .npy for one, .npz or JSON. Raise UnwritableMediaType."""
+    media_type = preferred(accept, NUMPY_FIRST if len(outputs) == 1 else NUMPY_FIRST[1:])
+    if media_type == JSON:
+        return _write_json(outputs)
     if media_type == npy.NPZ:
         return _reply(npy.NPZ, npy.encode_npz(outputs))
     (values,) = outputs.values()

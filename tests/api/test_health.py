@@ -92,7 +92,9 @@ async def test_the_root_sends_a_browser_to_the_documentation(client: httpx.Async
     assert (await client.get(urljoin("/", reply.headers["Location"]))).headers["Content-Type"].startswith("text/html")
 
 
-@pytest.mark.parametrize("accept", ["*/*", "application/json", "application/json, */*;q=0.5"])
+@pytest.mark.parametrize(
+    "accept", ["*/*", "application/json", "application/json, */*;q=0.5", "application/json, text/html;q=0"]
+)
 async def test_the_root_answers_a_program_in_json(client: httpx.AsyncClient, accept: str) -> None:
     reply = await client.get("/", headers={"Accept": accept})
     assert (reply.status_code, reply.headers["Content-Type"]) == (200, "application/json")

@@ -10,11 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from service.operations import OPERATIONS
 from tests.bodies import compress, npy, npz
 from tests.connections import connect
 
 if TYPE_CHECKING:
     import httpx
+
+    from service.operations.spec import Operation
 
 Array = npt.NDArray[Any]
 
@@ -172,6 +175,9 @@ async def test_infinities_are_kept_in_files(client: httpx.AsyncClient) -> None:
         (NPZ, "*/*", "", NPZ),
         (NPZ, "*/*", "outputs=entropy", NPY),
         (NPZ, JSON, "", JSON),
+        (JSON, f"{NPY}, {JSON};q=0.5", "", JSON),
+        (NPY, f"{NPY}, {JSON};q=0.5, {NPZ};q=0.1", "", JSON),
+        (NPY, f"{NPY}, {JSON};q=0.5", "outputs=entropy", NPY),
     ],
 )
 async def test_answer_has_the_format_of_the_request_or_of_accept(
@@ -242,7 +248,7 @@ async def test_a_wrong_query_is_refused(client: httpx.AsyncClient, query: str, s
 @pytest.mark.parametrize(
     ("shape", "status"),
     [
-        ((1,) * 64 + (3,), 400),
+        ((1,) * 64 + (3,), 422),
         ((1,) * 63 + (3,), 422),
         ((1,) * 32 + (3,), 422),
         ((1,) * 31 + (3,), 200),
@@ -332,3 +338,11 @@ async def test_a_body_compressed_in_an_unknown_way_is_not_read(
     reply = await post(client, f"/{operation}", body(JSON), JSON, Content_Encoding=encoding)
     assert reply.status_code == 415
     assert reply.json()["type"] == "/problems/unreadable-encoding"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)
+@pytest.mark.parametrize("prefix", ["", "/softmax"], ids=["stripped by the proxy", "left by the proxy"])
+async def test_an_operation_answers_below_a_root_path_of_any_name(operation: Operation, prefix: str) -> None:
+    async with connect(root_path="/softmax") as client:
+        reply = await client.post(f"{prefix}/{operation.name}", json=operation.examples[0].request)
+    assert reply.status_code == 200

@@ -45,7 +45,9 @@ async def test_a_browser_gets_a_page(client: httpx.AsyncClient, path: str) -> No
     assert "The rows of a tensor differ in length or depth." in reply.text
 
 
-@pytest.mark.parametrize("accept", ["*/*", "application/json", "text/html;q=0, */*"])
+@pytest.mark.parametrize(
+    "accept", ["*/*", "application/json", "text/html;q=0, */*", "application/json, text/html;q=0.1"]
+)
 async def test_another_client_gets_json(client: httpx.AsyncClient, accept: str) -> None:
     reply = await client.get("/problems/draining", headers={"Accept": accept})
     assert reply.headers["Content-Type"] == "application/json"

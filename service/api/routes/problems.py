@@ -8,9 +8,9 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from service.api.negotiation import preferred
+from service.api.negotiation import wants_html
 from service.api.problems import INTERNAL, PROBLEM_TYPES, ProblemType
-from service.errors import UnknownPath, UnwritableMediaType
+from service.errors import UnknownPath
 
 BY_SLUG = {kind.slug: kind for kind in [*PROBLEM_TYPES.values(), INTERNAL]}
 
@@ -43,7 +43,7 @@ router = APIRouter(prefix="/problems", include_in_schema=False)
 @router.get("")
 async def problem_types(request: Request) -> Response:
     """Return every problem type, as HTML for a browser and as JSON otherwise."""
-    if _wants_html(request):
+    if wants_html(request.headers.get("accept", "")):
         entries = "".join(_entry(kind, "problems/") for kind in BY_SLUG.values())
         return HTMLResponse(PAGE.format(title="Problem types", entries=entries), headers=HEADERS)
     return JSONResponse({slug: _content(kind) for slug, kind in BY_SLUG.items()}, headers=HEADERS)
@@ -55,7 +55,7 @@ async def problem_type(slug: str, request: Request) -> Response:
     if slug not in BY_SLUG:
         raise UnknownPath(f"/problems/{slug}", [f"/problems/{known}" for known in BY_SLUG], "/problems")
     kind = BY_SLUG[slug]
-    if _wants_html(request):
+    if wants_html(request.headers.get("accept", "")):
         return HTMLResponse(PAGE.format(title=escape(kind.title), entries=_entry(kind, "")), headers=HEADERS)
     return JSONResponse(_content(kind), headers=HEADERS)
 
@@ -74,14 +74,3 @@ def _content(kind: ProblemType) -> dict[str, object]:
 
 def _entry(kind: ProblemType, prefix: str) -> str:
     return ENTRY.format(prefix=prefix, slug=kind.slug, status=kind.status, description=escape(kind.description))
-
-
-def _wants_html(request: Request) -> bool:
-    """Return whether Accept names HTML; `*/*` means JSON."""
-    accept = request.headers.get("accept", "")
-    if "text/html" not in accept:
-        return False
-    try:
-        return preferred(accept.encode("latin-1"), ("text/html",)) == "text/html"
-    except UnwritableMediaType:
-        return False
