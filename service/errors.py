@@ -73,7 +73,7 @@ def written(location: Location) -> str:
 class ServiceError(Exception):
     """An error of a request, with one sentence that says what to change.
 
-    detail: the sentence; it never repeats a value of the request. Some errors have only one.
+    detail: the sentence; it repeats no value of the request except a wrong label. Some errors have only one.
     locations: the places in the request, each a field name followed by indices, with what is wrong there.
     """
 

@@ -21,7 +21,8 @@ Datatype = TypeAliasType(
         ],
         Field(
             description="Integers are for logits, targets and mask, BOOL for mask. Floats of the response have the "
-            "datatype of logits or inputs unless `dtype` is given; integers are INT64."
+            "datatype of logits or inputs (FP64 for integers, FP32 for FP16 and BF16 in numbers of the whole batch) "
+            "unless `dtype` is given; integers are INT64."
         ),
     ],
 )  # fmt: skip

@@ -19,7 +19,7 @@ class ProblemError(BaseModel):
 
 
 class Problem(BaseModel):
-    """An error, as RFC 9457 problem details. It never repeats a value of the request."""
+    """An error, as RFC 9457 problem details. It repeats no value of the request except a wrong label."""
 
     type: str = Field(
         description="The problem type; stable. GET of this path describes it.", examples=["/problems/ragged-tensor"]

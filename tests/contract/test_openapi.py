@@ -135,7 +135,7 @@ def test_every_reply_has_a_request_id_and_errors_are_problems(path: str) -> None
     for operation in DOCUMENT["paths"][path].values():
         for status, response in operation["responses"].items():
             assert "X-Request-ID" in response["headers"]
-            if status != "200":
+            if status != "200" and (status, "ready" in path) != ("503", True):
                 assert response["content"][MEDIA_TYPE]["schema"] == {"$ref": "#/components/schemas/Problem"}
         assert "default" in operation["responses"]
 
@@ -146,6 +146,18 @@ def test_every_refusal_of_an_operation_is_documented() -> None:
         assert set(DOCUMENT["paths"][f"/{operation.name}"]["post"]["responses"]) >= statuses - {"404", "405"}
     infer = DOCUMENT["paths"]["/v2/models/{model}/infer"]["post"]["responses"]
     assert set(infer) >= statuses - {"405", "422"}
+    for kind in PROBLEM_TYPES.values():
+        assert (
+            kind.status in (404, 405)
+            or f"`{kind.slug}`" in infer[str(400 if kind.status == 422 else kind.status)]["description"]
+        )
+
+
+@pytest.mark.parametrize("path", [path for path in DOCUMENT["paths"] if path.endswith("/ready") or path == "/readyz"])
+def test_a_process_that_shuts_down_answers_probes_as_documented(path: str) -> None:
+    responses = DOCUMENT["paths"][path]["get"]["responses"]
+    assert responses["503"]["content"] == responses["200"]["content"]
+    assert "Retry-After" not in responses["503"]["headers"]
 
 
 def test_bodies_that_are_no_text_are_documented() -> None:

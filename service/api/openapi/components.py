@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from service.api.openapi.examples import REQUEST_ID
@@ -90,15 +91,19 @@ PROBLEM: dict[str, Any] = {
 """Any error response."""
 
 
-def error_responses(*omitted: int) -> dict[str, dict[str, Any]]:
-    """Return the error responses of an operation by status, each with a list of its problem types."""
-    types = PROBLEM_TYPES.values()
+def error_responses(invalid_status: int = HTTPStatus.UNPROCESSABLE_ENTITY) -> dict[str, dict[str, Any]]:
+    """Return the error responses of an operation by status, each with a list of its problem types.
+
+    invalid_status: the status that stands for 422; the Open Inference Protocol has 400.
+    """
+    lines: dict[int, list[str]] = {}
+    for kind in PROBLEM_TYPES.values():
+        if kind.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+            status = invalid_status if kind.status == HTTPStatus.UNPROCESSABLE_ENTITY else kind.status
+            lines.setdefault(status, []).append(f"- `{kind.slug}`: {kind.description}")
     return {
-        str(status): {
-            "description": "\n".join(f"- `{kind.slug}`: {kind.description}" for kind in types if kind.status == status),
-            "content": PROBLEM["content"],
-        }
-        for status in sorted({kind.status for kind in types} - {*omitted})
+        str(status): {"description": "\n".join(lines[status]), "content": PROBLEM["content"]}
+        for status in sorted(lines)
     }
 
 

@@ -154,7 +154,7 @@ def _operation(operation: Operation, settings: Settings) -> dict[str, Any]:
     reply = request | {
         JSON: {"schema": schema(f"{name}Reply"), "examples": examples.replies(operation, operation.examples)}
     }
-    responses = {"200": {"content": reply}, **error_responses(404, 405)}
+    responses = {"200": {"content": reply}, **error_responses()}
     for status, refused in examples.refusals(operation, settings, PLAIN_TYPES).items():
         media = PROBLEM["content"][MEDIA_TYPE]
         responses[str(status)]["content"] = {MEDIA_TYPE: {**media, "examples": refused}}
@@ -178,7 +178,7 @@ def _inference(name: str) -> dict[str, Any]:
     request = dict.fromkeys(INFER_TYPES, BINARY)
     request[JSON] = {"schema": schema("InferRequest"), "examples": examples.inference_requests()}
     reply = request | {JSON: {"schema": schema("InferResponse"), "examples": examples.inference_replies()}}
-    responses = {"200": {"content": reply}, **error_responses(404, 405, HTTPStatus.UNPROCESSABLE_ENTITY)}
+    responses = {"200": {"content": reply}, **error_responses(HTTPStatus.BAD_REQUEST)}
     add_header(responses["200"], HEADER_LENGTH)
     return {
         "tags": ["open-inference"],
@@ -212,6 +212,7 @@ def _complete(item: dict[str, Any], schemas: dict[str, Any]) -> None:
         item.setdefault("description", success["description"])
     responses["default"] = {**PROBLEM, "description": "Any other error; 500 is a bug of the service."}
     for status, response in responses.items():
-        for name in ("X-Request-ID", "Server-Timing", *ERROR_HEADERS.get(status, ())):
+        headers = ERROR_HEADERS.get(status, ()) if MEDIA_TYPE in response.get("content", ()) else ()
+        for name in ("X-Request-ID", "Server-Timing", *headers):
             add_header(response, name)
     item["responses"] = dict(sorted(responses.items()))

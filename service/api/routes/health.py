@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
+from service.api.negotiation import wants_html
 from service.formats.codecs import active_codecs
 from service.operations import OPERATIONS
 from service.schemas.service import Info, Live, Ready
 
 if TYPE_CHECKING:
+    from service.schemas.models import ReadyModel
     from service.settings import Settings
 
 
@@ -31,6 +33,11 @@ PAGES = {"docs": "GET /docs", "playground": "GET /playground"}
 METRICS = {"metrics": "GET /metrics"}
 
 PROBES = {"liveness": "GET /livez", "readiness": "GET /readyz"}
+
+
+def unready(model: type[Ready | ReadyModel]) -> dict[int | str, dict[str, Any]]:
+    """Return the description of the response to a probe while the process shuts down."""
+    return {503: {"model": model, "description": "The process is shutting down."}}
 
 
 def readiness(request: Request, response: Response) -> Ready:
@@ -52,7 +59,7 @@ def probe_router() -> APIRouter:
     async def livez() -> Live:
         return Live(live=True)
 
-    @router.get("/readyz", operation_id="readyz", summary="Readiness")
+    @router.get("/readyz", operation_id="readyz", summary="Readiness", responses=unready(Ready))
     async def readyz(ready: Readiness) -> Ready:
         return ready
 
@@ -76,7 +83,7 @@ def about_router(settings: Settings) -> APIRouter:
     @router.get("/", include_in_schema=False)
     async def root(request: Request) -> Response:
         headers = {"Vary": "Accept"} if settings.pages else {}
-        if settings.pages and "text/html" in request.headers.get("accept", ""):
+        if settings.pages and wants_html(request.headers.get("accept", "")):
             return RedirectResponse("docs", headers=headers)
         return JSONResponse(links, headers=headers)
 

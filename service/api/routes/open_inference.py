@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from service import __version__
 from service.api.context import STAGES
 from service.api.openapi.components import PROBLEM
-from service.api.routes.health import Readiness  # noqa: TC001  FastAPI reads it
+from service.api.routes.health import Readiness, unready
 from service.errors import BodyTooLarge, SlowBody, UnknownModel
 from service.formats.open_inference import VERSION, asks_for_ready_models
 from service.formats.query import reject_parameters
@@ -92,7 +92,7 @@ async def live() -> Live:
     return Live(live=True)
 
 
-@router.get("/health/ready", operation_id="v2_ready", summary="Readiness")
+@router.get("/health/ready", operation_id="v2_ready", summary="Readiness", responses=unready(Ready))
 async def ready(readiness: Readiness) -> Ready:
     """Return 200 while the process accepts requests, 503 while it shuts down."""
     return readiness
@@ -154,9 +154,17 @@ async def statistics(request: Request, model: str, version: str = VERSION) -> St
 
 
 @router.get(
-    "/models/{model}/versions/{version}/ready", operation_id="v2_version_ready", summary="Readiness of a version"
+    "/models/{model}/versions/{version}/ready",
+    operation_id="v2_version_ready",
+    summary="Readiness of a version",
+    responses=unready(ReadyModel),
 )
-@router.get("/models/{model}/ready", operation_id="v2_model_ready", summary="Readiness of a model")
+@router.get(
+    "/models/{model}/ready",
+    operation_id="v2_model_ready",
+    summary="Readiness of a model",
+    responses=unready(ReadyModel),
+)
 async def model_ready(model: str, readiness: Readiness, version: str = VERSION) -> ReadyModel:
     """Return 200 while the process accepts requests, 503 while it shuts down."""
     return ReadyModel(name=find_model(model, version).name, ready=readiness.ready)
