@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 import re
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
 
+import service
 from deploy.capacity import UTILISATION, memory_bytes
 from service import __version__
 from service.api.app import create_app, create_metrics_app
@@ -18,9 +20,6 @@ from service.settings import Settings
 from tests.connections import connect
 from tests.kubernetes import generated
 from tests.kubernetes.manifests import FOLDER, Manifest, composed, overlay, pod_spec, quantity, validate
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 OVERLAYS = ("overlays/small", "overlays/production", "kserve")
 MANIFESTS = [(name, kind) for name in OVERLAYS for kind in overlay(name)]
@@ -151,6 +150,11 @@ def test_the_gateway_hides_metrics_and_probes_only() -> None:
     paths = set(create_app(Settings()).openapi()["paths"])
     inside = {"/livez", "/readyz", "/metrics"}
     assert {path for path in paths if not passes(path)} == inside & paths
+    loaded = re.findall(
+        r'(?:src|href)="([^"]+)"', (Path(service.__file__).parent / "static/docs.html").read_text("utf-8")
+    )
+    assert "static/docs.js" in loaded
+    assert [path for path in loaded if not passes(f"/{path}")] == []
 
 
 def test_keys_and_certificates_come_from_secrets(tmp_path: Path) -> None:
