@@ -79,14 +79,24 @@ class CrossEntropy(RowGradient):
             sent = rows_of(targets.target_probabilities, self._block)
         return sent if self.softmax is self.softmax.doubles else Scaled.of(sent)
 
+    def _mark_infinite(self, values: Numbers, weights: Floats | None) -> None:
+        """Set (n,) values to inf where an excluded class of a weight above 0 has t > 0, also a t below double range."""
+        included, sent = self.softmax.included, self._targets.probabilities
+        if included is None:
+            return
+        if self._teacher is not None:
+            is_target = self._teacher.softmax.logits > -np.inf
+        else:
+            assert sent is not None
+            is_target = sent[self._block] > 0.0
+        is_lost = is_target & ~included if weights is None else is_target & ~included & (weights > 0.0)
+        mantissas(values)[is_lost.any(axis=-1)] = np.inf
+
     @cached_property
     def _effective(self) -> Numbers:
         """(n, K) a."""
-        effective, smoothing, included = (
-            self._target_probabilities,
-            self._targets.label_smoothing,
-            self.softmax.included,
-        )
+        effective, included = self._target_probabilities, self.softmax.included
+        smoothing = self._targets.label_smoothing
         if smoothing:
             share = column(in_range(smoothing) / self._smoothed_classes)
             spread = share if included is None else choose(included, share, 0.0)
@@ -128,9 +138,7 @@ class CrossEntropy(RowGradient):
         else:
             weighted = self._weighted(self._target_probabilities)
             values = row_sums(product(weighted, softmax.surprisals), softmax.included)
-            if softmax.included is not None:
-                is_infinite = (mantissas(weighted) > 0.0) & ~softmax.included
-                mantissas(values)[is_infinite.any(axis=-1)] = np.inf
+            self._mark_infinite(values, targets.class_weights)
         if not targets.label_smoothing:
             return values
         total = row_sums(self._weighted(softmax.surprisals), softmax.included)
@@ -193,7 +201,10 @@ class CrossEntropy(RowGradient):
             ratios = log_ratios(sent[self._block], softmax.surprisals)
         else:
             ratios = teacher.log_ratios if softmax is softmax.doubles else teacher.extended_log_ratios
-        return row_totals(divergence_terms(self._target_probabilities, softmax.probabilities, ratios), softmax.included)
+        terms = divergence_terms(self._target_probabilities, softmax.probabilities, ratios)
+        values = row_totals(terms, softmax.included)
+        self._mark_infinite(values, None)
+        return values
 
     @property
     def row_divergences(self) -> Floats:

@@ -118,6 +118,29 @@ def test_target_on_excluded_class_has_inf_loss_finite_gradient(targets: Any, sof
         assert answered["logits_gradient"].tolist() == [[0.5, -1.0, 0.5]]
 
 
+@pytest.mark.parametrize("others", [0, 1], ids=["alone", "beside another row"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        {"targets": [[0.5, 0.5, 1e-310]], "class_weights": [1.0, 1.0, 1e-20]},
+        {"teacher_logits": [[0.0, 1.0, -800.0]]},
+        {"teacher_logits": [[0.0, 1.0, -800.0]], "temperature": 1e-2},
+    ],
+    ids=["weight", "teacher", "cold teacher"],
+)
+def test_target_below_double_range_on_excluded_class_is_inf(target: Request, others: int) -> None:
+    more = [[0.0] * 3] * others
+    request = {name: value + more if np.ndim(value) == 2 else value for name, value in target.items()}
+    answered = full_answer("loss", logits=[[1.0, 2.0, -inf], *more], reduction="none", **request)
+    assert answered["loss"][0] == inf
+    assert answered["row_kl_divergences"][0] == inf
+
+
+def test_class_of_weight_0_needs_no_probability() -> None:
+    request: Request = {"logits": [[1.0, 2.0, -inf]], "targets": [[0.25, 0.25, 0.5]], "class_weights": [1.0, 1.0, 0.0]}
+    assert np.isfinite(answer("loss", **request)["loss"])
+
+
 def test_target_probability_0_on_excluded_class_adds_nothing() -> None:
     masked = full_answer("gradient", logits=[[1.0, -inf, 2.0]], targets=[[0.25, 0.0, 0.75]])
     plain = full_answer("gradient", logits=[[1.0, 2.0]], targets=[[0.25, 0.75]])
