@@ -12,6 +12,7 @@ from time import process_time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from bench import masks
 from bench.cases import CASES, Case
@@ -125,6 +126,7 @@ def written(error: float, dtype: str) -> str:
 def main() -> None:
     """Print the table."""
     keep_freed_memory()
+    threadpool_limits(limits=1, user_api="blas")
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     sys.stdout.write(HEAD)
     for line in lines():
