@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from service.arrays import Array
 
 FEATURES, TOP_K, SOFTCAP, TEMPERATURE, BINS = 64, 5, 30.0, 0.7, 15
+SMOOTHING, Z_LOSS, LEARNING_RATE = 0.1, 1e-3, 0.1
 
 
 class Data:
@@ -52,11 +53,15 @@ class Data:
         """Return the row losses."""
         return -self.logp()[self.n, self.y]
 
+    def slopes(self, z: Array | None = None) -> Array:
+        """Return p - onehot."""
+        slopes = special.softmax(self.z if z is None else z, axis=-1)
+        slopes[self.n, self.y] -= 1
+        return slopes
+
     def gradient(self, z: Array | None = None) -> Array:
         """Return the gradient of the mean loss."""
-        g = special.softmax(self.z if z is None else z, axis=-1)
-        g[self.n, self.y] -= 1
-        return g / self.rows
+        return self.slopes(z) / self.rows
 
     def top(self) -> Array:
         """Return the classes of the largest logits, in order."""
@@ -64,25 +69,64 @@ class Data:
         order = np.argsort(-np.take_along_axis(self.z, chosen, axis=-1), axis=-1)
         return np.take_along_axis(chosen, order, axis=-1)
 
-    def smoothed(self) -> Array:
-        """Return smoothed targets."""
-        t = np.full(self.z.shape, 0.1 / self.classes, self.dtype)
-        t[self.n, self.y] += 0.9
-        return t
+    def counted_loss(self) -> float:
+        """Return the mean loss of the rows that are not ignored."""
+        counted = self.ignored >= 0
+        logp = special.log_softmax(self.z[counted], axis=-1)
+        return -logp[np.arange(len(logp)), self.ignored[counted]].mean()
 
-    def bins(self) -> tuple[Array, Array, Array]:
-        """Return counts, confidences and hits of the bins."""
+    def smoothed_loss(self) -> float:
+        """Return the mean loss with label smoothing."""
+        logp = self.logp()
+        return -(1 - SMOOTHING) * logp[self.n, self.y].mean() - SMOOTHING * logp.mean()
+
+    def smoothed_gradient(self) -> Array:
+        """Return the gradient of the mean loss with label smoothing."""
+        g = self.p()
+        g -= SMOOTHING / self.classes
+        g[self.n, self.y] -= 1 - SMOOTHING
+        g /= self.rows
+        return g
+
+    def z_loss(self) -> float:
+        """Return the mean loss with a z-loss."""
+        losses = self.losses()
+        log_normalizer = losses + self.z[self.n, self.y]
+        return (losses + Z_LOSS * log_normalizer**2).mean()
+
+    def z_loss_gradient(self) -> Array:
+        """Return the gradient of the mean loss with a z-loss."""
+        g = self.p()
+        log_normalizer = self.z.max(axis=-1, keepdims=True) - np.log(g.max(axis=-1, keepdims=True))
+        g *= 1 + 2 * Z_LOSS * log_normalizer
+        g[self.n, self.y] -= 1
+        g /= self.rows
+        return g
+
+    def calibration_error(self) -> float:
+        """Return the expected calibration error."""
         p = self.p()
-        places = np.minimum((p.max(axis=-1) * BINS).astype(int), BINS - 1)
-        hits = p.argmax(axis=-1) == self.y
-        return tuple(np.bincount(places, w, BINS) for w in (None, p.max(axis=-1), hits))  # type: ignore[return-value]
+        predictions = p.argmax(axis=-1)
+        confidences = p[self.n, predictions]
+        gaps = np.bincount(bins(confidences), confidences - (predictions == self.y), BINS)
+        return np.abs(gaps).sum() / self.rows
+
+    def bin_confidences(self) -> Array:
+        """Return the mean confidence of each bin, 0 for an empty one."""
+        confidences = self.p().max(axis=-1)
+        places = bins(confidences)
+        return np.bincount(places, confidences, BINS) / np.maximum(np.bincount(places, minlength=BINS), 1)
 
     def layer(self) -> Array:
         """Return the logits of the layer."""
         return self.x @ self.weights.T + self.bias
 
+    def layer_slopes(self) -> Array:
+        """Return p - onehot of the layer."""
+        return self.slopes(self.layer())
+
     def calibrated(self) -> float:
-        """Return the best temperature."""
+        """Return the best temperature. It is float64, and so are the losses."""
 
         def loss(log_temperature: float) -> float:
             z = self.z / np.exp(log_temperature)
@@ -90,3 +134,8 @@ class Data:
 
         bounds = np.log([1e-6, 1e6])
         return float(np.exp(optimize.minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-8}).x))
+
+
+def bins(confidences: Array) -> Array:
+    """Return the bin of each confidence, its upper end included."""
+    return np.ceil(confidences * BINS).astype(int) - 1
