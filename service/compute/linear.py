@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from service.compute.scaled import is_finite
+from service.compute.scaled import Numbers, is_finite, rounded
 
 if TYPE_CHECKING:
     from service.arrays import Floats, Integers
@@ -63,9 +63,12 @@ def _group_length(classes: int) -> int:
     return ROWS * max(1, GROUP_ELEMENTS // (ROWS * classes))
 
 
-def step(values: Floats, gradient: Floats, learning_rate: float) -> Floats:
-    """Return the values after one step of gradient descent: values - learning_rate * gradient."""
-    return values - learning_rate * gradient if learning_rate else values
+def step(values: Floats, gradient: Numbers, learning_rate: float) -> Floats:
+    """Return the values after one step of gradient descent: values - learning_rate * gradient.
+
+    gradient: `Scaled` where the step may be beyond double range.
+    """
+    return rounded(values - gradient * learning_rate) if learning_rate else values
 
 
 def by_rows(left: Floats, right: Floats, out: Floats | None = None) -> Floats:
@@ -74,23 +77,27 @@ def by_rows(left: Floats, right: Floats, out: Floats | None = None) -> Floats:
     out: contiguous memory for the result.
     """
     _use_one_thread()
-    products = np.empty((len(left), right.shape[1])) if out is None else out
     whole = len(left) // ROWS * ROWS
+    if whole < len(left):
+        padded = np.zeros((ROWS, left.shape[1]))
+        padded[: len(left) - whole] = left[whole:]
+        last = (padded @ right)[: len(left) - whole]
+        if not whole and out is None:
+            return last
+    products = np.empty((len(left), right.shape[1])) if out is None else out
     if whole:
         np.matmul(_blocks(left[:whole]), right, out=_blocks(products[:whole]))
     if whole < len(left):
-        last = np.zeros((ROWS, left.shape[1]))
-        last[: len(left) - whole] = left[whole:]
-        products[whole:] = (last @ right)[: len(left) - whole]
+        products[whole:] = last
     return products
 
 
 def sum_of_outer_products(left: Floats, right: Floats) -> Floats:
     """Return (K, D) sum_n left[n] outer right[n] of (N, K) and (N, D), in chunks of rows that are added pairwise."""
     _use_one_thread()
-    group = ROWS * max(1, GROUP_ELEMENTS // (left.shape[1] * right.shape[1]))
     if len(left) <= ROWS:
         return left.T @ right
+    group = ROWS * max(1, GROUP_ELEMENTS // (left.shape[1] * right.shape[1]))
     if len(left) > group:
         half = -(-len(left) // (2 * group)) * group
         return sum_of_outer_products(left[:half], right[:half]) + sum_of_outer_products(left[half:], right[half:])

@@ -7,7 +7,7 @@ stay in range, else `Scaled`. Both have the same operators, and give the same bi
 
 from __future__ import annotations
 
-from math import isnan
+from math import isnan, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -166,6 +166,12 @@ def is_finite(values: Floats) -> bool:
     """Return whether no number is infinite or NaN."""
     # argmax and argmin return the place of a NaN. For a small array they take a third of the time of isfinite and all.
     return not values.size or (values.item(values.argmax()) < np.inf and values.item(values.argmin()) > -np.inf)
+
+
+def norm(values: Floats) -> float:
+    """Return the root of the sum of the squares, in one pass; infinite or NaN where a number or a square is."""
+    flat = values.ravel()
+    return sqrt(flat.dot(flat))
 
 
 def rounded(values: Numbers) -> Floats:

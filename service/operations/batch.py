@@ -15,7 +15,7 @@ from service.compute.cross_entropy import CrossEntropy
 from service.compute.evaluation import Reliability, mean_of_counted, top_k_hits
 from service.compute.float32 import SHORT_ROW, Float32Softmax
 from service.compute.gradients import RowGradient, VectorJacobianProduct
-from service.compute.scaled import Numbers, Scaled, is_finite, is_safe, pieces, rounded, total
+from service.compute.scaled import SAFE, Numbers, Scaled, choose, is_safe, norm, pieces, rounded, total
 from service.compute.softmax import Softmax
 from service.compute.teacher import Teacher
 from service.compute.top_k import top_k_classes
@@ -23,9 +23,15 @@ from service.compute.top_k import top_k_classes
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from service.arrays import Array, Floats, Integers, Shape
+    from service.arrays import Array, Floats, Integers, Mask, Shape
     from service.compute.targets import Targets
     from service.operations.arguments import Arguments
+
+HARMLESS = 2.0**44
+"""Factor of dL/dz up to which the digits that it lost to underflow, below 2**-1071, add less than 1e-309 to a result."""
+
+LEAST_UNIT = -3072
+"""Exponent of products of two pieces that no learning rate brings back into double range."""
 
 
 @dataclass
@@ -148,30 +154,51 @@ class Batch:
         """Return quantities of all rows."""
         return evaluate(self.rows, self.logits, quantities)
 
-    def weights_gradient(self, gradient: Floats) -> Floats:
+    def weights_gradient(self, gradient: Floats) -> Numbers:
         """Return (K, D) dL/dW, given dL/dz (N, K)."""
         assert self.inputs is not None
-        return self._in_range(linear.sum_of_outer_products, gradient, self.inputs)
+        return self._derivative(linear.sum_of_outer_products, gradient, self.inputs, norm(self.inputs))
 
-    def bias_gradient(self, gradient: Floats) -> Floats:
+    def bias_gradient(self, gradient: Floats) -> Numbers:
         """Return (K,) dL/db, given dL/dz (N, K)."""
-        return self._in_range(lambda gradient, _: linear.pairwise_sum(gradient), gradient, 1.0)
+        return self._derivative(lambda gradient, _: linear.pairwise_sum(gradient), gradient, 1.0, 1.0)
 
-    def inputs_gradient(self, gradient: Floats) -> Floats:
+    def inputs_gradient(self, gradient: Floats) -> Numbers:
         """Return (N, D) dL/dx, given dL/dz (N, K)."""
         assert self.weights is not None
-        return self._in_range(linear.by_rows, gradient, self.weights)
+        return self._derivative(linear.by_rows, gradient, self.weights, norm(self.weights), axis=1)
 
-    def _in_range(self, derivative: Callable[..., Floats], gradient: Floats, operand: Numbers) -> Floats:
-        """Return a derivative made of dL/dz and an operand, also where dL/dz is beyond double range."""
-        result = derivative(gradient, operand)
-        if is_finite(result):
+    def _derivative(
+        self, product: Callable[..., Floats], gradient: Floats, operand: Floats | float, size: float, axis: int = 0
+    ) -> Numbers:
+        """Return a product of dL/dz and an operand, as `Scaled` where doubles may overflow or lose digits.
+
+        size: bound on the operand; axis: that of dL/dz which the product sums over: its rows or its classes.
+        """
+        result = product(gradient, operand)
+        rate = 1.0 + abs(self.arguments.learning_rate or 0.0)
+        is_harmless = gradient.shape[axis] * (1.0 + size) * rate <= HARMLESS
+        if is_harmless and norm(result) < np.inf:
             return result
+        lost = np.zeros(len(gradient), bool) if is_harmless else _lost_rows(gradient, operand)
+        replaced = ~np.isfinite(result) | (lost[:, None] if axis else lost.any())
+        if not replaced.any():
+            return Scaled.of(result)
         exact: Numbers = Scaled(np.zeros(result.shape), 0)
         for slopes, exponent in pieces(self._extended("by_logits")):
             for factors, other in pieces(operand):
-                exact = exact + Scaled(derivative(slopes, factors), exponent + other)
-        return np.where(np.isfinite(result), result, rounded(exact))
+                if exponent + other > LEAST_UNIT:
+                    exact = exact + Scaled(product(slopes, factors), exponent + other)
+        return choose(replaced, exact, result)
+
+
+def _lost_rows(gradient: Floats, operand: Floats | float) -> Mask:
+    """Return (N,) the rows of dL/dz that may have lost digits to underflow, or whose products with an operand may."""
+    sizes = np.abs(operand)
+    if ((sizes < SAFE) & (sizes > 0.0)).any():
+        return np.ones(len(gradient), bool)
+    rows: Mask = np.abs(gradient).min(axis=1) < SAFE
+    return rows
 
 
 class Rows:

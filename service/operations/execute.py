@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from service.compute.blocks import evaluate
+from service.compute.scaled import Numbers, Scaled, rounded
 from service.compute.softmax import UNSHIFTED, needs_no_shift
 from service.operations import values
 from service.operations.outputs import ROW_QUANTITIES
@@ -33,14 +34,15 @@ def execute(operation: Operation, arguments: Arguments, output_names: Sequence[s
     plan = _plan(operation, tuple(output_names))
     dtype = arguments.dtype
     batch = prepare(arguments)
-    results = _evaluate(plan, batch)
+    results: dict[str, Numbers] = _evaluate(plan, batch)
     _check_maxima(results.pop("maximum"), batch)
     for output in plan.reduced:
         assert output.reduce is not None
-        results[output.name] = np.asarray(output.reduce(batch, *[results[name] for name in output.depends_on]))
+        result = output.reduce(batch, *[results[name] for name in output.depends_on])
+        results[output.name] = result if isinstance(result, Scaled) else np.asarray(result)
     if dtype == "float64" and len(batch.axes) == 1:
-        return {name: results[name] for name in output_names} if plan.reduced else results
-    return {output.name: _as_sent(output, results[output.name], batch.axes, dtype) for output in plan.outputs}
+        return {name: rounded(results[name]) for name in output_names} if plan.reduced else results
+    return {output.name: _as_sent(output, rounded(results[output.name]), batch.axes, dtype) for output in plan.outputs}
 
 
 def _evaluate(plan: Plan, batch: Batch) -> dict[str, Array]:

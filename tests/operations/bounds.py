@@ -18,6 +18,9 @@ UNIT = 2.0**-53
 
 SMALLEST = 2.0**-1074
 
+LOST = 1e-309
+"""Part of a layer's gradients that dL/dz may lose to underflow."""
+
 LARGEST = float(np.finfo(np.float64).max)
 
 
@@ -219,26 +222,22 @@ def over_rows(terms: Callable[[Reference, Array], Any]) -> Callable[[Case], Any]
     """Return the largest B and 16 + log2 N, of the sizes of terms added over the rows."""
 
     def allowed(each: Case) -> Any:
-        of_elements = of_summed_gradient(each, each.largest.max()) * np.abs(each.exact.slopes)
-        # The elements are doubles, whose last digits are those of the smallest one.
-        return terms(each.exact, of_elements + 8 * SMALLEST / UNIT)
+        return terms(each.exact, of_summed_gradient(each, each.largest.max()) * np.abs(each.exact.slopes))
 
     return allowed
 
 
-def of_updated(gradient: Callable[[Case], Any], values: str) -> Callable[[Case], Any]:
-    """Return that of the gradient times the learning rate, and 2 of the result and of the step.
+def of_layer(allowed: Callable[[Case], Any]) -> Callable[[Case], Any]:
+    """Return what is allowed, and what dL/dz may lose to underflow."""
+    return lambda each: allowed(each) + LOST / UNIT
 
-    Without bound if the gradient, which is a double too, is beyond double range.
-    """
+
+def of_updated(gradient: Callable[[Case], Any], values: str) -> Callable[[Case], Any]:
+    """Return that of the gradient times the learning rate, and 2 of the result and of the step."""
 
     def allowed(each: Case) -> Any:
-        exact = each.exact
-        slopes, rate = size(getattr(exact, f"{values}_gradient")), abs(exact.learning_rate)
-        bound = rate * (gradient(each) + 2 * slopes + 8 * SMALLEST / UNIT) + 2 * size(
-            getattr(exact, f"updated_{values}")
-        )
-        return np.where((slopes > LARGEST) & (rate > 0), exact.mp.inf, bound)
+        slopes, result = size(getattr(each.exact, f"{values}_gradient")), size(getattr(each.exact, f"updated_{values}"))
+        return abs(each.exact.learning_rate) * (gradient(each) + 2 * slopes) + 2 * result
 
     return allowed
 
@@ -278,13 +277,13 @@ BOUNDS: dict[str, Callable[[Case], Any]] = {
     "row_kl_divergences": of_divergences,
     "kl_divergence": lambda each: reduced(of_divergences(each), each),
     "hessian": of_hessian,
-    "weights_gradient": of_weights,
-    "bias_gradient": of_bias,
-    "updated_weights": of_updated(of_weights, "weights"),
-    "updated_bias": of_updated(of_bias, "bias"),
+    "weights_gradient": of_layer(of_weights),
+    "bias_gradient": of_layer(of_bias),
+    "updated_weights": of_layer(of_updated(of_weights, "weights")),
+    "updated_bias": of_layer(of_updated(of_bias, "bias")),
     "perplexity": of_perplexity,
     "brier_score": of_brier_score,
-    "inputs_gradient": over_rows(lambda exact, terms: terms @ np.abs(exact.weights)),
+    "inputs_gradient": of_layer(over_rows(lambda exact, terms: terms @ np.abs(exact.weights))),
     "denominator": lambda each: 16 * size(each.exact.denominator),
 }
 """Bound on the error of each output, in units of 2**-53."""

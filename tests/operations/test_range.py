@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 GENERATOR = np.random.default_rng(11)
 
 
-DIGITS = 1800
+DIGITS = 2500
 """Decimal digits of 1 - p that show the least p which the largest weights bring back into double range."""
 
 
@@ -32,6 +32,13 @@ DIGITS = 1800
 def test_finite_input_anywhere_gives_no_nan(request: Request) -> None:
     assert_no_nan(full_answer("gradient", **request))
 
+
+LAYER: Request = {
+    "inputs": np.ones((1, 1)),
+    "weights": np.zeros((2, 1)),
+    "targets": np.array([0]),
+    "reduction": "sum",
+}
 
 TEACHER: Request = {"logits": np.array([[1480.0, 601.0]]), "sample_weights": np.array([1.7e308]), "reduction": "sum"}
 
@@ -53,6 +60,29 @@ TEACHER: Request = {"logits": np.array([[1480.0, 601.0]]), "sample_weights": np.
 @example({"logits": np.array([[9.0, 1.0]]), "probabilities_gradient": np.array([[1e197, 0.0]]), "softcap": 5e-324})
 @example({"logits": np.array([[789.0, 0.0]]), "targets": np.array([[1.7e308, 1e-38]])})
 @example({"logits": np.array([[4e302, 3.9e302]]), "targets": np.array([0]), "temperature": 1e-300, "softcap": 1e300})
+@example({**LAYER, "inputs": np.array([[1e300]]), "sample_weights": np.array([1e10]), "learning_rate": 1e-300})
+@example(
+    {
+        **LAYER,
+        "weights": np.array([[1.7e308], [-1.7e308]]),
+        "targets": np.array([1]),
+        "sample_weights": np.array([2.0]),
+        "learning_rate": 1.7e308,
+    }
+)
+@example({**LAYER, "inputs": np.array([[1e150]]), "sample_weights": np.array([1e-250]), "temperature": 1e100})
+@example({**LAYER, "weights": np.array([[1e150], [2e150]]), "sample_weights": np.array([1e-250]), "temperature": 1e100})
+@example(
+    {
+        "inputs": np.array([[1e200, 0.0], [1e-200, 3e-316], [-1e200, 1.0]]),
+        "weights": np.array([[0.0, 4e150], [0.0, 3.0], [0.0, -1e-160]]),
+        "bias": np.array([0.0, -740.0, -800.0]),
+        "targets": np.array([0, 1, 2]),
+        "sample_weights": np.array([1e-150, 1.0, 1e-320]),
+        "reduction": "sum",
+        "learning_rate": 1e300,
+    }
+)
 @given(anywhere(within=True))
 @settings(max_examples=3 * settings().max_examples, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_output_anywhere_is_within_its_bound_0_or_infinite(request: Request) -> None:
@@ -157,6 +187,24 @@ def test_a_row_of_a_layer_does_not_know_its_batch(features: int, classes: int) -
         assert_same(alone, {name: values[row] for name, values in together.items()})
 
 
+def test_a_row_beyond_the_range_does_not_know_its_batch() -> None:
+    generator = np.random.default_rng(5)
+    gaps = np.linspace(0.0, 300.0, 9)
+    tensors = {
+        "inputs": np.zeros((40, 3)),
+        "targets": generator.integers(9, size=40),
+        # Some rows are ordinary, others have a dL/dz below double range. The terms of each have about the same size.
+        "sample_weights": np.where(generator.random(40) < 0.5, 1.0, 1e-300),
+    }
+    layer: Request = {"weights": generator.normal(size=(9, 3)) * np.exp(gaps + 50.0)[:, None], "bias": -gaps}
+    request: Request = {**layer, "reduction": "none", "outputs": ["inputs_gradient"]}
+    together = answer("gradient", **tensors, **request)["inputs_gradient"]
+    assert (np.abs(together) > 0.0).all()
+    for row in range(40):
+        alone = answer("gradient", **{name: values[[row]] for name, values in tensors.items()}, **request)
+        np.testing.assert_array_equal(alone["inputs_gradient"][0], together[row])
+
+
 @pytest.mark.parametrize("count", [1000, 100_000])
 def test_sums_over_many_equal_rows_keep_their_digits(count: int) -> None:
     row: Request = {
@@ -217,6 +265,39 @@ EXTREMES: dict[str, tuple[Request, str, Any]] = {
         {"logits": [0.0] * 1000, "probabilities_gradient": [1.0] + [0.0] * 999},
         "logits_gradient",
         [(1 - 1e-3) * 1e-3] + [-1e-6] * 999,
+    ),
+    "a step whose gradient overflows": (
+        {**LAYER, "inputs": [[1e300]], "sample_weights": [1e10], "learning_rate": 1e-300},
+        "updated_weights",
+        [[5e9], [-5e9]],
+    ),
+    "a step from many rows whose sum overflows": (
+        {
+            "inputs": [[1.0]] * 100,
+            "weights": [[0.0]] * 2,
+            "bias": [0.0, 0.0],
+            "targets": [0] * 100,
+            "sample_weights": [1.7e308] * 100,
+            "reduction": "sum",
+            "learning_rate": 1e-308,
+        },
+        "updated_bias",
+        [85.0, -85.0],
+    ),
+    "a gradient of weights from one below the range": (
+        {**LAYER, "inputs": [[1e150]], "sample_weights": [1e-250], "temperature": 1e100},
+        "weights_gradient",
+        [[-5e-201], [5e-201]],
+    ),
+    "a gradient of inputs from one below the range": (
+        {**LAYER, "inputs": [[0.0]], "weights": [[1e150], [2e150]], "sample_weights": [1e-250], "temperature": 1e100},
+        "inputs_gradient",
+        [[5e-201]],
+    ),
+    "a step that a large rate lifts into the range": (
+        {**LAYER, "inputs": [[1e-200]], "sample_weights": [1e-200], "learning_rate": 1e300},
+        "updated_weights",
+        [[5e-101], [-5e-101]],
     ),
     "many subnormal exponentials": (
         {"logits": [0.0] + [-719.8] * 9999, "targets": 0},
