@@ -10,8 +10,10 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 
 from service import __version__
+from service.api.app import create_app
 from service.formats.codecs import active_codecs
 from service.operations import OPERATIONS
+from service.settings import Settings
 from tests.connections import connect
 
 if TYPE_CHECKING:
@@ -52,6 +54,21 @@ async def test_the_process_is_alive(client: httpx.AsyncClient) -> None:
 async def test_the_process_is_ready(client: httpx.AsyncClient) -> None:
     reply = await client.get("/readyz")
     assert (reply.status_code, reply.json()) == (200, {"ready": True})
+
+
+def paths_without_files() -> list[str]:
+    """Return every path of the OpenAPI document that answers GET."""
+    described = create_app(Settings()).openapi()["paths"]
+    return [path.format(model="softmax", version="1") for path, methods in described.items() if "get" in methods]
+
+
+@pytest.mark.parametrize("path", paths_without_files())
+async def test_no_path_waits_for_a_thread(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    # threads compete with those of operations: a probe under load took 10 times as long
+    monkeypatch.setattr("anyio.to_thread.run_sync", None)
+    assert (await client.get(path)).status_code == 200
 
 
 async def test_the_version_and_the_limits_in_force_are_published() -> None:

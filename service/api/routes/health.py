@@ -40,7 +40,7 @@ def unready(model: type[Ready | ReadyModel]) -> dict[int | str, dict[str, Any]]:
     return {503: {"model": model, "description": "The process is shutting down."}}
 
 
-def readiness(request: Request, response: Response) -> Ready:
+async def readiness(request: Request, response: Response) -> Ready:
     """Return whether the process accepts requests, with status 503 while it shuts down."""
     leaving = request.app.state.runtime.lifecycle.leaving
     if leaving:

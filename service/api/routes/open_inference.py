@@ -69,7 +69,7 @@ def find_model(model: str, version: str) -> Operation:
     return MODELS[model]
 
 
-def reject_query(request: Request) -> None:
+async def reject_query(request: Request) -> None:
     """Raise UnknownField for a query parameter: these paths have none."""
     reject_parameters(request.url.query, "this path has none.")
 
