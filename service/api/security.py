@@ -83,6 +83,9 @@ class Proxies:
 
 
 def _is_address(text: str) -> bool:
+    # the zone of an IPv6 address is any text, which the log would repeat
+    if "%" in text:
+        return False
     try:
         ip_address(text)
     except ValueError:

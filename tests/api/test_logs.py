@@ -138,6 +138,8 @@ FORWARDED = [
     (("127.0.0.1",), "2001:db8::7", "2001:db8::7"),
     (("127.0.0.1",), "swordfish", "127.0.0.1"),
     (("127.0.0.1",), "", "127.0.0.1"),
+    (("127.0.0.1",), "2001:db8::7%key_id=swordfish status=200", "127.0.0.1"),
+    (("127.0.0.0/8",), "2001:db8::7%swordfish, 127.0.0.2", "127.0.0.2"),
     (("127.0.0.0/8",), "192.0.2.1" + ", 127.0.0.2" * 10_000, "127.0.0.2"),
 ]
 
@@ -206,6 +208,8 @@ SPOKEN: list[tuple[str, str, bytes, dict[str, str]]] = [
     ("POST", "/softmax", BODY, {"X-Request-ID": "sword fish swordfish"}),
     ("POST", "/softmax", BODY, {"traceparent": "00-swordfish"}),
     ("POST", "/softmax", BODY, {"Cookie": "swordfish"}),
+    ("POST", "/softmax", BODY, {"X-Forwarded-For": "swordfish"}),
+    ("POST", "/softmax", BODY, {"X-Forwarded-For": "::1%swordfish"}),
     ("POST", "/v2/models/swordfish/infer", BODY, {}),
     ("POST", "/v2/models/softmax/infer", b'{"inputs": [{"name": "swordfish"}]}', {}),
     ("POST", "/v2/models/softmax/infer", BODY, {"Inference-Header-Content-Length": "swordfish"}),
@@ -217,7 +221,11 @@ SPOKEN: list[tuple[str, str, bytes, dict[str, str]]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "body", "headers"), SPOKEN)
-@pytest.mark.parametrize("settings", [{}, {"api_keys": (SECRET,), "trusted_hosts": ("test",)}], ids=["open", "guarded"])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"api_keys": (SECRET,), "trusted_hosts": ("test",), "trusted_proxies": ("127.0.0.1",)}],
+    ids=["open", "guarded"],
+)
 async def test_no_line_has_a_value_of_the_client(
     caplog: pytest.LogCaptureFixture,
     method: str,
