@@ -9,6 +9,7 @@ from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from fastapi.routing import iter_route_contexts
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -197,7 +198,9 @@ async def handle_http_exception(request: Request, error: HTTPException) -> Respo
         headers = {"Allow": allowed}
         problem: ServiceError = errors.UnknownMethod(f"This path accepts {allowed} only.")
     else:
-        paths = [route.path for route in request.app.routes if isinstance(route, Route)]
+        # a folder of files has no page of its own
+        found = iter_route_contexts(request.app.routes)
+        paths = [each.path or "" for each in found if isinstance(each.original_route, Route)]
         problem = errors.UnknownPath(request.scope["path"].removeprefix(request.scope.get("root_path", "")), paths)
     response = _as_response(problem_response(problem, request.state.request_id))
     response.headers.update(headers)

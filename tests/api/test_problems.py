@@ -170,6 +170,13 @@ async def test_an_unknown_path_gets_a_hint(client: httpx.AsyncClient, path: str,
     assert (await client.get(path)).json()["detail"] == detail
 
 
+async def test_a_slip_in_any_listed_path_gets_a_hint(client: httpx.AsyncClient) -> None:
+    for link in (await client.get("/")).json().values():
+        path = link.split()[1]
+        problem = (await client.get(f"{path}x")).json()
+        assert f"did you mean {path}?" in problem["detail"]
+
+
 async def test_an_unknown_path_is_named_without_the_root_path() -> None:
     async with connect(create_app(Settings(root_path="/ml"))) as client:
         problem = (await client.get("/ml/softmx")).json()
