@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from service.compute.curvature import curvature
 from service.compute.divergence import divergence_terms, log_ratios
 from service.compute.extended import ExtendedSoftmax
-from service.compute.gradients import HARMLESS, RowGradient
+from service.compute.gradients import EVERY_ROW, HARMLESS, NO_ROW, RowGradient, is_tiny
+from service.compute.row_targets import RowTargets
 from service.compute.rows import argmax, at, put, row_sums, row_totals
 from service.compute.scaled import (
     Numbers,
     Scaled,
-    choose,
     column,
     in_range,
     is_safe,
     largest,
-    mantissas,
     product,
     rounded,
     rows_of,
 )
 
 if TYPE_CHECKING:
-    from service.arrays import Floats
+    from service.arrays import Floats, Mask
     from service.compute.softmax import Softmax
     from service.compute.targets import Targets
     from service.compute.teacher import Teacher
@@ -36,9 +35,9 @@ if TYPE_CHECKING:
 class CrossEntropy(RowGradient):
     """CE[n] = -sum_c a_c log p_c of a block of rows, z_loss l[n]**2, and the derivatives of the reduced loss.
 
-    a_c = w_c ((1 - eps) t_c + eps / K'), A = sum_c a_c, eps the label smoothing, K' the classes that are not excluded;
-    an excluded class gets no eps / K'. The derivative of CE by v is p_c A - a_c. For the class with the largest a_c it
-    is p_c (A - a_c) - a_c (1 - p_c), each factor a sum of terms of one sign, so that a confident row keeps its digits.
+    a: the effective targets, A their sum, see `RowTargets`. The derivative of CE by v is p_c A - a_c. For the class with
+    the largest a_c it is p_c (A - a_c) - a_c (1 - p_c), each factor a sum of terms of one sign, so that a confident row
+    keeps its digits.
 
     targets: those of the whole batch; block: the rows of it that `softmax` is made of; teacher: of these rows.
     """
@@ -49,8 +48,8 @@ class CrossEntropy(RowGradient):
         self.softmax = softmax
         self._targets = targets
         self._block = block
-        self._labels: Any = None if targets.labels is None else targets.labels[block]
-        """(n,) y; None for target probabilities."""
+        self.row_targets = RowTargets(softmax, targets, block, teacher)
+        self._labels = self.row_targets.labels
         self._is_one_hot = targets.labels is not None and not targets.label_smoothing
         self._teacher = teacher
 
@@ -59,69 +58,12 @@ class CrossEntropy(RowGradient):
         """The cross-entropy computed from an `ExtendedSoftmax`."""
         return CrossEntropy(ExtendedSoftmax(self.softmax.doubles), self._targets, self._block, self._teacher)
 
-    def _weight_of_label(self, values: Numbers) -> Numbers:
-        """Return (n,) values times w[y]."""
-        weights = self._targets.weights_of_classes
-        return values if weights is None else values * rows_of(weights, self._labels)
-
-    @property
-    def _target_probabilities(self) -> Numbers:
-        """(n, K) t, one-hot for labels."""
-        targets = self._targets
-        sent: Numbers
-        if self._teacher is not None:
-            is_double = self.softmax is self.softmax.doubles
-            sent = self._teacher.softmax.probabilities if is_double else self._teacher.extended_probabilities
-        elif targets.probabilities is None:
-            sent = np.zeros(self.softmax.doubles.logits.shape)
-            put(sent, self._labels, 1.0)
-        else:
-            sent = rows_of(targets.target_probabilities, self._block)
-        return sent if self.softmax is self.softmax.doubles else Scaled.of(sent)
-
-    def _mark_infinite(self, values: Numbers, weights: Floats | None) -> None:
-        """Set (n,) values to inf where an excluded class of a weight above 0 has t > 0, also a t below double range."""
-        included, sent = self.softmax.included, self._targets.probabilities
-        if included is None:
-            return
-        if self._teacher is not None:
-            is_target = self._teacher.softmax.logits > -np.inf
-        else:
-            assert sent is not None
-            is_target = sent[self._block] > 0.0
-        is_lost = is_target & ~included if weights is None else is_target & ~included & (weights > 0.0)
-        mantissas(values)[is_lost.any(axis=-1)] = np.inf
-
     @cached_property
-    def _effective(self) -> Numbers:
-        """(n, K) a."""
-        effective, included = self._target_probabilities, self.softmax.included
-        smoothing = self._targets.label_smoothing
-        if smoothing:
-            share = column(in_range(smoothing) / self._smoothed_classes)
-            spread = share if included is None else choose(included, share, 0.0)
-            effective = effective * (1.0 - smoothing) + spread
-        return self._weighted(effective)
-
-    @property
-    def _smoothed_classes(self) -> Floats | float:
-        """(n,) or single K'; 1 for an empty row."""
-        included = self.softmax.included
-        if included is None:
-            return float(self.softmax.doubles.logits.shape[1])
-        return np.maximum(1.0, np.count_nonzero(included, axis=-1))
-
-    def _weighted(self, values: Numbers) -> Numbers:
-        """Return (n, K) values times w."""
-        weights = self._targets.weights_of_classes
-        return values if weights is None else product(weights, values)
-
-    @property
     def factor(self) -> Numbers:
         """(n,) or single factor of the derivative of CE by v in that of the reduced loss by z: s / denominator / T."""
         return rows_of(self._targets.shares, self._block) / in_range(self.softmax.temperature)
 
-    @property
+    @cached_property
     def penalty(self) -> Numbers | None:
         """(n,) Derivative of the z-loss with respect to l, over T: 2 s z_loss l / total weight / T; None without a z-loss."""
         if not self._targets.z_loss:
@@ -129,27 +71,32 @@ class CrossEntropy(RowGradient):
         shares = rows_of(self._targets.penalty_shares, self._block) / in_range(self.softmax.temperature)
         return in_range(self.softmax.normalizer) * shares * 2.0
 
-    @property
+    @cached_property
     def cross_entropies(self) -> Numbers:
         """(n,) CE, nats."""
         targets, softmax = self._targets, self.softmax
         if self._labels is not None:
-            values = self._weight_of_label(softmax.surprisals_at(self._labels))
+            values = self.row_targets.weight_of_label(softmax.surprisals_at(self._labels))
         else:
-            weighted = self._weighted(self._target_probabilities)
+            weighted = self.row_targets.weighted(self.row_targets.probabilities)
             values = row_sums(product(weighted, softmax.surprisals), softmax.included)
-            self._mark_infinite(values, targets.class_weights)
+            self.row_targets.mark_infinite(values, targets.class_weights)
         if not targets.label_smoothing:
             return values
-        total = row_sums(self._weighted(softmax.surprisals), softmax.included)
+        total = row_sums(self.row_targets.weighted(softmax.surprisals), softmax.included)
         return values * (1.0 - targets.label_smoothing) + total * (
-            in_range(targets.label_smoothing) / self._smoothed_classes
+            in_range(targets.label_smoothing) / self.row_targets.smoothed_classes
         )
+
+    @property
+    def extreme(self) -> Mask:
+        """(n,) or single: whether a target or a distance of a row could lift what the other lost to underflow."""
+        return NO_ROW if self._labels is not None else self.row_targets.extreme
 
     def in_doubles(self, name: str) -> Floats:
         """Return (n,) a quantity in doubles, the extended one if a factor was out of range."""
-        values: Numbers = getattr(self, name)
-        return rounded(getattr(self.extended, name)) if isinstance(values, Scaled) else values
+        is_scaled = isinstance(getattr(self, name), Scaled)
+        return self.restored(name, EVERY_ROW if is_scaled else self.extreme)
 
     @property
     def normalizers(self) -> Numbers:
@@ -160,7 +107,9 @@ class CrossEntropy(RowGradient):
     def row_losses(self) -> Floats:
         """(n,) s (CE + z_loss l**2), before the reduction."""
         losses = self.weighted_losses
-        return losses if self._targets.is_plain or is_safe(losses) else rounded(self.extended.weighted_losses)
+        if self._targets.is_plain or (is_safe(losses) and not np.count_nonzero(self.extreme)):
+            return losses
+        return rounded(self.extended.weighted_losses)
 
     @property
     def weighted_losses(self) -> Numbers:
@@ -192,7 +141,7 @@ class CrossEntropy(RowGradient):
             put(differences, self._labels, softmax.complements_at(self._labels))
         return row_totals(differences * differences, softmax.included)
 
-    @property
+    @cached_property
     def divergences(self) -> Numbers:
         """(n,) sum_c t_c log(t_c / p_c) - t_c + p_c for target probabilities as sent or of the teacher, nats."""
         softmax, sent, teacher = self.softmax, self._targets.probabilities, self._teacher
@@ -201,16 +150,15 @@ class CrossEntropy(RowGradient):
             ratios = log_ratios(sent[self._block], softmax.surprisals)
         else:
             ratios = teacher.log_ratios if softmax is softmax.doubles else teacher.extended_log_ratios
-        terms = divergence_terms(self._target_probabilities, softmax.probabilities, ratios)
+        terms = divergence_terms(self.row_targets.probabilities, softmax.probabilities, ratios)
         values = row_totals(terms, softmax.included)
-        self._mark_infinite(values, None)
+        self.row_targets.mark_infinite(values, None)
         return values
 
     @property
     def row_divergences(self) -> Floats:
         """(n,) The divergences as doubles."""
-        divergences = self.divergences
-        return divergences if is_safe(divergences) else rounded(self.extended.divergences)
+        return self.restored("divergences", self.extreme if is_safe(self.divergences) else EVERY_ROW)
 
     @cached_property
     def slopes(self) -> Numbers:
@@ -219,12 +167,16 @@ class CrossEntropy(RowGradient):
         if self._is_one_hot and softmax is softmax.doubles:
             slopes = softmax.probabilities.copy()
             put(slopes, self._labels, 0.0 - softmax.complements_at(self._labels))
-            return slopes if self._targets.class_weights is None else slopes * column(self._weight_of_label(1.0))
+            return (
+                slopes
+                if self._targets.class_weights is None
+                else slopes * column(self.row_targets.weight_of_label(1.0))
+            )
         if self._teacher is not None and not self._targets.label_smoothing and self._targets.class_weights is None:
             is_double = softmax is softmax.doubles
             return self._teacher.differences if is_double else self._teacher.extended_differences
-        a, p = self._effective, softmax.probabilities
-        slopes = p * column(self.totals)
+        a, p = self.row_targets.effective, softmax.probabilities
+        slopes = p * column(self.row_targets.totals)
         slopes -= a
         # The difference loses digits only for a class that has most of both p and a.
         most, others = argmax(a), a * 1.0
@@ -239,24 +191,22 @@ class CrossEntropy(RowGradient):
         if not self._is_one_hot or self._targets.class_weights is not None or self.penalty is not None:
             return super().without_softcap()
         # As above, in one pass.
-        gradient = softmax.probabilities * column(self.factor)
-        put(gradient, self._labels, 0.0 - softmax.complements_at(self._labels) * self.factor)
+        factor = self.matched(self.factor)
+        gradient = softmax.probabilities * column(factor)
+        put(gradient, self._labels, 0.0 - softmax.complements_at(self._labels) * factor)
         return gradient
-
-    @cached_property
-    def totals(self) -> Numbers:
-        """(n,) A."""
-        return row_totals(self._effective, self.softmax.included)
 
     @property
     def size(self) -> Numbers:
         """(n,) or single bound on dL/dz, up to a factor of 2**32."""
         if self._is_one_hot:
-            size = self._weight_of_label(self.factor)
+            size = self.row_targets.weight_of_label(self.factor)
         else:
             # The target of a teacher may be below double range, its product with a weight may not.
             weights = None if self._teacher is None else self._targets.weights_of_classes
-            size = self.factor * max(1.0, largest(self.totals if weights is None else weights))
+            size = self.factor * np.maximum(
+                1.0, rounded(self.row_targets.totals) if weights is None else largest(weights)
+            )
         return size if self.penalty is None else abs(size) + abs(self.penalty)
 
     @property
@@ -264,16 +214,21 @@ class CrossEntropy(RowGradient):
         """(n,) A sum_i p_i d_i - sum_i a_i d_i."""
         if not self._is_one_hot:
             return super().drift
-        return self._weight_of_label(self.mean_distance - at(self.softmax.finite_distances, self._labels))
+        return self.row_targets.weight_of_label(self.mean_distance - at(self.softmax.finite_distances, self._labels))
 
     @property
     def variances(self) -> Floats:
         """(n,) The part of each row in b**2 d2L/db2, b = 1 / T: A times the variance of v under p, to a few digits."""
+        return self.restored("weighted_variances", self.lost)
+
+    @property
+    def weighted_variances(self) -> Numbers:
+        """(n,) The same, which may be out of range."""
         squares = row_sums(product(self.weighted_distances, self.softmax.finite_distances), self.softmax.included)
         variances = squares - self.mean_distance * self.mean_distance
         if not self._is_one_hot:
-            variances = variances * self.totals
-        return rounded(variances * rows_of(self._targets.shares, self._block))
+            variances = variances * self.row_targets.totals
+        return variances * rows_of(self._targets.shares, self._block)
 
     @property
     def targets_gradient(self) -> Floats:
@@ -282,19 +237,26 @@ class CrossEntropy(RowGradient):
         factors = column(rows_of(targets.shares, self._block)) * (1.0 - targets.label_smoothing)
         if targets.class_weights is not None:
             factors = factors * targets.weights_of_classes
-        if largest(factors) <= HARMLESS:
-            gradient = rounded(product(factors, softmax.surprisals))
-            is_infinite = np.isinf(gradient)
-            if not (is_infinite if softmax.included is None else is_infinite & softmax.included).any():
-                return gradient
-        return rounded(product(factors, ExtendedSoftmax(softmax).surprisals))
+        gradient = product(rounded(factors), softmax.surprisals)
+        lost = np.isinf(gradient)
+        if largest(factors) > HARMLESS or isinstance(factors, Scaled):
+            lost |= (abs(rounded(factors)) > HARMLESS) | is_tiny(factors)
+        if softmax.included is not None:
+            lost &= softmax.included
+        if not lost.any():
+            return gradient
+        exact = rounded(product(factors, ExtendedSoftmax(softmax).surprisals))
+        return np.where(lost.any(axis=-1)[:, None], exact, gradient)
 
     @property
     def hessian(self) -> Floats:
         """(n, K, K) d2L/dz2 = ((A + 2 z_loss l) (diag p - p p^T) + 2 z_loss p p^T) / T**2, scaled like the loss."""
         temperature, square = in_range(self.softmax.temperature), 0.0
-        spread = self._weight_of_label(self.factor) if self._is_one_hot else self.extended.totals * self.factor
+        if self._is_one_hot:
+            spread = self.row_targets.weight_of_label(self.factor)
+        else:
+            spread = self.extended.row_targets.totals * self.factor
         if self._targets.z_loss:
             spread = spread + self.extended.penalty
             square = rows_of(self._targets.penalty_shares, self._block) * 2.0 / temperature
-        return rounded(curvature(self.softmax.doubles, spread / temperature, square / temperature))
+        return curvature(self.softmax.doubles, spread / temperature, square / temperature)

@@ -9,11 +9,11 @@ import numpy as np
 from service.compute import softcap as softcaps
 from service.compute.extended import ExtendedSoftmax
 from service.compute.gradients import HARMLESS
-from service.compute.scaled import MOST, Numbers, Scaled, column, in_range, largest, rounded
+from service.compute.scaled import MOST, Numbers, Scaled, column, in_range, largest, rounded, rows_of
+from service.compute.softmax import Softmax
 
 if TYPE_CHECKING:
     from service.arrays import Floats
-    from service.compute.softmax import Softmax
 
 LEAST_PROBABILITY = 2.0**-400
 """Probability whose square times a factor is far from underflow."""
@@ -21,27 +21,41 @@ LEAST_PROBABILITY = 2.0**-400
 
 def jacobian(softmax: Softmax) -> Floats:
     """Return (n, K, K) dp_i/dz_j = p_i (delta_ij - p_j) / T * dc_j/dz_j."""
-    derivative = curvature(softmax, 1.0 / in_range(softmax.temperature), 0.0)
-    if softmax.softcap is not None:
-        slopes = Scaled.of(softcaps.slopes(softmax.logits, softmax.softcap))
-        derivative = derivative * slopes.each(lambda part: part[:, None, :])
-    return rounded(derivative)
+    softcap = softmax.softcap
+    slopes = None if softcap is None else Scaled.of(softcaps.slopes(softmax.logits, softcap))
+    return curvature(softmax, 1.0 / in_range(softmax.temperature), 0.0, slopes)
 
 
-def curvature(softmax: Softmax, spread: Numbers, square: Numbers) -> Numbers:
-    """Return (n, K, K) spread (diag p - p p^T) + square p p^T, for (n,) or single factors."""
-    size = max(largest(spread), largest(square))
-    is_safe = size <= HARMLESS or (size <= MOST and softmax.probabilities.min(initial=1.0) >= LEAST_PROBABILITY)
-    of = softmax if is_safe else ExtendedSoftmax(softmax)
+def curvature(softmax: Softmax, spread: Numbers, square: Numbers, slopes: Scaled | None = None) -> Floats:
+    """Return (n, K, K) spread (diag p - p p^T) + square p p^T, for (n,) or single factors.
+
+    slopes: (n, K) factor of each column j; None for 1.
+    """
+    if max(largest(spread), largest(square)) <= HARMLESS:
+        return _curvature(softmax, rounded(spread), rounded(square), slopes)
+    size = np.maximum(abs(rounded(spread)), abs(rounded(square)))
+    lost = (size > HARMLESS) & ~((size <= MOST) & (softmax.probabilities.min(axis=-1) >= LEAST_PROBABILITY))
+    rows = np.flatnonzero(lost)
+    if len(rows) == lost.size:
+        return _curvature(ExtendedSoftmax(softmax), spread, square, slopes)
+    result = _curvature(softmax, rounded(spread), rounded(square), slopes)
+    if len(rows):
+        some = Softmax(softmax.logits[rows], softmax.temperature, softmax.softcap)
+        factors = (None if each is None else rows_of(each, rows) for each in (spread, square, slopes))
+        result[rows] = _curvature(ExtendedSoftmax(some), *factors)
+    return result
+
+
+def _curvature(of: Softmax | ExtendedSoftmax, spread: Numbers, square: Numbers, slopes: Scaled | None) -> Floats:
     p, q, spread, square = of.probabilities, of.complements, column(spread), column(square)
     outer = _outer((square - spread) * p, p)
     diagonal = p * (spread * q + square * p)
-    places = np.arange(softmax.logits.shape[1])
-    if not isinstance(outer, Scaled):
-        outer[:, places, places] = rounded(diagonal)
-        return outer
-    outer.mantissa[:, places, places], outer.exponent[:, places, places] = Scaled.of(diagonal)
-    return outer
+    places = np.arange(of.doubles.logits.shape[1])
+    if isinstance(outer, Scaled):
+        outer.mantissa[:, places, places], outer.exponent[:, places, places] = Scaled.of(diagonal)
+    else:
+        outer[:, places, places] = diagonal
+    return rounded(outer if slopes is None else outer * slopes.each(lambda part: part[:, None, :]))
 
 
 def _outer(left: Numbers, right: Numbers) -> Numbers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from service.compute.rows import at, row_sums
 from service.compute.scaled import TINY, Numbers, Scaled, choose, column, in_range, largest, product, rounded
 
 if TYPE_CHECKING:
-    from service.arrays import Floats
+    from service.arrays import Floats, Mask
     from service.compute.softmax import Softmax
 
 HARMLESS = 4.0
@@ -22,6 +22,10 @@ HARMLESS = 4.0
 
 FAR_FROM_OVERFLOW = 2.0**960
 """Gradient up to which sums of it are far from the end of double range."""
+
+NO_ROW: Mask = np.zeros((), bool)
+EVERY_ROW: Mask = np.ones((), bool)
+"""Single masks that stand for every row."""
 
 MAJORITY = 0.5
 """Probability from which on no other class has more."""
@@ -63,16 +67,33 @@ class RowGradient(ABC):
     def extended(self) -> Self:
         """The gradient computed from an `ExtendedSoftmax`."""
 
-    def suited(self) -> Self:
-        """Return this if doubles are enough, else the extended one."""
-        size = largest(self.size)
-        if size <= HARMLESS:
-            return self
-        if size <= FAR_FROM_OVERFLOW and self.softmax.doubles.softcap is None and not isinstance(self.slopes, Scaled):
-            sizes = np.abs(self.slopes)
-            if ((sizes >= TINY) & (sizes < np.inf)).all():
-                return self
-        return self.extended
+    @cached_property
+    def lost(self) -> Mask:
+        """(n,) or single: whether dL/dz of a row has digits that doubles lose. It depends on that row alone."""
+        size, factor, penalty = self.size, self.factor, self.penalty
+        if largest(size) <= HARMLESS and not isinstance(factor, Scaled) and not isinstance(penalty, Scaled):
+            return NO_ROW
+        size = abs(rounded(size))
+        is_lifted = size > HARMLESS
+        if np.any(is_lifted) and self.softmax.doubles.softcap is None and not isinstance(self.slopes, Scaled):
+            sizes, p = np.abs(self.slopes), self.softmax.doubles.probabilities
+            is_exact = (sizes >= TINY) & (sizes < np.inf) & (p >= TINY)
+            is_lifted = is_lifted & ~((size <= FAR_FROM_OVERFLOW) & is_exact.all(axis=-1))
+        return is_lifted | is_tiny(factor) | is_tiny(penalty)
+
+    @property
+    def extreme(self) -> Mask:
+        """(n,) or single: whether a target or a distance of a row could lift what the other lost to underflow."""
+        return NO_ROW
+
+    def restored(self, name: str, lost: Mask) -> Floats:
+        """Return a quantity of the rows as doubles, the extended one in the rows (n,) that lose digits otherwise."""
+        if lost is NO_ROW or not lost.any():
+            return rounded(getattr(self, name))
+        exact = rounded(getattr(self.extended, name))
+        if lost.all():
+            return exact
+        return np.where(lost if exact.ndim == 1 else lost[:, None], exact, rounded(getattr(self, name)))
 
     @property
     def by_logits(self) -> Numbers:
@@ -80,26 +101,33 @@ class RowGradient(ABC):
         gradient, softmax = self.without_softcap(), self.softmax.doubles
         if softmax.softcap is None:
             return gradient
-        return gradient * softcaps.slopes(softmax.logits, softmax.softcap)
+        return gradient * self.matched(softcaps.slopes(softmax.logits, softmax.softcap))
+
+    def matched(self, factors: Numbers) -> Numbers:
+        """Return factors as doubles if the softmax is made of doubles: what is beyond their range is `lost`."""
+        return rounded(factors) if self.softmax is self.softmax.doubles else factors
 
     def without_softcap(self) -> Numbers:
         """Return (n, K) T dL/dv."""
-        gradient = self.slopes * column(self.factor)
-        return gradient if self.penalty is None else gradient + self.softmax.probabilities * column(self.penalty)
+        gradient, penalty = self.slopes * column(self.matched(self.factor)), self.penalty
+        return gradient if penalty is None else gradient + self.softmax.probabilities * column(self.matched(penalty))
 
     @property
     def logits_gradient(self) -> Floats:
         """(n, K) dL/dz as doubles; infinite where it is beyond double range."""
-        return rounded(self.suited().by_logits)
+        return self.restored("by_logits", self.lost)
 
     @property
     def by_temperature(self) -> Numbers:
         """(n,) The part of each row in dL/dT = -1/T sum g_v v, the sum over classes that are not excluded.
 
-        The slopes of a row sum to 0, so v may be shifted to d, which keeps the digits that an offset takes.
+        The slopes of a row sum to 0, so v may be shifted to d, which keeps the digits that an offset takes. A target on an
+        excluded class adds nothing: its loss is infinite at every temperature.
         """
-        parts = -self.drift * self.factor
-        return parts if self.penalty is None else parts - self.penalty * (self.softmax.largest + self.mean_distance)
+        parts, penalty = -self.drift * self.matched(self.factor), self.penalty
+        if penalty is None:
+            return parts
+        return parts - self.matched(penalty) * (self.softmax.largest + self.mean_distance)
 
     @property
     def drift(self) -> Numbers:
@@ -119,7 +147,7 @@ class RowGradient(ABC):
     @property
     def temperature_slopes(self) -> Floats:
         """(n,) The part of each row in dL/dT, as doubles."""
-        return rounded(self.suited().by_temperature)
+        return self.restored("by_temperature", self.lost | self.extreme)
 
 
 class VectorJacobianProduct(RowGradient):
@@ -147,9 +175,12 @@ class VectorJacobianProduct(RowGradient):
 
     @property
     def size(self) -> Numbers:
-        """Bound on dL/dz; infinite where differences of u may be."""
-        most = largest(self._vectors)
-        return max(1.0, most) * self.factor if most <= FAR_FROM_OVERFLOW else np.inf
+        """(n,) or single bound on dL/dz; infinite where differences of u may be."""
+        most: Any = max(1.0, largest(self._vectors))
+        if most * largest(self.factor) > HARMLESS:
+            most = np.maximum(1.0, np.abs(self._vectors).max(axis=-1))
+            most = np.where(most <= FAR_FROM_OVERFLOW, most, np.inf)
+        return self.factor * most
 
     @cached_property
     def slopes(self) -> Numbers:
@@ -160,3 +191,10 @@ class VectorJacobianProduct(RowGradient):
         slopes -= column(row_sums(p * slopes, softmax.included))
         slopes *= p
         return slopes
+
+
+def is_tiny(factors: Numbers | None) -> Mask:
+    """Return whether factors are below `TINY`, but not 0. A double never is: then it would be `Scaled`."""
+    if not isinstance(factors, Scaled):
+        return NO_ROW
+    return np.asarray((abs(rounded(factors)) < TINY) & (factors.mantissa != 0.0))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from service.compute.scaled import MOST, Numbers, Scaled, in_range, product, rounded, rows_of, total
+from service.compute.scaled import Numbers, in_range, product, rounded, rows_of, total
 
 if TYPE_CHECKING:
     from service.arrays import Floats, Integers, Mask
@@ -65,13 +65,6 @@ class Targets:
             return self.total_weight
         weights = rows_of(self.weights_of_classes, self.labels)
         return total(weights if self.weights is None else weights * self.weights)
-
-    @cached_property
-    def target_probabilities(self) -> Numbers:
-        """(N, K) t as sent, `Scaled` if a few factors could take one of them out of range."""
-        t = self.probabilities
-        assert t is not None
-        return t if not t.size or t.item(t.argmax()) <= MOST else Scaled.of(t)
 
     @property
     def divisor_of_penalty(self) -> Numbers:

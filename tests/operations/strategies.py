@@ -18,7 +18,7 @@ LARGEST = float(np.finfo(np.float64).max)
 Floats = npt.NDArray[np.float64]
 Request = dict[str, Any]
 
-ROW_TENSORS = ("logits", "targets", "teacher_logits", "sample_weights", "probabilities_gradient")
+ROW_TENSORS = ("logits", "inputs", "targets", "teacher_logits", "sample_weights", "probabilities_gradient")
 
 NUMBERS = st.floats(-100.0, 100.0)
 ROUNDING = 1e-9

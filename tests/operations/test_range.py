@@ -59,6 +59,12 @@ TEACHER: Request = {"logits": np.array([[1480.0, 601.0]]), "sample_weights": np.
 )
 @example({"logits": np.array([[9.0, 1.0]]), "probabilities_gradient": np.array([[1e197, 0.0]]), "softcap": 5e-324})
 @example({"logits": np.array([[789.0, 0.0]]), "targets": np.array([[1.7e308, 1e-38]])})
+@example(
+    {"logits": np.array([[0.0, -1e300]]), "targets": np.array([[0, 1e-300]]), "class_weights": np.array([1, 3e-21])}
+)
+@example({"logits": np.array([[0.0, -1e300]]), "teacher_logits": np.array([[0.0, -744.9]]), "denominator": 1.0})
+@example({"logits": np.array([[0.0, -714.0]]), "targets": np.array([[1e30, 0.0]]), "reduction": "sum"})
+@example({"logits": np.array([[0.0, -714.0]]), "probabilities_gradient": np.array([[1e30, 0.0]])})
 @example({"logits": np.array([[4e302, 3.9e302]]), "targets": np.array([0]), "temperature": 1e-300, "softcap": 1e300})
 @example({**LAYER, "inputs": np.array([[1e300]]), "sample_weights": np.array([1e10]), "learning_rate": 1e-300})
 @example(
