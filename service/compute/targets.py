@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf, isnan
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from service.compute.scaled import Numbers, in_range, product, rounded, rows_of, total
+from service.compute.scaled import Numbers, in_range, mantissas, product, rounded, rows_of, total
 
 if TYPE_CHECKING:
     from service.arrays import Floats, Integers, Mask
@@ -103,11 +104,16 @@ class Targets:
         """Return () the reduced values of (N,) rows, times s; (N,) if they are not reduced."""
         if self.reduction == "none":
             return self.weighted(values)
-        return self.mean(values, divisor) if self.reduction == "mean" else total(self.weighted(values))
+        return self.mean(values, divisor) if self.reduction == "mean" else self._sum(values)
 
     def mean(self, values: Numbers, divisor: Numbers) -> Numbers:
         """Return () the sum of (N,) values of rows, times s, over the divisor; 0 where there is nothing to divide by."""
-        return total(self.weighted(values)) / divisor if self.divisor_of_mean else np.float64(0.0)
+        return self._sum(values) / divisor if self.divisor_of_mean else np.float64(0.0)
+
+    def _sum(self, values: Numbers) -> Numbers:
+        """Return () the sum of (N,) values of rows, times s; inf for infinite ones of both signs."""
+        result = total(self.weighted(values))
+        return np.float64(inf) if isnan(mantissas(result)) else result
 
     def weighted(self, values: Numbers, block: slice = slice(None)) -> Numbers:
         """Return (n,) values of a block of rows, times s."""

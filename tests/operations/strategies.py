@@ -116,8 +116,8 @@ def anywhere(draw: st.DrawFn, *, within: bool = False) -> Request:
         request["teacher_logits"] = np.where(excluded & within, -np.inf, teacher)
     reductions: list[Request] = [{}, {"reduction": "sum"}, {"reduction": "none"}]
     request |= draw(st.sampled_from(reductions) | NOT_NEGATIVE.map(lambda value: {"denominator": value}))
-    # Infinite losses of both signs have no sum, and weights of both signs no mean.
-    is_signed = within and ("denominator" in request or "reduction" in request)
+    # Weights of both signs have no mean.
+    is_signed = "denominator" in request or "reduction" in request
     optional = {
         "class_weights": floats((classes,), NOT_NEGATIVE),
         "sample_weights": floats((count,), ANY if is_signed else NOT_NEGATIVE),

@@ -99,6 +99,13 @@ def test_output_anywhere_is_within_its_bound_0_or_infinite(request: Request) -> 
     assert {name: part for name, part in parts(answered, exact).items() if part > 1.0} == {}
 
 
+@pytest.mark.parametrize("options", [{"reduction": "sum"}, {"denominator": 2.0}])
+def test_infinite_losses_of_both_signs_are_an_infinite_loss(options: Request) -> None:
+    logits = np.array([[0.0, -np.inf], [1.0, -np.inf], [2.0, 1.0]])
+    request = {"logits": logits, "targets": np.array([1, 1, 0]), "sample_weights": np.array([2.0, -3.0, 1.0])}
+    assert answer("loss", **request, **options, outputs=["loss"])["loss"] == np.inf
+
+
 @example({"logits": np.array([[41.0, 0.0]]), "targets": np.array([[1.03471157e16, 1.0]])})
 @given(anywhere())
 def test_a_temperature_is_found_for_logits_anywhere(request: Request) -> None:
