@@ -203,6 +203,13 @@ async def test_an_operation_is_in_flight_until_it_is_answered() -> None:
         assert value(samples, "http_requests_in_flight") == value(samples, "softmax_bytes_in_flight") == 0
 
 
+async def test_statistics_of_all_models_collect_the_metrics_once(app: Service, client: httpx.AsyncClient) -> None:
+    collector = Mock(**{"collect.return_value": [], "describe.return_value": []})
+    app.runtime.metrics.registry.register(collector)
+    await client.get("/v2/models/stats")
+    assert collector.collect.call_count == 1
+
+
 async def test_the_version_is_a_metric(client: httpx.AsyncClient) -> None:
     assert value(await scraped(client), "softmax_build_info", version=__version__) == 1
 

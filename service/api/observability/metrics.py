@@ -193,10 +193,14 @@ class Metrics:
         write, media_type = choose_encoder(accept)
         return write(self._all_processes()), media_type
 
-    def statistics(self, operation: str) -> OperationStatistics:
-        """Return the statistics of an operation in all processes."""
+    def statistics(self, operations: Iterable[str]) -> list[OperationStatistics]:
+        """Return the statistics of operations in all processes."""
         self.flush()
         families = {family.name: family for family in self._all_processes().collect()}
+        return [self._statistics(operation, families) for operation in operations]
+
+    def _statistics(self, operation: str, families: Mapping[str, Metric]) -> OperationStatistics:
+        """Return the statistics of an operation, given the metrics by name."""
         totals: collections.defaultdict[tuple[bool, str], float] = collections.defaultdict(float)
         for sample in _samples(families, "http_request_duration_seconds"):
             route = sample.labels["route"]

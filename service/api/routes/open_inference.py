@@ -31,6 +31,9 @@ from service.schemas.models import (
 from service.schemas.service import NAME, Live, Ready
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from service.api.observability.metrics import OperationStatistics
     from service.api.runtime import Runtime
     from service.operations.spec import Operation
 
@@ -123,7 +126,7 @@ async def repository_index(request: Request, readiness: Readiness, response: Res
 @router.get("/models/stats", operation_id="v2_stats", summary="Statistics of all models")
 async def all_statistics(request: Request) -> Statistics:
     """Return the number and the time of requests of every model."""
-    return Statistics(model_stats=[_statistics(name, request.app.state.runtime) for name in MODELS])
+    return _statistics(MODELS, request.app.state.runtime)
 
 
 @router.get("/models/{model}/versions/{version}", operation_id="v2_model_version", summary="Metadata of a version")
@@ -150,7 +153,7 @@ async def config(model: str, version: str = VERSION) -> ModelConfig:
 @router.get("/models/{model}/stats", operation_id="v2_model_stats", summary="Statistics of a model")
 async def statistics(request: Request, model: str, version: str = VERSION) -> Statistics:
     """Return the number and the time of requests."""
-    return Statistics(model_stats=[_statistics(find_model(model, version).name, request.app.state.runtime)])
+    return _statistics([find_model(model, version).name], request.app.state.runtime)
 
 
 @router.get(
@@ -192,9 +195,14 @@ async def _short_body(request: Request) -> bytes:
     return body
 
 
-def _statistics(name: str, runtime: Runtime) -> ModelStatistics:
-    """Return the statistics of a model."""
-    found = runtime.metrics.statistics(name)
+def _statistics(names: Collection[str], runtime: Runtime) -> Statistics:
+    """Return the statistics of models."""
+    found = runtime.metrics.statistics(names)
+    return Statistics(model_stats=list(map(_model_statistics, names, found)))
+
+
+def _model_statistics(name: str, found: OperationStatistics) -> ModelStatistics:
+    """Return the statistics of a model as Triton has them."""
     decode, compute, encode = (_duration(found.successes, found.stages[stage]) for stage in STAGES)
     return ModelStatistics(
         name=name,
