@@ -42,7 +42,7 @@ class RequestIdMiddleware:
                     # here, because the span of FastAPI ends before this middleware
                     self.runtime.note_trace(context)
                 message["headers"] = [*message.get("headers", ()), *context.reply_headers()]
-            else:
+            elif context.method != "HEAD":
                 context.bytes_out += len(message.get("body", b""))
             await send(message)
 

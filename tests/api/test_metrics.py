@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
 import pytest
@@ -91,6 +92,17 @@ async def test_a_request_is_counted_once_by_method_template_and_status(
     assert sum(sample.value for sample in samples if sample.name == "http_requests_total") == 1
     labels = {"route": route, "status_class": f"{status // 100}xx"}
     assert value(samples, "http_request_duration_seconds_count", **labels) == 1
+
+
+@pytest.mark.parametrize("path", ["/livez", "/docs", "/openapi.json", "/nothing"])
+async def test_a_response_to_head_has_no_bytes(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        await client.head(path)
+    lines: list[Any] = [record.msg for record in caplog.records if record.name == "service.requests"]
+    assert [line["bytes_out"] for line in lines] == [0]
+    assert all(sample.value == 0 for sample in await scraped(client) if sample.name == "http_body_bytes_total")
 
 
 @pytest.mark.parametrize("path", ["/softmax", "/api/softmax"], ids=["stripped", "kept"])
