@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,6 +65,30 @@ async def test_root_lists_only_what_is_served() -> None:
             method, path = link.split()
             status = (await client.request(method, path)).status_code
             assert status == (415 if method == "POST" else 200)
+
+
+@pytest.mark.parametrize("sent", ["bytes=0-1", "bytes=0-1,3-4", "bytes=999999999-", "bytes=-", "lines=1-2"])
+@pytest.mark.parametrize("path", ["/openapi.json", *PAGES])
+async def test_a_page_is_sent_whole_whatever_the_range(client: httpx.AsyncClient, path: str, sent: str) -> None:
+    whole = await client.get(path)
+    reply = await client.get(path, headers={"Range": sent})
+    assert (reply.status_code, reply.content) == (200, whole.content)
+    assert reply.headers.get("Accept-Ranges", "none") == "none"
+
+
+async def test_others_are_answered_while_a_document_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = Event()
+
+    def build(_: object) -> dict[str, bool]:
+        return {"built last": answered.wait(10)}
+
+    monkeypatch.setattr("service.api.routes.pages.typed_document", build)
+    async with connect() as client:
+        document = asyncio.create_task(client.get("/openapi/typed.json"))
+        await asyncio.sleep(0)
+        await client.get("/livez")
+        answered.set()
+        assert (await document).json() == {"built last": True}
 
 
 async def test_a_deep_path_of_a_file_is_not_found_at_once() -> None:
