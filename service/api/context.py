@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 """Request ids that are accepted from a client; any other is replaced."""
 
-TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+TRACEPARENT = re.compile(rb"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 
 SHORT_REPLY_BYTES = 2**16
 """Longest response that is written in one step; a longer one waits until the client has read most of it."""

@@ -183,6 +183,8 @@ async def test_a_client_that_left_has_its_line(lines: Callable[[], list[Line]]) 
         "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
         "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
         f"{TRACEPARENT}\n",
+        f"{TRACEPARENT}-more",
+        f"ff{TRACEPARENT[2:]}",
     ],
 )
 async def test_an_invalid_traceparent_is_not_logged(lines: Callable[[], list[Line]], sent: str) -> None:
