@@ -74,7 +74,7 @@ def _quality(accept: bytes | None, media_type: str) -> float:
     ranks = {media_type: 3, f"{media_type.partition('/')[0]}/*": 2, "*/*": 1}
     best, quality = 0, 0.0
     for item in accept.decode("latin-1").lower().split(",", MAX_RANGES)[:MAX_RANGES]:
-        media_range, *parameters = (part.strip() for part in item.split(";"))
+        media_range, *parameters = (part.strip() for part in item.split(";", MAX_RANGES))
         rank = ranks.get(media_range, 0)
         if rank > best:
             best, quality = rank, min((_weight(parameter) for parameter in parameters), default=1)
