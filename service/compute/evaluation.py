@@ -17,11 +17,6 @@ def mean_of_counted(values: Array, counted: Mask | None) -> Floats:
     return np.asarray(np.add.reduce(chosen) / max(1, chosen.size))
 
 
-def top_k_hits(top_k_classes: Integers, labels: Integers) -> Mask:
-    """Return (N,) whether the label is among the (N, k) most probable classes."""
-    return np.asarray((top_k_classes == labels[:, None]).any(axis=1))
-
-
 @dataclass(frozen=True)
 class Reliability:
     """Counted rows in equal bins of confidence over (0, 1], the upper end of each bin included.

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.compute.rows import starts
+from service.compute.rows import at, put, starts
 
 if TYPE_CHECKING:
-    from service.arrays import Array, Integers
+    from service.arrays import Array, Integers, Mask
 
 
 GROUP = 32
@@ -38,6 +38,18 @@ def top_k_classes(logits: Array, k: int) -> Integers:
     order = np.argsort(-values.reshape(rows, k), axis=-1, kind="stable") + starts(rows, k)[:, None]
     classes_in_order = candidates.take(order) - starts(rows, classes)[:, None]
     return np.where(values.take(order) == -np.inf, -1, classes_in_order)
+
+
+def is_in_top_k(logits: Array, classes: Integers, k: int) -> Mask:
+    """Return (n,) whether a class of each row is one of its `top_k_classes`."""
+    own = at(logits, classes)
+    hits = (np.count_nonzero(logits > own[:, None], axis=-1) < k) & (own > -np.inf)
+    is_equal = logits == own[:, None]
+    put(is_equal, classes, False)  # noqa: FBT003 - the value of an element
+    tied = np.flatnonzero(hits & is_equal.any(axis=-1))
+    if len(tied):
+        hits[tied] = (top_k_classes(logits[tied], k) == classes[tied, None]).any(axis=-1)
+    return hits
 
 
 def _kth_largest(logits: Array, k: int) -> Array:

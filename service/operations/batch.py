@@ -12,13 +12,13 @@ from service.compute import linear
 from service.compute.blocks import evaluate
 from service.compute.calibration import Evaluation, Minimum, minimum
 from service.compute.cross_entropy import CrossEntropy
-from service.compute.evaluation import Reliability, mean_of_counted, top_k_hits
+from service.compute.evaluation import Reliability, mean_of_counted
 from service.compute.float32 import SHORT_ROW, Float32Softmax
 from service.compute.gradients import RowGradient, VectorJacobianProduct
 from service.compute.scaled import SAFE, Numbers, Scaled, choose, is_safe, norm, pieces, rounded, total
 from service.compute.softmax import Softmax
 from service.compute.teacher import Teacher
-from service.compute.top_k import top_k_classes
+from service.compute.top_k import is_in_top_k, top_k_classes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -102,10 +102,10 @@ class Batch:
         assert self.targets is not None
         return mean_of_counted(predictions == self.targets.expected_classes, self.targets.counted)
 
-    def top_k_accuracy(self, top_k_classes: Integers) -> Floats:
+    def top_k_accuracy(self, top_k_hits: Mask) -> Floats:
         """Return () the share of counted rows whose target is among the top_k, 0 without a counted row."""
         assert self.targets is not None
-        return mean_of_counted(top_k_hits(top_k_classes, self.targets.expected_classes), self.targets.counted)
+        return mean_of_counted(top_k_hits, self.targets.counted)
 
     def reliability(self, tails: Floats, predictions: Integers) -> Reliability:
         """Return the counted rows in bins of confidence, given s and the predictions, (N,)."""
@@ -235,6 +235,14 @@ class Rows:
         """(n, k) The top_k most probable classes; -1 for an excluded one."""
         assert self._batch.arguments.top_k is not None
         return top_k_classes(self.logits, self._batch.arguments.top_k)
+
+    @property
+    def top_k_hits(self) -> Mask:
+        """(n,) Whether the target is one of the top_k most probable classes."""
+        targets, k = self._batch.targets, self._batch.arguments.top_k
+        assert targets is not None
+        assert k is not None
+        return is_in_top_k(self.logits, targets.expected_classes[self._block], k)
 
     def of_top_k(self, quantity: Array, excluded: float) -> Array:
         """Return (n, k) a quantity (n, K) at `top_k_classes`, and what an excluded class has."""

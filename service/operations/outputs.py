@@ -133,8 +133,8 @@ LOSS_OUTPUTS = (
         ((),),
         "Share of the counted rows whose target is one of top_k_classes, a number, unweighted; 0 without a counted row.",
         finite=True,
-        depends_on=("top_k_classes",),
-        reduce=lambda batch, classes: batch.top_k_accuracy(classes),
+        depends_on=("top_k_hits",),
+        reduce=lambda batch, hits: batch.top_k_accuracy(hits),
         needs=(TARGET, "top_k"),
     ),
     Output(
@@ -261,6 +261,7 @@ ROW_QUANTITIES: Mapping[str, Callable[[Rows], Array]] = {
     "cross_entropies": lambda rows: rows.cross_entropy.in_doubles("cross_entropies"),
     "tails": lambda rows: rows.softmax.tail,
     "brier_scores": lambda rows: rows.cross_entropy.brier_scores,
+    "top_k_hits": lambda rows: rows.top_k_hits,
     "divergences": lambda rows: rows.cross_entropy.in_doubles("divergences"),
     "temperature_slopes": lambda rows: rows.gradient.temperature_slopes,
 }

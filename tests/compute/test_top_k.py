@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.compute.top_k import LONG_ROW, top_k_classes
+from service.compute.top_k import LONG_ROW, is_in_top_k, top_k_classes
 
 
 @pytest.mark.parametrize("spread", [0, 1, 3, 10**6])
@@ -19,6 +19,17 @@ def test_top_k_is_the_head_of_a_stable_sort(shape: tuple[int, int], k: int, spre
         expected = np.argsort(-logits, axis=1, kind="stable")[:, :k]
         expected[np.take_along_axis(logits, expected, axis=1) == -np.inf] = -1
         np.testing.assert_array_equal(top_k_classes(logits, k), expected)
+
+
+@pytest.mark.parametrize("spread", [0, 1, 3, 10**6])
+@pytest.mark.parametrize("k", [1, 2, 7, 100])
+def test_a_class_is_in_the_top_k_that_has_it(k: int, spread: int) -> None:
+    generator = np.random.default_rng(k)
+    logits = generator.integers(-spread, spread + 1, size=(300, 100)).astype(float)
+    logits[::3, ::2] = -np.inf
+    classes = np.where(generator.random(300) < 0.5, logits.argmax(axis=1), generator.integers(100, size=300))
+    expected = (top_k_classes(logits, k) == classes[:, None]).any(axis=1)
+    np.testing.assert_array_equal(is_in_top_k(logits, classes, k), expected)
 
 
 @pytest.mark.parametrize("order", [1, -1])
