@@ -35,7 +35,8 @@ class RowGradient(ABC):
     """The derivatives of a loss with respect to the logits of a block of rows: g_v = (slopes * factor + p * penalty) * T.
 
     The formulas stand for doubles and for `Scaled`, which the quantities of an `ExtendedSoftmax` are. Doubles are enough
-    unless the factor could lift what they lose to underflow back into range.
+    for a row unless the factor could lift what they lose to underflow back into range. `lost` decides for each row, so
+    that its bits do not depend on the others.
 
     softmax: that of the rows.
     """
