@@ -17,12 +17,14 @@ from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.config import STARTUP_FAILURE
 
 from service.api.observability import logs
-from service.api.observability.metrics import SHARED
+from service.api.observability.metrics import SHARED, share_as
 from service.schemas.service import NAME
 from service.server.files import WatchedFiles, read_again
 from service.server.server import ALL_LEAVE, EXIT_SECONDS, HANGUP, READ_AGAIN, has_terminal, serve
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from service.server.listen import Listeners
     from service.settings import Settings
 
@@ -45,12 +47,14 @@ _spawn = multiprocessing.get_context("spawn")
 class Worker:
     """A process that serves.
 
+    number: from 0; a worker has the number of the one that it replaces.
     is_ready: it accepts connections. leave_by: when it is killed, unless it has left.
     """
 
-    def __init__(self, settings: Settings, listeners: Listeners) -> None:
+    def __init__(self, number: int, settings: Settings, listeners: Listeners) -> None:
+        self.number = number
         self._pipe, theirs = _spawn.Pipe()
-        self.process = _spawn.Process(target=serve, args=(settings, listeners, theirs))
+        self.process = _spawn.Process(target=_work, args=(number, settings, listeners, theirs))
         self.process.start()
         theirs.close()
         self._hung_at = time.monotonic() + START_SECONDS
@@ -76,6 +80,12 @@ class Worker:
         """Send it a message, unless it has ended."""
         with suppress(OSError):
             self._pipe.send_bytes(message)
+
+
+def _work(number: int, settings: Settings, listeners: Listeners, supervisor: Connection) -> None:
+    """Serve as a worker."""
+    share_as(number)
+    serve(settings, listeners, supervisor)
 
 
 class Supervisor:
@@ -104,14 +114,14 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, *HANGUP):
             signal.signal(number, lambda number, _: self._signals.append(number))
         with folder as os.environ[SHARED]:
-            self._workers = [self._start() for _ in range(self._settings.workers)]
+            self._workers = [self._start(number) for number in range(self._settings.workers)]
             while self._workers:
                 self._tick()
                 time.sleep(TICK_SECONDS)
         return self._exit_code
 
-    def _start(self) -> Worker:
-        return Worker(self._settings, self._listeners)
+    def _start(self, number: int) -> Worker:
+        return Worker(number, self._settings, self._listeners)
 
     def _tick(self) -> None:
         while self._signals:
@@ -151,8 +161,7 @@ class Supervisor:
     def _bury(self, worker: Worker) -> None:
         """Forget a worker that has ended, and start another in its place. Leave if none has ever started."""
         code, pid = worker.process.exitcode, worker.process.pid
-        if pid is not None:
-            mark_process_dead(pid)
+        mark_process_dead(worker.number)
         self._workers.remove(worker)
         if self._is_leaving:
             return
@@ -161,4 +170,4 @@ class Supervisor:
             self._exit_code = code
             self._leave()
         else:
-            self._workers.append(self._start())
+            self._workers.append(self._start(worker.number))

@@ -242,7 +242,10 @@ async def test_prometheus_may_ask_for_openmetrics(client: httpx.AsyncClient) -> 
 
 
 SCRIPT = """
+import sys
 import anyio
+from prometheus_client.multiprocess import mark_process_dead
+from service.api.observability.metrics import share_as
 from tests.bodies import BODY, JSON
 from tests.connections import application, connect
 
@@ -254,17 +257,22 @@ async def main():
             await client.post("/softmax", content=BODY, headers=JSON)
         print((await client.get("/metrics")).text)
 
+worker = int(sys.argv[1])
+mark_process_dead(worker)
+share_as(worker)
 anyio.run(main)
 """
 
 
+def scraped_in_process(folder: Path, worker: int) -> list[Sample]:
+    """Return the samples of a process that answers 3 requests in place of a worker that has ended."""
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(folder), "PYTHONWARNINGS": "error"}
+    command = [sys.executable, "-c", SCRIPT, str(worker)]
+    return parsed(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+
+
 def test_the_metrics_of_several_processes_are_added_up(tmp_path: Path) -> None:
-    environment = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "PYTHONWARNINGS": "error"}
-    command = [sys.executable, "-c", SCRIPT]
-    first, second = [
-        parsed(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
-        for _ in range(2)
-    ]
+    first, second = scraped_in_process(tmp_path, 0), scraped_in_process(tmp_path, 1)
     asked = {"method": "POST", "route": "/softmax", "status": "200"}
     assert (value(first, "http_requests_total", **asked), value(second, "http_requests_total", **asked)) == (3, 6)
     assert value(second, "softmax_elements_total", operation="softmax") == 12
@@ -274,3 +282,12 @@ def test_the_metrics_of_several_processes_are_added_up(tmp_path: Path) -> None:
     assert value(second, "softmax_build_info", version=__version__) == 1
     assert value(second, "softmax_bytes_in_flight") == 10
     assert value(second, "process_resident_memory_bytes") == 0
+
+
+def test_a_new_worker_goes_on_with_the_metrics_of_the_old_one(tmp_path: Path) -> None:
+    scraped_in_process(tmp_path, 0)
+    files = set(tmp_path.iterdir())
+    samples = scraped_in_process(tmp_path, 0)
+    assert set(tmp_path.iterdir()) == files
+    assert value(samples, "http_requests_total", method="POST", route="/softmax", status="200") == 6
+    assert value(samples, "softmax_bytes_in_flight") == 5

@@ -33,7 +33,7 @@ async def metric(address: str, name: str, **labels: str) -> float:
 def workers(supervisor: int) -> set[int]:
     """Return the process ids of the ready workers of a supervisor: those that have mapped a file for gauges."""
     children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text(encoding="ascii").split()
-    return {int(pid) for pid in children if f"gauge_livesum_{pid}.db" in maps(pid)}
+    return {int(pid) for pid in children if "gauge_livesum_" in maps(pid)}
 
 
 def maps(pid: str) -> str:

@@ -36,7 +36,8 @@ class StubWorker:
 
     started: list[StubWorker]
 
-    def __init__(self, *_: Any) -> None:
+    def __init__(self, number: int, *_: Any) -> None:
+        self.number = number
         self.told: list[bytes] = []
         self.is_ready = True
         self.code: int | None = None
@@ -161,6 +162,7 @@ def test_worker_that_ends_is_replaced() -> None:
 
     assert supervised(Settings(workers=2, port=0), act) == 0
     assert [ALL_LEAVE in each.told for each in StubWorker.started] == [False, True, True]
+    assert [each.number for each in StubWorker.started] == [0, 1, 0]
 
 
 def test_supervisor_leaves_if_no_worker_can_start() -> None:
@@ -180,7 +182,7 @@ def test_worker_may_take_longer_to_start_than_for_a_turn(monkeypatch: pytest.Mon
     context.Pipe.return_value = pipe, Mock()
     monkeypatch.setattr(supervisor, "_spawn", context)
     monkeypatch.setattr(supervisor, "HUNG_SECONDS", -1)
-    worker = Worker(Settings(workers=2), Listeners([], []))
+    worker = Worker(0, Settings(workers=2), Listeners([], []))
     worker.listen()
     worker.process.kill.assert_not_called()  # type: ignore[attr-defined]
     signs.append(b"")

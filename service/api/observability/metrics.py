@@ -18,6 +18,7 @@ from prometheus_client import (
     disable_created_metrics,
     platform_collector,
     process_collector,
+    values,
 )
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -47,6 +48,11 @@ STATUS_CLASSES = ("", "1xx", "2xx", "3xx", "4xx", "5xx")
 
 OK = HTTPStatus.OK.value
 SHED = HTTPStatus.SERVICE_UNAVAILABLE.value
+
+
+def share_as(worker: int) -> None:
+    """Name the files that this process shares by the number of its worker, to go on with those of the one it replaces."""
+    values.ValueClass = values.MultiProcessValue(lambda: worker)
 
 
 class OperationStatistics(NamedTuple):
