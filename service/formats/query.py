@@ -43,7 +43,9 @@ def parameters(operation: Operation, query: str) -> Mapping[str, Any]:
     check_names([*names, *outputs], (*described, "outputs"), "query parameter")
     found = {name: _value(described[name], text) for name, text in pairs if name != "outputs"}
     if outputs:
-        found["outputs"] = [output for name, text in pairs if name == "outputs" for output in text.split(",")]
+        found["outputs"] = [
+            output for name, text in pairs if name == "outputs" for output in text.split(",", MAX_FIELDS)
+        ]
     return found
 
 

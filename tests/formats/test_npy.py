@@ -465,3 +465,7 @@ def test_a_parameter_that_is_there_twice_is_refused(query: str) -> None:
 def test_a_query_of_countless_fields_is_refused() -> None:
     with pytest.raises(MalformedBody, match="query"):
         parameters(SOFTMAX, "&".join(["top_k=1"] * 100))
+
+
+def test_countless_outputs_in_the_query_are_not_kept() -> None:
+    assert len(parameters(SOFTMAX, "outputs=" + "," * 10_000)["outputs"]) < 100
