@@ -166,6 +166,7 @@ class ByteReservation:
     _body_bytes = 0
     _inflated_bytes = 0
     _length = 0
+    _is_open = False
     _started = 0.0
     _timer: asyncio.TimerHandle | None = None
     gathering: Gathering | None = None
@@ -185,9 +186,7 @@ class ByteReservation:
         """
         self._admission.check_length(length, length)
         await self._grow_to(min(factor * length, self._admission.max_bytes))
-        loop = asyncio.get_running_loop()
-        self._length, self._started = length, loop.time()
-        self._timer = loop.call_later(PACE_CHECK_SECONDS, self._check_pace)
+        self._watch_pace(length)
 
     async def add_body(self, size: int) -> None:
         """Count bytes of the body that have arrived. Raise BodyTooLarge or Overloaded.
@@ -196,9 +195,14 @@ class ByteReservation:
         """
         self._body_bytes += size
         self._admission.check_length(self._body_bytes)
-        if self._body_bytes > self._bytes:
-            is_open = not self._length and self._body_bytes > self.small_bytes
-            await self._grow_to(self._admission.max_body_bytes if is_open else self._body_bytes)
+        if self._body_bytes <= self._bytes:
+            return
+        if self._length or self._body_bytes <= self.small_bytes:
+            await self._grow_to(self._body_bytes)
+        else:
+            self._is_open = True
+            await self._grow_to(self._admission.max_body_bytes)
+            self._watch_pace(self._admission.max_body_bytes)
 
     def end_body(self) -> None:
         """Free what a body of unknown length did not need."""
@@ -206,7 +210,7 @@ class ByteReservation:
             # a body without memory has no timer
             return
         self._stop_timer()
-        if not self._length:
+        if self._is_open:
             self._shrink_to(self._body_bytes)
 
     async def reserve_inflated(self, size: int) -> None:
@@ -261,6 +265,12 @@ class ByteReservation:
         if size < self._bytes:
             excess, self._bytes = self._bytes - size, size
             self._admission.give_back(excess)
+
+    def _watch_pace(self, length: int) -> None:
+        """Begin to check the pace of a body of at most that length."""
+        loop = asyncio.get_running_loop()
+        self._length, self._started = length, loop.time()
+        self._timer = loop.call_later(PACE_CHECK_SECONDS, self._check_pace)
 
     def _check_pace(self) -> None:
         """Free the memory for the unread part of a slow body; it must not keep others waiting."""

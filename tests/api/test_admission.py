@@ -370,12 +370,15 @@ async def test_a_body_of_unknown_length_reserves_the_longest() -> None:
     assert counter.bytes == 11
 
 
-async def test_a_body_that_does_not_arrive_keeps_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("length", [90, None])
+async def test_a_body_that_does_not_arrive_keeps_no_memory(monkeypatch: pytest.MonkeyPatch, length: int | None) -> None:
     monkeypatch.setattr("service.api.admission.PACE_CHECK_SECONDS", 0.01)
-    counter = admission(wait=5)
+    counter = admission(small=0, wait=5)
     slow, fast = ByteReservation(counter), ByteReservation(counter)
-    await slow.reserve_body(90)
+    if length is not None:
+        await slow.reserve_body(length)
     await slow.add_body(1)
+    assert counter.bytes == (length or LIMIT)
     await asyncio.wait_for(fast.reserve_body(90), 2)
     # when the slow body continues, it waits in line
     more = asyncio.create_task(slow.add_body(50))
