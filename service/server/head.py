@@ -26,6 +26,8 @@ MAX_KEPT_HEADERS = 2**6
 
 HEAD_END = b"\r\n\r\n"
 
+VERSIONS = (b" HTTP/1.1", b" HTTP/1.0")
+
 _START = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: |\Z)")
 """Beginning of a request line: the method, followed by a space unless the rest has not arrived."""
 
@@ -96,7 +98,8 @@ class _HeadParser:
         finally:
             # it refers to this object
             del self._parser
-        if self.heads != 1 or self.version not in {"1.0", "1.1"}:
+        # the parser reads RTSP and ICE too
+        if self.heads != 1 or not data.partition(b"\r\n")[0].endswith(VERSIONS):
             raise MalformedHeader(NOT_HTTP)
 
     def on_url(self, target: bytes) -> None:

@@ -72,7 +72,7 @@ async def test_a_request_that_timed_out_is_not_continued(loop: Any) -> None:
     assert b"\r\nconnection: close\r\n" in received
 
 
-@pytest.mark.parametrize("wrong", [b"garbage\r\n\r\n", b"GET / HTTP/1.1\nHost: a\n\n"])
+@pytest.mark.parametrize("wrong", [b"garbage\r\n\r\n", b"GET / HTTP/1.1\nHost: a\n\n", b"GET / RTSP/1.0\r\n\r\n"])
 async def test_a_malformed_request_is_answered_in_order(port: int, wrong: bytes) -> None:
     received = await answer(port, POST + LIVE + wrong + LIVE)
     assert statuses(received) == [200, 200, 400]
