@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
@@ -15,6 +14,7 @@ from service.api.lifecycle import Lifecycle
 from service.api.observability import logs, tracing
 from service.api.observability.metrics import Metrics
 from service.api.security import Hosts, Keys, Proxies
+from service.compute.blocks import usable_cores
 from service.errors import Overloaded, ServiceError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ TURN_SECONDS = 0.005
 class Runtime:
     """The limits, counters and threads of a process.
 
-    threads: one for each core; more would use more memory, and not be faster.
+    threads: one for each usable core; more would take memory and delay the event loop, and not be faster.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -48,7 +48,7 @@ class Runtime:
         self.proxies = Proxies(settings.trusted_proxies)
         self.lifecycle = Lifecycle()
         threading.stack_size(STACK_BYTES)
-        self.threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="softmax")
+        self.threads = ThreadPoolExecutor(usable_cores(), thread_name_prefix="softmax")
         self._turn_started: float | None = None
 
     def publish(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -19,6 +20,9 @@ BLOCK_BYTES = 512 * 1024
 
 PARALLEL_ELEMENTS = 262_144
 """Logits from which on each core gets a thread."""
+
+CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+"""File with the limit of a container (cgroup v2): microseconds of CPU time in each period, and those of the period."""
 
 LONG_ROW = 512
 """Classes from which on NumPy's buffers are made shorter than a row.
@@ -69,7 +73,7 @@ def evaluate(
                         memory[name][...] = values
 
     starts = range(1, count, length)
-    cores = min(_cores(), len(starts)) if count * classes >= PARALLEL_ELEMENTS else 1
+    cores = min(usable_cores(), len(starts)) if count * classes >= PARALLEL_ELEMENTS else 1
     _share(fill, [starts[core::cores] for core in range(cores)])
     return results
 
@@ -98,6 +102,12 @@ def _threads(count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, thread_name_prefix="rows")
 
 
-def _cores() -> int:
-    """Return how many cores the process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def usable_cores() -> int:
+    """Return how many cores the process may use, by its affinity and by the limit of its container."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = map(int, CPU_LIMIT.read_text(encoding="ascii").split())
+    except (OSError, ValueError):
+        # there is no limit, or it is "max"
+        return cores
+    return min(cores, -(-quota // period))

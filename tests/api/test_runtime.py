@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import os
 import subprocess
 import sys
 import threading
@@ -20,6 +19,8 @@ from service import operations
 from service.api import endpoint
 from service.api.runtime import TURN_SECONDS
 from service.api.wire_formats import PlainFormat
+from service.compute import blocks
+from service.compute.blocks import usable_cores
 from service.operations.size import RequestSize
 from tests.bodies import BODY, JSON, body_of, compress, npz
 from tests.connections import LEFT, application, connect, converse, piece
@@ -27,6 +28,7 @@ from tests.server.sockets import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from service.api.app import Service
 
@@ -70,7 +72,7 @@ def computed_in(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def busy(app: Service) -> Iterator[threading.Event]:
     """Keep all threads of an application busy until the event is set or the block ends."""
     free = threading.Event()
-    for _ in range(os.cpu_count() or 1):
+    for _ in range(usable_cores()):
         app.runtime.threads.submit(free.wait)
     try:
         yield free
@@ -274,3 +276,15 @@ async def test_request_that_waits_for_memory_holds_no_tensors(
 def test_deep_json_is_refused_where_a_stack_is_short() -> None:
     ended = subprocess.run([sys.executable, "-c", DEEP], capture_output=True, text=True, check=False)
     assert ended.stdout.split() == ["/problems/not-an-object", "/problems/malformed-body"], ended
+
+
+def test_there_is_no_thread_beyond_the_limit_of_the_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    limit = tmp_path / "cpu.max"
+    limit.write_text("100000 100000\n", encoding="ascii")
+    monkeypatch.setattr(blocks, "CPU_LIMIT", limit)
+    threads, free, started = application().runtime.threads, threading.Event(), threading.Event()
+    threads.submit(free.wait, 10)
+    second = threads.submit(started.set)
+    assert not started.wait(0.05)
+    free.set()
+    second.result(10)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from service.compute.blocks import BLOCK_BYTES, evaluate
+from service.compute import blocks
+from service.compute.blocks import BLOCK_BYTES, evaluate, usable_cores
 from service.compute.curvature import jacobian
 from service.compute.softmax import Softmax
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from service.arrays import Array
 
@@ -101,3 +103,26 @@ def test_only_requested_outputs_are_computed() -> None:
 
     assert evaluate(block, np.zeros((2, 3)), {"predictions": QUANTITIES["predictions"]}).keys() == {"predictions"}
     assert vars(made[0])["_exponentials"] is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "cores"),
+    [
+        ("max 100000", 8),
+        ("100000 100000", 1),
+        ("50000 100000", 1),
+        ("150000 100000", 2),
+        ("900000 100000", 8),
+        ("", 8),
+        (None, 8),
+    ],
+)
+def test_cores_are_limited_by_affinity_and_by_the_container(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: str | None, cores: int
+) -> None:
+    file = tmp_path / "cpu.max"
+    if limit is not None:
+        file.write_text(f"{limit}\n", encoding="ascii")
+    monkeypatch.setattr(blocks, "CPU_LIMIT", file)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert usable_cores() == cores

@@ -92,7 +92,7 @@ LARGE = {
 @pytest.mark.parametrize("case", LARGE)
 def test_large_request_takes_at_most_so_many_times_its_body(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # each further core has another block
-    monkeypatch.setattr(blocks, "_cores", lambda: 1)
+    monkeypatch.setattr(blocks, "usable_cores", lambda: 1)
     door, name, body, times = LARGE[case]
     assert peak(lambda: door(name, body)) < times * len(body)
 
