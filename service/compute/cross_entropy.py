@@ -10,7 +10,7 @@ import numpy as np
 from service.compute.curvature import curvature
 from service.compute.divergence import divergence_terms, log_ratios
 from service.compute.extended import ExtendedSoftmax
-from service.compute.gradients import EVERY_ROW, HARMLESS, NO_ROW, RowGradient, is_tiny
+from service.compute.gradients import EVERY_ROW, HARMLESS, NO_ROW, RowGradient, is_out_of_range
 from service.compute.row_targets import RowTargets
 from service.compute.rows import argmax, at, put, row_sums, row_totals
 from service.compute.scaled import (
@@ -167,11 +167,8 @@ class CrossEntropy(RowGradient):
         if self._is_one_hot and softmax is softmax.doubles:
             slopes = softmax.probabilities.copy()
             put(slopes, self._labels, 0.0 - softmax.complements_at(self._labels))
-            return (
-                slopes
-                if self._targets.class_weights is None
-                else slopes * column(self.row_targets.weight_of_label(1.0))
-            )
+            weighted = self._targets.class_weights is not None
+            return slopes * column(self.row_targets.weight_of_label(1.0)) if weighted else slopes
         if self._teacher is not None and not self._targets.label_smoothing and self._targets.class_weights is None:
             is_double = softmax is softmax.doubles
             return self._teacher.differences if is_double else self._teacher.extended_differences
@@ -204,9 +201,9 @@ class CrossEntropy(RowGradient):
         else:
             # The target of a teacher may be below double range, its product with a weight may not.
             weights = None if self._teacher is None else self._targets.weights_of_classes
-            size = self.factor * np.maximum(
-                1.0, rounded(self.row_targets.totals) if weights is None else largest(weights)
-            )
+            most = rounded(self.row_targets.totals) if weights is None else largest(weights)
+            # NaN for a factor of 0 and an infinite sum of targets
+            size = rounded(self.factor) * np.maximum(1.0, most)
         return size if self.penalty is None else abs(size) + abs(self.penalty)
 
     @property
@@ -251,11 +248,9 @@ class CrossEntropy(RowGradient):
         if targets.class_weights is not None:
             factors = factors * targets.weights_of_classes
         gradient = product(rounded(factors), softmax.surprisals)
-        lost = np.isinf(gradient)
+        lost = np.isinf(gradient) if softmax.included is None else np.isinf(gradient) & softmax.included
         if largest(factors) > HARMLESS or isinstance(factors, Scaled):
-            lost |= (abs(rounded(factors)) > HARMLESS) | is_tiny(factors)
-        if softmax.included is not None:
-            lost &= softmax.included
+            lost |= (abs(rounded(factors)) > HARMLESS) | is_out_of_range(factors)
         if not lost.any():
             return gradient
         exact = rounded(product(factors, ExtendedSoftmax(softmax).surprisals))

@@ -27,6 +27,9 @@ NO_ROW: Mask = np.zeros((), bool)
 EVERY_ROW: Mask = np.ones((), bool)
 """Single masks that stand for every row."""
 
+LEAST_NORMAL = 2.0**-1022
+"""Least double that has all digits."""
+
 MAJORITY = 0.5
 """Probability from which on no other class has more."""
 
@@ -75,12 +78,12 @@ class RowGradient(ABC):
         if largest(size) <= HARMLESS and not isinstance(factor, Scaled) and not isinstance(penalty, Scaled):
             return NO_ROW
         size = abs(rounded(size))
-        is_lifted = size > HARMLESS
+        is_lifted = ~(size <= HARMLESS)
         if np.any(is_lifted) and self.softmax.doubles.softcap is None and not isinstance(self.slopes, Scaled):
             sizes, p = np.abs(self.slopes), self.softmax.doubles.probabilities
             is_exact = (sizes >= TINY) & (sizes < np.inf) & (p >= TINY)
             is_lifted = is_lifted & ~((size <= FAR_FROM_OVERFLOW) & is_exact.all(axis=-1))
-        return is_lifted | is_tiny(factor) | is_tiny(penalty)
+        return is_lifted | is_out_of_range(factor) | is_out_of_range(penalty)
 
     @property
     def extreme(self) -> Mask:
@@ -194,8 +197,9 @@ class VectorJacobianProduct(RowGradient):
         return slopes
 
 
-def is_tiny(factors: Numbers | None) -> Mask:
-    """Return whether factors are below `TINY`, but not 0. A double never is: then it would be `Scaled`."""
+def is_out_of_range(factors: Numbers | None) -> Mask:
+    """Return whether factors lose digits as doubles, at either end of their range. Only `Scaled` ones can."""
     if not isinstance(factors, Scaled):
         return NO_ROW
-    return np.asarray((abs(rounded(factors)) < TINY) & (factors.mantissa != 0.0))
+    sizes = abs(rounded(factors))
+    return np.asarray(((sizes < LEAST_NORMAL) & (factors.mantissa != 0.0)) | (sizes == np.inf))

@@ -72,7 +72,9 @@ def row_sums(values: Numbers, included: Mask | None = None) -> Numbers:
     values: (n, K), contiguous; included: (n, K), None for every class.
     """
     if isinstance(values, Scaled):
-        return values.by_rows(partial(row_sums, included=included))
+        # Excluded classes must not set the unit of the sum.
+        kept = values if included is None else choose(included, values, 0.0)
+        return kept.by_rows(partial(row_sums, included=included))
     if included is None:
         return np.add.reduceat(values.ravel(), starts(*values.shape))
     # In a quarter of the time of values[included].

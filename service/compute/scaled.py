@@ -30,7 +30,7 @@ PIECE = 512
 """Exponents of the numbers of a piece, see `pieces`."""
 
 LEAST_EXPONENT = -(2**20)
-"""Exponent of a zero: below that of every other number."""
+"""Exponent below that of every number that is finite and not 0."""
 
 LEAST_DISTANCE = -(2.0**14)
 """Least argument of `scaled_exp` that is not rounded to 0: no product of doubles brings exp(-16384) back into range."""
@@ -114,8 +114,8 @@ class Scaled(NamedTuple):
 
     @property
     def order(self) -> Any:
-        """The exponents, with `LEAST_EXPONENT` for a zero."""
-        return np.where(self.mantissa == 0.0, LEAST_EXPONENT, self.exponent)
+        """The exponents, with `LEAST_EXPONENT` for a zero or an infinity, which is the same in every unit."""
+        return np.where((self.mantissa == 0.0) | np.isinf(self.mantissa), LEAST_EXPONENT, self.exponent)
 
     def in_units(self, exponent: Any) -> Floats:
         """Return the numbers over 2**exponent."""

@@ -44,6 +44,11 @@ class Case(NamedTuple):
         """(N, 1) Largest B of a row's classes that matter."""
         return np.max(self.own, axis=1, keepdims=True)
 
+    @property
+    def normalizers(self) -> Array:
+        """(N,) Size of the two terms of the log-normalizer, which may cancel."""
+        return np.abs(self.exact.u.max(axis=1)) + self.exact.log1p_tail
+
 
 def case(exact: Reference) -> Case:
     """Return the bounds of a request: 8 + g |z - max z| / T, with g = 8 with a softcap, 1 for a power of two, else 2.
@@ -81,7 +86,7 @@ def of_log_normalizer(each: Case) -> Array:
     """(N,) 4 of max |z| / T and of the logarithm of the sum, and B_i of p_i of the classes beside the top one."""
     exact = each.exact
     others = np.where(exact.distances == 0, 0, each.bounds * exact.probabilities)
-    return 4 * (np.abs(exact.u.max(axis=1)) + exact.log1p_tail) + others.sum(axis=1)
+    return 4 * each.normalizers + others.sum(axis=1)
 
 
 def terms_of_gradient(each: Case) -> Array:
@@ -94,14 +99,15 @@ def terms_of_gradient(each: Case) -> Array:
 def penalties_of_gradient(each: Case) -> Array:
     """(N, K) The part of the z-loss."""
     exact = each.exact
-    return 2 * exact.z_loss * np.abs(exact.log_normalizer)[:, None] * exact.probabilities * exact.shares[1]
+    return 2 * exact.z_loss * each.normalizers[:, None] * exact.probabilities * exact.shares[1]
 
 
 def of_row_losses(each: Case, share: Any, z_share: Any) -> Array:
     """(N,) s a |log p| with the B of its class, and of the z-loss."""
     exact = each.exact
     terms = np.abs(exact.s[:, None]) * times(exact.a, -exact.log_probabilities) * (each.own + 16) * share
-    return terms.sum(axis=1) + np.abs(exact.s) * exact.z_loss * exact.log_normalizer**2 * 64 * z_share
+    squares = each.normalizers * np.maximum(np.abs(exact.log_normalizer), 4 * UNIT * each.normalizers)
+    return terms.sum(axis=1) + np.abs(exact.s) * exact.z_loss * squares * 64 * z_share
 
 
 def of_loss_terms(each: Case) -> Any:
@@ -198,7 +204,7 @@ def of_hessian(each: Case) -> Array:
     p, (share, z_share) = exact.probabilities, exact.shares
     square, diagonal = p[:, :, None] * p[:, None, :], np.eye(exact.K, dtype=int) * (p * (1 - p))[:, :, None]
     curved = np.where(np.eye(exact.K, dtype=bool), diagonal, square)
-    s, a, normalizers = (np.abs(v).reshape(-1, 1, 1) for v in (exact.s, exact.A, exact.log_normalizer))
+    s, a, normalizers = (np.abs(v).reshape(-1, 1, 1) for v in (exact.s, exact.A, each.normalizers))
     terms = s * (a * curved * share + 2 * exact.z_loss * (normalizers * curved + square) * z_share)
     return terms * (own[:, :, None] + own[:, None, :] + np.reshape(of_totals(each), (-1, 1, 1)) + 16) / exact.T**2
 

@@ -27,6 +27,15 @@ DIGITS = 2500
 @example({"logits": np.array([[0.0, -np.inf]]), "targets": np.full((1, 2), 1.7e308), "temperature": 1e307})
 @example({"logits": np.zeros((1, 2)), "probabilities_gradient": np.array([[-1.79e308, 1e307]]), "temperature": 5e307})
 @example({"logits": np.zeros((1, 1)), "targets": np.full((1, 1), 1.7e308)})
+@example(
+    {
+        "logits": np.array([[5.0, -3.0]]),
+        "targets": np.array([0]),
+        "temperature": 2e-309,
+        "reduction": "sum",
+        "class_weights": np.zeros(2),
+    }
+)
 @given(anywhere())
 @settings(max_examples=3 * settings().max_examples)
 def test_finite_input_anywhere_gives_no_nan(request: Request) -> None:
@@ -87,6 +96,14 @@ TEACHER: Request = {"logits": np.array([[1480.0, 601.0]]), "sample_weights": np.
         "sample_weights": np.array([1e-150, 1.0, 1e-320]),
         "reduction": "sum",
         "learning_rate": 1e300,
+    }
+)
+@example(
+    {
+        "logits": np.array([[1.1991e-320, 1.0884e-320, -np.inf], [1.4871e-321, 1.1991e-320, 0.0]]),
+        "targets": np.array([[1e-287, 2.5, 0.0], [4e306, 1e16, 1e-306]]),
+        "label_smoothing": 0.5702545857952173,
+        "temperature": 1e-323,
     }
 )
 @given(anywhere(within=True))

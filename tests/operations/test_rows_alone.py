@@ -35,6 +35,8 @@ def request(kind: str, seed: int) -> Request:
     logits = random.normal(size=shape) * random.choice(SCALES) * np.where(random.random((ROWS, 1)) < 0.2, 1e3, 1.0)
     drawn: Request = {"temperature": random.choice(TEMPERATURES), "softcap": random.choice(SOFTCAPS)}
     drawn = {name: value for name, value in drawn.items() if random.random() < 0.4}
+    if random.random() < 0.5:
+        logits *= drawn.get("temperature", 1.0)
     excluded = (random.random(shape) < 0.3) & (random.random() < 0.3)
     excluded[:, 0] = False
     if random.random() < 0.2:
@@ -76,7 +78,7 @@ def rows_alone(drawn: Request, names: list[str]) -> Answer:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_of_different_scales_have_the_bits_they_have_alone(kind: str) -> None:
-    for seed in range(100):
+    for seed in range(150):
         drawn = request(kind, seed)
         names = row_outputs(drawn)
         assert_same(answer("gradient", **drawn, outputs=names), rows_alone(drawn, names))
