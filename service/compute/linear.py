@@ -17,8 +17,11 @@ from service.compute.scaled import Numbers, is_finite, rounded
 if TYPE_CHECKING:
     from service.arrays import Floats, Integers
 
-ROWS = 32
-"""Rows in a block: BLAS reads the weights once for each block, and a single row costs as much as a block."""
+ROWS = 48
+"""Rows in a block: BLAS reads the weights once for each block, and a single row costs as much as a block.
+
+A multiple of 24, the tile of OpenBLAS with AVX-512: rows of a shorter tile have other bits in the last columns.
+"""
 
 GROUP_ELEMENTS = 65_536
 """Elements of logits or of partial sums that are made at once."""

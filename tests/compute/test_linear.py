@@ -125,3 +125,12 @@ def test_product_restricts_blas_to_one_thread(product: str) -> None:
     program, environment = THREADS.format(product=product), {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["2", "1"]
+
+
+@pytest.mark.parametrize(("features", "classes"), [(64, 1001), (250, 253), (333, 517), (64, 100)])
+def test_a_row_has_the_same_bits_in_every_place_of_a_batch(features: int, classes: int) -> None:
+    random = np.random.default_rng(features)
+    row, weights = random.normal(size=(1, features)), random.normal(size=(classes, features))
+    expected, _ = forward(row, weights)
+    logits, _ = forward(np.repeat(row, 100, axis=0), weights)
+    np.testing.assert_array_equal(logits, np.repeat(expected, 100, axis=0))
