@@ -163,3 +163,8 @@ def test_divergence_of_nearly_equal_rows_is_small_not_negative(seed: int) -> Non
 def test_target_on_excluded_class_has_infinite_divergence() -> None:
     request: Request = {"logits": np.array([[0.0, -inf], [0.0, -inf]]), "targets": [[0.5, 0.5], [1.0, 0.0]]}
     assert answer("loss", **request, outputs=["row_kl_divergences"])["row_kl_divergences"].tolist() == [inf, 0.0]
+
+
+def test_brier_score_is_finite_where_only_its_sum_overflows() -> None:
+    answered = answer("loss", logits=np.zeros((200, 1)), targets=np.full((200, 1), 1e154), outputs=["brier_score"])
+    np.testing.assert_allclose(answered["brier_score"], 1e308, rtol=1e-13)
