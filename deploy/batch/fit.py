@@ -12,8 +12,7 @@ import pyarrow.parquet as pq
 from deploy.batch.errors import BatchError
 from deploy.batch.exact import ExactSum
 from deploy.batch.scoring import CALIBRATE, LOSS, batches, compute, file_request, row_blocks
-from service.compute.calibration import Distances, minimum
-from service.compute.scaled import rounded
+from service.compute.calibration import minimum
 from service.operations.prepare import prepare
 from service.schemas.requests import request_model
 
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
     from deploy.batch.storage import Entry
     from service.arrays import Array, Floats
 
-FileDistances = dict[str, Any]
-"""(3,) `service.compute.calibration.Distances` of the summed loss of each file."""
+Derivatives = dict[str, Any]
+"""(2,) b f'(b) and b**2 f''(b) of the summed loss of each file, with b = 1 / temperature."""
 
 
 @dataclass(frozen=True)
@@ -39,46 +38,47 @@ class Fit:
     files: int
 
 
-def fit(distances: Callable[[list[Entry], float], FileDistances], files: list[Entry]) -> Fit:
+def fit(derivatives: Callable[[list[Entry], float], Derivatives], files: list[Entry]) -> Fit:
     """Return the temperature of the least loss of all files together.
 
-    distances: returns the distances at a temperature of each file that can be read. The other files have no part.
+    derivatives: returns the derivatives at a temperature of each file that can be read. The other files have no part.
 
     Raises BatchError if none can be read.
     """
-    readable = distances(files, 1.0).keys()
+    readable = derivatives(files, 1.0).keys()
     good = [entry for entry in files if entry.name in readable]
     if not good:
         raise BatchError("No file can be calibrated: each needs targets; run without --calibrate to see what is wrong.")
 
-    def total(temperature: float) -> Distances:
-        found = distances(good, temperature)
+    def total(temperature: float) -> tuple[float, float]:
+        found = derivatives(good, temperature)
         lost = sorted({entry.name for entry in good} - found.keys())
         if lost:
             raise BatchError(f"{lost[0]} could be read first and cannot any more; run the command again.")
         sums = ExactSum()
         for values in found.values():
             sums.add(values)
-        return Distances(*sums.total().tolist())
+        slope, curvature = sums.total().tolist()
+        return slope, curvature
 
     best = minimum(total)
     return Fit(best.temperature, best.at_bound, len(good))
 
 
-def chunk_distances(job: Job, _claim: Claim, chunk: Chunk, temperature: float) -> FileDistances:
-    """Return the distances of each file of a chunk that can be read."""
+def chunk_derivatives(job: Job, _claim: Claim, chunk: Chunk, temperature: float) -> Derivatives:
+    """Return the derivatives of each file of a chunk that can be read."""
     found = {}
     for entry in chunk:
         # whatever is wrong with one file, the others go on; scoring tells what it is
         with suppress(Exception):
-            found[entry.name] = _distances(job, entry, temperature)
+            found[entry.name] = _derivatives(job, entry, temperature)
     return found
 
 
-def _distances(job: Job, entry: Entry, temperature: float) -> Floats:
-    """Return the distances of one file, rounded once. The rows are checked as those of a request are."""
+def _derivatives(job: Job, entry: Entry, temperature: float) -> Floats:
+    """Return the derivatives of one file, rounded once. The rows are checked as those of a request are."""
     sums = ExactSum()
-    sums.add(np.zeros(3))
+    sums.add(np.zeros(2))
     with job.source.open(entry.name) as stored, pq.ParquetFile(stored, pre_buffer=False) as file:
         request = file_request(job, entry.name, file.schema_arrow)
         if "targets" not in request.names:
@@ -99,5 +99,4 @@ def _of_rows(job: Job, rows: Mapping[str, Array], temperature: float) -> Floats:
         compute(LOSS, fields, ["loss"])
     arguments = request_model(CALIBRATE).read(fields).arguments
     with np.errstate(all="ignore"):
-        sums = prepare(arguments._replace(reduction="sum")).distances(temperature)
-        return np.array([rounded(each) for each in sums])
+        return np.array(prepare(arguments._replace(reduction="sum")).derivatives(temperature))

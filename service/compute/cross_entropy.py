@@ -214,31 +214,18 @@ class CrossEntropy(RowGradient):
         return self.row_targets.weight_of_label(self.mean_distance - at(self.softmax.finite_distances, self._labels))
 
     @property
-    def observed(self) -> Numbers:
-        """(n,) -sum_i a_i d_i of each row times s / denominator, not negative."""
-        distances = self.softmax.finite_distances
-        if self._is_one_hot:
-            return self._shared(self.row_targets.weight_of_label(-at(distances, self._labels)))
-        return self._shared(-row_sums(product(self.row_targets.effective, distances), self.softmax.included))
+    def variances(self) -> Floats:
+        """(n,) The part of each row in b**2 d2L/db2, b = 1 / T: A times the variance of v under p, to a few digits."""
+        return self.restored("weighted_variances", self.lost)
 
     @property
-    def expected(self) -> Numbers:
-        """(n,) -A sum_i p_i d_i of each row times s / denominator, not negative: the observed one less b df/db."""
-        return self._shared(self._times_total(-self.mean_distance))
-
-    @property
-    def variances(self) -> Numbers:
-        """(n,) The part of each row in b**2 d2f/db2, b = 1 / T: A times the variance of v under p, to a few digits."""
+    def weighted_variances(self) -> Numbers:
+        """(n,) The same, which may be out of range."""
         squares = row_sums(product(self.weighted_distances, self.softmax.finite_distances), self.softmax.included)
-        return self._shared(self._times_total(squares - self.mean_distance * self.mean_distance))
-
-    def _times_total(self, values: Numbers) -> Numbers:
-        """Return (n,) values times A."""
-        return self.row_targets.weight_of_label(values) if self._is_one_hot else values * self.row_targets.totals
-
-    def _shared(self, values: Numbers) -> Numbers:
-        """Return (n,) values times s / denominator."""
-        return values * rows_of(self._targets.shares, self._block)
+        variances = squares - self.mean_distance * self.mean_distance
+        if not self._is_one_hot:
+            variances = variances * self.row_targets.totals
+        return variances * rows_of(self._targets.shares, self._block)
 
     @property
     def targets_gradient(self) -> Floats:

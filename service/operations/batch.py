@@ -10,7 +10,7 @@ import numpy as np
 
 from service.compute import linear
 from service.compute.blocks import evaluate
-from service.compute.calibration import Distances, Evaluation, Minimum, minimum
+from service.compute.calibration import Evaluation, Minimum, minimum
 from service.compute.cross_entropy import CrossEntropy
 from service.compute.evaluation import Reliability, mean_of_counted
 from service.compute.float32 import SHORT_ROW, Float32Softmax
@@ -90,16 +90,12 @@ class Batch:
         return gradient if is_safe(gradient) else rounded(total(self._extended("by_temperature")))
 
     def _extended(self, name: str) -> Scaled:
-        """Return a quantity of `RowGradient` or `CrossEntropy`, with N rows, with the digits that doubles lose."""
-        return self.extended(name)[0]
+        """Return (N,) a quantity of `RowGradient` or `CrossEntropy` with the digits that doubles lose."""
 
-    def extended(self, *names: str) -> list[Scaled]:
-        """Return several such quantities, in one pass."""
+        def packed(rows: Rows) -> Array:
+            return Scaled.of(getattr(rows.gradient.extended, name)).packed()
 
-        def packed(name: str) -> Callable[[Rows], Array]:
-            return lambda rows: Scaled.of(getattr(rows.extended, name)).packed()
-
-        return [Scaled.unpacked(values) for values in self.evaluate(**{name: packed(name) for name in names}).values()]
+        return Scaled.unpacked(self.evaluate(packed=packed)["packed"])
 
     def accuracy(self, predictions: Integers) -> Floats:
         """Return () the share of counted rows whose prediction is the target, 0 without a counted row."""
@@ -120,7 +116,7 @@ class Batch:
     @cached_property
     def best_temperature(self) -> Minimum:
         """The temperature of the least mean loss."""
-        return minimum(self.distances)
+        return minimum(self.derivatives)
 
     @cached_property
     def before(self) -> Evaluation:
@@ -132,19 +128,13 @@ class Batch:
         """The evaluation at the best temperature."""
         return self._evaluation(self.best_temperature.temperature)
 
-    def distances(self, temperature: float) -> Distances:
-        """Return the sums of the distances of the rows at another temperature."""
+    def derivatives(self, temperature: float) -> tuple[float, float]:
+        """Return b f'(b) and b**2 f''(b) of the reduced loss f, with b = 1 / T."""
         batch = self._at(temperature)
         rows = batch.evaluate(
-            observed=lambda rows: rounded(rows.cross_entropy.observed),
-            expected=lambda rows: rounded(rows.cross_entropy.expected),
-            variances=lambda rows: rounded(rows.cross_entropy.variances),
+            slopes=lambda rows: rows.gradient.temperature_slopes, variances=lambda rows: rows.cross_entropy.variances
         )
-        sums = Distances(*map(total, rows.values()))
-        # If one of them is lost to underflow, the ratio still has the right sign.
-        if SAFE <= max(sums.observed, sums.expected) < np.inf:
-            return sums
-        return Distances(*map(total, batch.extended("observed", "expected", "variances")))
+        return -temperature * float(batch.temperature_gradient(rows["slopes"])), float(total(rows["variances"]))
 
     def _evaluation(self, temperature: float) -> Evaluation:
         batch = self._at(temperature)
@@ -274,11 +264,6 @@ class Rows:
         if self._batch.vectors is None:
             return self.cross_entropy
         return VectorJacobianProduct(self.softmax, self._batch.vectors[self._block])
-
-    @cached_property
-    def extended(self) -> RowGradient:
-        """The derivatives with the digits that doubles lose."""
-        return self.gradient.extended
 
 
 def aligned(tensor: Array) -> Array:
