@@ -17,11 +17,14 @@ from service.compute.scaled import Numbers, is_finite, rounded
 if TYPE_CHECKING:
     from service.arrays import Floats, Integers
 
-ROWS = 48
+ROWS = 24
 """Rows in a block: BLAS reads the weights once for each block, and a single row costs as much as a block.
 
-A multiple of 24, the tile of OpenBLAS with AVX-512: rows of a shorter tile have other bits in the last columns.
+The tile of OpenBLAS with AVX-512: rows of a shorter tile have other bits in the last columns.
 """
+
+SUMMED_ROWS = 48
+"""Rows that BLAS adds one after another; longer sums are added pairwise."""
 
 GROUP_ELEMENTS = 65_536
 """Elements of logits or of partial sums that are made at once."""
@@ -89,7 +92,7 @@ def by_rows(left: Floats, right: Floats, out: Floats | None = None) -> Floats:
             return last
     products = np.empty((len(left), right.shape[1])) if out is None else out
     if whole:
-        np.matmul(_blocks(left[:whole]), right, out=_blocks(products[:whole]))
+        np.matmul(_blocks(left[:whole], ROWS), right, out=_blocks(products[:whole], ROWS))
     if whole < len(left):
         products[whole:] = last
     return products
@@ -98,20 +101,20 @@ def by_rows(left: Floats, right: Floats, out: Floats | None = None) -> Floats:
 def sum_of_outer_products(left: Floats, right: Floats) -> Floats:
     """Return (K, D) sum_n left[n] outer right[n] of (N, K) and (N, D), in chunks of rows that are added pairwise."""
     _use_one_thread()
-    if len(left) <= ROWS:
+    if len(left) <= SUMMED_ROWS:
         return left.T @ right
-    group = ROWS * max(1, GROUP_ELEMENTS // (left.shape[1] * right.shape[1]))
+    group = SUMMED_ROWS * max(1, GROUP_ELEMENTS // (left.shape[1] * right.shape[1]))
     if len(left) > group:
         half = -(-len(left) // (2 * group)) * group
         return sum_of_outer_products(left[:half], right[:half]) + sum_of_outer_products(left[half:], right[half:])
-    whole = len(left) // ROWS * ROWS
-    products = pairwise_sum(_blocks(left[:whole]).swapaxes(1, 2) @ _blocks(right[:whole]))
+    whole = len(left) // SUMMED_ROWS * SUMMED_ROWS
+    products = pairwise_sum(_blocks(left[:whole], SUMMED_ROWS).swapaxes(1, 2) @ _blocks(right[:whole], SUMMED_ROWS))
     return products if whole == len(left) else products + left[whole:].T @ right[whole:]
 
 
-def _blocks(values: Floats) -> Floats:
-    """Return (N, A) as blocks of rows, (N / ROWS, ROWS, A)."""
-    return values.reshape(len(values) // ROWS, ROWS, values.shape[1])
+def _blocks(values: Floats, rows: int) -> Floats:
+    """Return (N, A) as blocks of rows, (N / rows, rows, A)."""
+    return values.reshape(len(values) // rows, rows, values.shape[1])
 
 
 def pairwise_sum(values: Floats) -> Floats:
