@@ -214,7 +214,12 @@ class Softmax:
     @cached_property
     def log_probabilities(self) -> Floats:
         """(n, K) log p = d - log1p(s), nats; -inf for an excluded class."""
-        return np.subtract(self.distances, self.log_tail[:, None], out=self._memory.get("log_probabilities"))
+        log_tail, memory = self.log_tail[:, None], self._memory.get("log_probabilities")
+        if memory is None or not self._is_unscaled:
+            return np.subtract(self.distances, log_tail, out=memory)
+        # Distances in the memory of the result stay in the cache.
+        np.subtract(self.logits, self.reference[:, None], out=memory)
+        return np.subtract(memory, log_tail, out=memory)
 
     @property
     def largest(self) -> Floats:
