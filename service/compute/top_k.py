@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.compute.rows import at, put, starts
+from service.compute.rows import at, starts
 
 if TYPE_CHECKING:
     from service.arrays import Array, Integers, Mask
@@ -40,16 +40,22 @@ def top_k_classes(logits: Array, k: int) -> Integers:
     return np.where(values.take(order) == -np.inf, -1, classes_in_order)
 
 
-def is_in_top_k(logits: Array, classes: Integers, k: int) -> Mask:
-    """Return (n,) whether a class of each row is one of its `top_k_classes`."""
-    own = at(logits, classes)
-    hits = (np.count_nonzero(logits > own[:, None], axis=-1) < k) & (own > -np.inf)
-    is_equal = logits == own[:, None]
-    put(is_equal, classes, False)  # noqa: FBT003 - the value of an element
-    tied = np.flatnonzero(hits & is_equal.any(axis=-1))
+def is_in_top_k(logits: Array, top: Integers, classes: Integers, k: int) -> Mask:
+    """Return (n,) whether a class of each row is one of its `top_k_classes`; top: (n,) the first of these."""
+    own = at(logits, classes)[:, None]
+    above = _counts(logits > own)
+    hits = (above < k) & (own[:, 0] > -np.inf)
+    # Equal logits may have taken the place.
+    rows = np.flatnonzero(hits & (classes != top))
+    tied = rows[above[rows] + _counts(logits[rows] == own[rows]) > k]
     if len(tied):
         hits[tied] = (top_k_classes(logits[tied], k) == classes[tied, None]).any(axis=-1)
     return hits
+
+
+def _counts(conditions: Mask) -> Integers:
+    """Return (n,) how many of (n, K) conditions are true, in half the time of `count_nonzero`."""
+    return np.add.reduce(conditions, axis=-1, dtype=np.int32)
 
 
 def _kth_largest(logits: Array, k: int) -> Array:

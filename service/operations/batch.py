@@ -242,7 +242,7 @@ class Rows:
         targets, k = self._batch.targets, self._batch.arguments.top_k
         assert targets is not None
         assert k is not None
-        return is_in_top_k(self.logits, targets.expected_classes[self._block], k)
+        return is_in_top_k(self.logits, self.leading.top, targets.expected_classes[self._block], k)
 
     def of_top_k(self, quantity: Array, excluded: float) -> Array:
         """Return (n, k) a quantity (n, K) at `top_k_classes`, and what an excluded class has."""
