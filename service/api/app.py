@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 
 from service.api import problems
 from service.api.context import REJECTION, RequestContext
-from service.api.middleware import CrossOrigin, RequestIdMiddleware, answer_asterisk
+from service.api.middleware import RequestIdMiddleware, answer_asterisk
 from service.api.openapi.document import document
 from service.api.routes.health import METRICS, PROBES, about_router, probe_router
 from service.api.routes.metrics import metrics_router
@@ -27,10 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from starlette.routing import Route
-    from starlette.types import ASGIApp, Receive, Scope, Send
-
-EXPOSED = ("X-Request-ID", "Server-Timing", "Retry-After", "Inference-Header-Content-Length")
-"""Response headers that a page of another origin may read."""
+    from starlette.types import Receive, Scope, Send
 
 
 class Service(FastAPI):
@@ -58,10 +55,8 @@ class Service(FastAPI):
         self.root = settings.root_path
         self.router.routes.extend(operations)
         framework = super().__call__
-        self.operations = {
-            route.path: self._with_cors(framework if settings.has_telemetry else route.app) for route in operations
-        }
-        self.others = RequestIdMiddleware(answer_asterisk(self._with_cors(framework)), runtime)
+        self.operations = {route.path: framework if settings.has_telemetry else route.app for route in operations}
+        self.others = RequestIdMiddleware(answer_asterisk(framework), runtime)
         self.state.runtime = runtime
         self.include_router(probe_router())
         self.add_exception_handler(HTTPException, problems.handle_http_exception)  # type: ignore[arg-type]
@@ -69,18 +64,13 @@ class Service(FastAPI):
         self.add_exception_handler(ServiceError, problems.handle_error)
         self.add_exception_handler(Exception, problems.handle_error)
 
-    def _with_cors(self, app: ASGIApp) -> ASGIApp:
-        """Return the application, open to the pages of `cors_origins`."""
-        origins = self.runtime.settings.cors_origins
-        return CrossOrigin(app, origins, ("GET", "POST"), ("*",), expose_headers=EXPOSED) if origins else app
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or the start and the end of the application."""
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
         if REJECTION in scope.get("extensions", ()):
-            context = RequestContext(scope, receive, send, self.runtime.lifecycle)
+            context = RequestContext(scope, receive, send, self.runtime.lifecycle, self.runtime.origins)
             await context.refuse(scope["extensions"][REJECTION])
             self.runtime.record(context)
             return

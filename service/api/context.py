@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from service.api.admission import ByteReservation, Gathering
     from service.api.lifecycle import Lifecycle
+    from service.api.security import Origins, RawHeader
     from service.formats import Piece
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -38,8 +39,6 @@ TIMINGS = [
     ", ".join(f"{name};dur=%.3f" for name in (*STAGES[:count], "total")).encode() for count in range(len(STAGES) + 1)
 ]
 """The header Server-Timing after so many stages."""
-
-RawHeader = tuple[bytes, bytes]
 
 REJECTION = "softmax.rejection"
 """ASGI extension: the error that the application answers a request with, because the server rejects it."""
@@ -117,12 +116,13 @@ class RequestContext:
     gone = False
     content: bytes | bytearray = b""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, lifecycle: Lifecycle) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, lifecycle: Lifecycle, origins: Origins) -> None:
         self.started = perf_counter()
         self._scope = scope
         self._receive = receive
         self._send = send
         self._lifecycle = lifecycle
+        self._origins = origins
         self._server: ServerRequest | None = scope.get("extensions", {}).get(SERVER)
         self.known = {} if self._server is None else self._server.known
         if Head not in self.known:
@@ -270,11 +270,12 @@ class RequestContext:
         await self.reply(problem.status, problem.headers, (problem.body,))
 
     def reply_headers(self) -> list[RawHeader]:
-        """Return the headers of every response: X-Request-ID, and Server-Timing in milliseconds."""
+        """Return the headers of every response: X-Request-ID, Server-Timing in milliseconds, and those of CORS."""
         total = (perf_counter() - self.started) * 1e3
         headers = [
             (b"x-request-id", self.request_id.encode()),
             (b"server-timing", TIMINGS[len(self.stages)] % (*self.stages, total)),
+            *self._origins.headers(self.headers.get(b"origin")),
         ]
         # read now: without the header a client sends its next request into a connection that is about to close
         if self._lifecycle.leaving:

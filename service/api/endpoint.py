@@ -64,7 +64,7 @@ class OperationEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        context = RequestContext(scope, receive, send, self.runtime.lifecycle)
+        context = RequestContext(scope, receive, send, self.runtime.lifecycle, self.runtime.origins)
         context.route, context.operation = self.route, self.operation.name
         reservation = ByteReservation(self.runtime.admission)
         self.runtime.begin()

@@ -5,21 +5,19 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from service.api.context import RequestContext
-from service.errors import RefusedPreflight, ServiceError
+from service.errors import ServiceError
 
 if TYPE_CHECKING:
-    from starlette.datastructures import Headers
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from service.api.runtime import Runtime
 
 
 class RequestIdMiddleware:
-    """ASGI middleware: check the host, add the headers of every response, and count and log the request.
+    """ASGI middleware: check the host, answer a preflight, add the headers of every response, and count and log the request.
 
     `request.state.request_id` has the id. HEAD becomes GET; the server leaves out the body of the response.
     """
@@ -30,7 +28,7 @@ class RequestIdMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
-        context = RequestContext(scope, receive, send, self.runtime.lifecycle)
+        context = RequestContext(scope, receive, send, self.runtime.lifecycle, self.runtime.origins)
         scope.setdefault("state", {})["request_id"] = context.request_id
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}
@@ -49,29 +47,15 @@ class RequestIdMiddleware:
         try:
             path = scope["path"].removeprefix(scope.get("root_path", ""))
             self.runtime.hosts.check(context.headers.get(b"host"), context.http_version, path)
-            await self.app(scope, receive, send_with_headers)
+            if self.runtime.origins.is_preflight(context.method, context.headers):
+                await context.reply(HTTPStatus.OK, self.runtime.origins.preflight(context.headers), ())
+            else:
+                await self.app(scope, receive, send_with_headers)
         except ServiceError as error:
             await context.refuse(error)
         finally:
             context.route = _template(scope)
             self.runtime.record(context)
-
-
-class CrossOrigin(CORSMiddleware):
-    """CORS middleware that refuses a preflight with a problem."""
-
-    def preflight_response(self, request_headers: Headers) -> Response:
-        """Return the response to a preflight. Raise RefusedPreflight."""
-        response = super().preflight_response(request_headers)
-        if response.status_code == HTTPStatus.OK:
-            return response
-        refused = "Access-Control-Request-Private-Network"
-        if request_headers["access-control-request-method"] not in self.allow_methods:
-            refused = "Access-Control-Request-Method"
-        if not self.is_allowed_origin(request_headers["origin"]):
-            refused = "Origin"
-        detail = f"Send {' or '.join(self.allow_methods)}, from a page whose origin is one of cors_origins."
-        raise RefusedPreflight(detail, ((refused,), "is not allowed"))
 
 
 def answer_asterisk(app: ASGIApp) -> ASGIApp:

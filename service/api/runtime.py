@@ -13,7 +13,7 @@ from service.api.context import Disconnected
 from service.api.lifecycle import Lifecycle
 from service.api.observability import logs, tracing
 from service.api.observability.metrics import Metrics
-from service.api.security import Hosts, Keys, Proxies
+from service.api.security import Hosts, Keys, Origins, Proxies
 from service.compute.blocks import usable_cores
 from service.errors import Overloaded, ServiceError
 
@@ -44,6 +44,7 @@ class Runtime:
         self.metrics = Metrics()
         self.admission = Admission(settings, self.metrics.bytes_in_flight)
         self.hosts = Hosts(settings.trusted_hosts)
+        self.origins = Origins(settings.cors_origins)
         self.keys = Keys(settings.read_keys())
         self.proxies = Proxies(settings.trusted_proxies)
         self.lifecycle = Lifecycle()

@@ -1,4 +1,4 @@
-"""API keys (RFC 6750), trusted hosts, and proxies that are trusted to name the client."""
+"""API keys (RFC 6750), trusted hosts, origins of pages, and proxies that are trusted to name the client."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from hmac import compare_digest
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from service.errors import InvalidHost, Unauthenticated, UntrustedHost
+from service.errors import InvalidHost, RefusedPreflight, Unauthenticated, UntrustedHost
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from ipaddress import IPv4Network, IPv6Network
 
     from service.errors import ServiceError
@@ -25,6 +25,19 @@ HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]*)(?::[0-9]{0
 
 MAX_PROXIES = 16
 """Longest chain of proxies in X-Forwarded-For."""
+
+RawHeader = tuple[bytes, bytes]
+
+EXPOSED: RawHeader = (
+    b"access-control-expose-headers",
+    b"X-Request-ID, Server-Timing, Retry-After, Inference-Header-Content-Length",
+)
+"""The response headers that a page of another origin may read."""
+
+VARY: RawHeader = (b"vary", b"Origin")
+
+PREFLIGHT = frozenset({b"origin", b"access-control-request-method"})
+"""The headers of a preflight."""
 
 ID_DIGITS = 8
 """Hexadecimal digits of the public id of a key."""
@@ -122,3 +135,46 @@ class Hosts:
         if self._all or name in self._names or (name.endswith(self._suffixes) and not name.startswith(".")):
             return None
         return UntrustedHost
+
+
+class Origins:
+    """The origins whose pages may read responses (https://fetch.spec.whatwg.org/#http-cors-protocol); `*` means all."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = frozenset(name.encode() for name in names)
+
+    def _allow(self, origin: bytes | None) -> bool:
+        return b"*" in self._names or origin in self._names
+
+    def headers(self, origin: bytes | None) -> tuple[RawHeader, ...]:
+        """Return the headers of every response, given the header Origin of its request."""
+        if not self._names:
+            return ()
+        if b"*" in self._names:
+            # all responses are the same, with and without Origin
+            return ((b"access-control-allow-origin", b"*"), EXPOSED)
+        if origin is None or not self._allow(origin):
+            return (VARY,)
+        return ((b"access-control-allow-origin", origin), EXPOSED, VARY)
+
+    def is_preflight(self, method: str, headers: Mapping[bytes, bytes]) -> bool:
+        """Return whether a browser asks what a page may send. Without origins no request does."""
+        return bool(self._names) and method == "OPTIONS" and headers.keys() >= PREFLIGHT
+
+    def preflight(self, headers: Mapping[bytes, bytes]) -> list[RawHeader]:
+        """Return the headers that only the response to a preflight has. Raise RefusedPreflight."""
+        refused = ""
+        if not self._allow(headers[b"origin"]):
+            refused = "Origin"
+        elif headers[b"access-control-request-method"] not in (b"GET", b"POST"):
+            refused = "Access-Control-Request-Method"
+        elif b"access-control-request-private-network" in headers:
+            refused = "Access-Control-Request-Private-Network"
+        if refused:
+            detail = "Send GET or POST, from a page whose origin is one of cors_origins."
+            raise RefusedPreflight(detail, ((refused,), "is not allowed"))
+        return [
+            (b"access-control-allow-methods", b"GET, POST"),
+            (b"access-control-allow-headers", headers.get(b"access-control-request-headers", b"")),
+            (b"access-control-max-age", b"600"),
+        ]

@@ -15,7 +15,8 @@ from service.formats.query import reject_parameters
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from service.api.context import RawHeader, RequestContext
+    from service.api.context import RequestContext
+    from service.api.security import RawHeader
     from service.arrays import Array
     from service.formats import Piece
     from service.formats.open_inference import Inference

@@ -9,7 +9,7 @@ from service.api.context import REJECTION, SERVER
 from service.errors import MalformedHeader, Overloaded, ServiceError
 from service.server.cycle import RequestCycle
 from service.server.flow import SMALL_UNREAD_BYTES, FlowControl, addresses, bytes_in_kernel
-from service.server.head import HEAD_END, MAX_KEPT_HEADERS, RequestHead, check_start, parse_head
+from service.server.head import HEAD_END, MAX_KEPT_HEADERS, RequestHead, check_start, parse_head, unparsed_head
 
 if TYPE_CHECKING:
     import uvicorn
@@ -143,7 +143,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
             self._line_up()
         self.update()
         if unread and self._flow.exceeds_limit(unread):
-            self._fail(Overloaded())
+            self._fail(Overloaded(), self._unread)
 
     def _line_up(self) -> None:
         """Go on with the unread bytes in a later turn of the event loop."""
@@ -172,7 +172,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
                     return
                 self._head, self._head_data = parse_head(data[:end], self._scope), data[:end]
             except MalformedHeader as error:
-                self._fail(error)
+                self._fail(error, data)
                 return
         self._start(self._head, data[end:], Overloaded() if self._flow.exceeds_limit(len(data)) else None)
 
@@ -197,13 +197,13 @@ class HttpProtocol(asyncio.BufferedProtocol):
             self._end_request()
         return rest
 
-    def _fail(self, error: ServiceError) -> None:
-        """Answer the client's mistake, unless a response is due before; read nothing behind it."""
+    def _fail(self, error: ServiceError, head: bytes = b"") -> None:
+        """Answer an error, unless a response is due before; read nothing behind it. head: an invalid or incomplete one."""
         self._ignore_input()
         # the frames of tracebacks keep what was read
         error.__traceback__ = error.__context__ = None
         if self._cycle is None:
-            self._start(RequestHead(connection=self._scope), error=error)
+            self._start(unparsed_head(head, self._scope), error=error)
             return
         self._cycle.fail_body(error)
         if self._cycle.response_complete:

@@ -20,6 +20,7 @@ from service import __version__
 from service.api.context import RequestContext
 from service.api.lifecycle import Lifecycle
 from service.api.observability.metrics import SECONDS, Metrics
+from service.api.security import Origins
 from service.operations import OPERATIONS
 from tests.bodies import BODY, JSON
 from tests.connections import LEFT, application, connect, converse, piece
@@ -151,7 +152,7 @@ async def test_an_operation_counts_elements_bytes_and_stages(client: httpx.Async
 def test_durations_counted_together_equal_single_ones(amounts: list[float]) -> None:
     metrics, unused = Metrics(), Mock()
     alone = Histogram("seconds", "Of some.", registry=None, buckets=SECONDS)
-    context = RequestContext({"method": "GET", "headers": []}, unused, unused, Lifecycle())
+    context = RequestContext({"method": "GET", "headers": []}, unused, unused, Lifecycle(), Origins(()))
     context.status = 204
     for amount in amounts:
         metrics.count(context, amount)
