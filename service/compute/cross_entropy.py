@@ -115,11 +115,11 @@ class CrossEntropy(RowGradient):
     def weighted_losses(self) -> Numbers:
         """(n,) s (CE + z_loss l**2), which may be out of range."""
         targets = self._targets
-        losses = targets.weighted(self.cross_entropies, self._block)
+        losses = targets.weighted(self.cross_entropies, targets.of_losses, self._block)
         if not targets.z_loss:
             return losses
         penalties = self.normalizers * self.normalizers * in_range(targets.z_loss)
-        return losses + targets.weighted(penalties, self._block)
+        return losses + targets.weighted(penalties, targets.of_penalties, self._block)
 
     @property
     def target_log_probabilities(self) -> Floats:
@@ -196,14 +196,10 @@ class CrossEntropy(RowGradient):
     @property
     def size(self) -> Numbers:
         """(n,) or single bound on dL/dz, up to a factor of 2**32."""
-        if self._is_one_hot:
-            size = self.row_targets.weight_of_label(self.factor)
-        else:
-            # The target of a teacher may be below double range, its product with a weight may not.
-            weights = None if self._teacher is None else self._targets.weights_of_classes
-            most = rounded(self.row_targets.totals) if weights is None else largest(weights)
+        size = self.factor
+        if self._targets.probabilities is not None:
             # NaN for a factor of 0 and an infinite sum of targets
-            size = rounded(self.factor) * np.maximum(1.0, most)
+            size = rounded(size) * np.maximum(1.0, rounded(self.row_targets.totals))
         return size if self.penalty is None else abs(size) + abs(self.penalty)
 
     @property

@@ -7,7 +7,7 @@ stay in range, else `Scaled`. Both have the same operators, and give the same bi
 
 from __future__ import annotations
 
-from math import isnan, sqrt
+from math import frexp, isnan, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from service.arrays import Array, Floats, Mask
 
-LEAST, MOST = 2.0**-100, 2.0**100
+LARGEST_POWER = 100
+
+LEAST, MOST = 2.0**-LARGEST_POWER, 2.0**LARGEST_POWER
 """Sizes of factors between which a product of a few of them is a double."""
 
 SAFE = 2.0**-500
@@ -150,6 +152,22 @@ def in_range(values: Any) -> Numbers:
         return values
     sizes = np.abs(values[values != 0.0])
     return values if ((sizes >= LEAST) & (sizes <= MOST)).all() else Scaled.of(values)
+
+
+def power_of_two(power: int) -> Numbers:
+    """Return 2**power, in range."""
+    return 2.0**power if abs(power) <= LARGEST_POWER else Scaled(1.0, power)
+
+
+def normalized(values: Floats) -> tuple[Numbers, int]:
+    """Return values / 2**power in range, of which the largest has a size from 1 to 2, and the power."""
+    power = frexp(largest(values))[1] - 1
+    if values.size and abs(power) <= LARGEST_POWER and values.item(values.argmin()) >= LEAST * 2.0**power:
+        return values * 2.0**-power, power
+    mantissa, exponent = np.frexp(values)
+    quotients = np.ldexp(mantissa, exponent - power)
+    is_double = (np.abs(quotients) >= LEAST) | (mantissa == 0.0)
+    return (quotients if is_double.all() else Scaled(mantissa, exponent - power)), power
 
 
 def is_safe(result: Numbers) -> bool:

@@ -5,16 +5,37 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf, isnan
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from service.compute.scaled import Numbers, in_range, mantissas, product, rounded, rows_of, total
+from service.compute.scaled import (
+    Numbers,
+    Scaled,
+    in_range,
+    mantissas,
+    normalized,
+    power_of_two,
+    product,
+    rounded,
+    rows_of,
+    total,
+)
 
 if TYPE_CHECKING:
     from service.arrays import Floats, Integers, Mask
 
 Reduction = Literal["mean", "sum", "none"]
+
+
+class Scale(NamedTuple):
+    """Numbers that bring back the powers of two that normalised weights lack.
+
+    factor: of weighted values; divisor: of the mean of weighted values, where powers of two cancel that both lack.
+    """
+
+    factor: Numbers
+    divisor: Numbers
 
 
 @dataclass(eq=False)
@@ -50,73 +71,85 @@ class Targets:
         weights = self.sample_weights
         if self.counted is not None:
             weights = self.counted.astype(np.float64) if weights is None else np.where(self.counted, weights, 0.0)
-        self.weights: Numbers | None = None if weights is None else in_range(weights)
-        """(N,) s, 0 for a row that is not counted; None for 1."""
-        self.weights_of_classes: Numbers | None = None if self.class_weights is None else in_range(self.class_weights)
-        """(K,) w; None for 1."""
-        self.total_weight: Numbers = float(self.count) if self.weights is None else total(self.weights)
-        """sum of s over counted rows: the denominator of the z-loss, and of the loss for target probabilities."""
-        self.divisor_of_mean = self._divisor()
-        """sum of s * w[y] for labels, of s for probabilities, over counted rows; or the divisor of the caller."""
+        # In a mean the powers of two cancel, so that the scale of the weights changes no bit.
+        self.weights: Numbers | None = None
+        """(N,) s over a power of two, 0 for a row that is not counted; None for 1."""
+        self.weights_of_classes: Numbers | None = None
+        """(K,) w over a power of two; None for 1."""
+        power = class_power = 0
+        if weights is not None:
+            self.weights, power = normalized(weights)
+        if self.class_weights is not None:
+            self.weights_of_classes, class_power = normalized(self.class_weights)
+        total_weight: Numbers = float(self.count) if self.weights is None else total(self.weights)
+        self.of_penalties = self._scale(power, total_weight, power)
+        """Scale of values times s: the z-loss and the divergences."""
+        self.of_losses = self.of_penalties
+        """Scale of values times s and w: the cross-entropies."""
+        if self.weights_of_classes is not None and self.labels is None:
+            self.of_losses = self._scale(power + class_power, total_weight, power)
+        elif self.weights_of_classes is not None:
+            chosen = rows_of(self.weights_of_classes, self.labels)
+            total_weight, power = total(chosen if self.weights is None else chosen * self.weights), power + class_power
+            self.of_losses = self._scale(power, total_weight, power)
+        self._total_weight, self._power = total_weight, power
 
-    def _divisor(self) -> Numbers:
+    def _scale(self, power: int, total_weight: Numbers, total_power: int) -> Scale:
+        """Return the scale of values that lack 2**power, if the sum of their weights lacks 2**total_power."""
         if self.divisor is not None:
-            return in_range(self.divisor)
-        if self.labels is None or self.weights_of_classes is None:
-            return self.total_weight
-        weights = rows_of(self.weights_of_classes, self.labels)
-        return total(weights if self.weights is None else weights * self.weights)
-
-    @property
-    def divisor_of_penalty(self) -> Numbers:
-        """Denominator of the mean z-loss."""
-        return self.total_weight if self.divisor is None else self.divisor_of_mean
+            total_weight, total_power = in_range(self.divisor), 0
+        return Scale(power_of_two(power), total_weight * power_of_two(total_power - power))
 
     @property
     def denominator(self) -> Floats:
-        """() The divisor of the mean, as a double."""
-        return np.asarray(rounded(self.divisor_of_mean))
+        """() The divisor of the mean as a double: the sum of s * w[y] for labels, of s for probabilities; or `divisor`."""
+        if self.divisor is not None:
+            return np.asarray(self.divisor)
+        return np.asarray(rounded(self._total_weight * Scaled(1.0, self._power)))
 
     @cached_property
     def shares(self) -> Numbers:
         """(N,) or single factor of a row's cross-entropy in the reduced loss."""
-        return self._share(self.divisor_of_mean)
+        return self._share(self.of_losses)
 
     @cached_property
     def penalty_shares(self) -> Numbers:
         """(N,) or single factor of a row's l**2 in the reduced loss."""
-        return self._share(self.divisor_of_penalty) * in_range(self.z_loss)
+        return self._share(self.of_penalties) * in_range(self.z_loss)
 
-    def _share(self, divisor: Numbers) -> Numbers:
+    def _share(self, scale: Scale) -> Numbers:
         weights = 1.0 if self.weights is None else self.weights
         if self.reduction != "mean":
-            return weights
-        return weights / divisor if self.divisor_of_mean else 0.0
+            return weights * scale.factor
+        return weights / scale.divisor if self.of_losses.divisor else 0.0
 
     def loss(self, cross_entropies: Numbers, normalizers: Numbers) -> Numbers:
         """Return () the reduced loss of (N,) CE and l, or (N,) the losses of the rows if they are not reduced."""
-        loss = self.reduced(cross_entropies, self.divisor_of_mean)
+        loss = self.reduced(cross_entropies, self.of_losses)
         if not self.z_loss:
             return loss
-        return loss + self.reduced(normalizers * normalizers * in_range(self.z_loss), self.divisor_of_penalty)
+        return loss + self.reduced(normalizers * normalizers * in_range(self.z_loss), self.of_penalties)
 
-    def reduced(self, values: Numbers, divisor: Numbers) -> Numbers:
+    def reduced(self, values: Numbers, scale: Scale) -> Numbers:
         """Return () the reduced values of (N,) rows, times s; (N,) if they are not reduced."""
         if self.reduction == "none":
-            return self.weighted(values)
-        return self.mean(values, divisor) if self.reduction == "mean" else self._sum(values)
+            return self.weighted(values, scale)
+        return self.mean(values, scale) if self.reduction == "mean" else self._sum(values) * scale.factor
 
-    def mean(self, values: Numbers, divisor: Numbers) -> Numbers:
-        """Return () the sum of (N,) values of rows, times s, over the divisor; 0 where there is nothing to divide by."""
-        return self._sum(values) / divisor if self.divisor_of_mean else np.float64(0.0)
+    def mean(self, values: Numbers, scale: Scale) -> Numbers:
+        """Return () the sum of (N,) values of rows, times s, over the divisor; 0 if that of the losses is 0."""
+        return self._sum(values) / scale.divisor if self.of_losses.divisor else np.float64(0.0)
 
     def _sum(self, values: Numbers) -> Numbers:
-        """Return () the sum of (N,) values of rows, times s; inf for infinite ones of both signs."""
-        result = total(self.weighted(values))
+        """Return () the sum of (N,) values of rows, times the normalised s; inf for infinite ones of both signs."""
+        result = total(self._weighted(values))
         return np.float64(inf) if isnan(mantissas(result)) else result
 
-    def weighted(self, values: Numbers, block: slice = slice(None)) -> Numbers:
+    def weighted(self, values: Numbers, scale: Scale, block: slice = slice(None)) -> Numbers:
         """Return (n,) values of a block of rows, times s."""
+        return self._weighted(values, block) * scale.factor
+
+    def _weighted(self, values: Numbers, block: slice = slice(None)) -> Numbers:
         return values if self.weights is None else product(rows_of(self.weights, block), values)
 
     @cached_property

@@ -72,17 +72,18 @@ class Batch:
     def mean_cross_entropy(self, cross_entropies: Floats) -> Floats:
         """Return () the mean of the cross-entropies (N,), whatever the reduction."""
         assert self.targets is not None
-        divisor = self.targets.divisor_of_mean
-        mean = self.targets.mean(cross_entropies, divisor)
-        return mean if is_safe(mean) else rounded(self.targets.mean(self._extended("cross_entropies"), divisor))
+        scale = self.targets.of_losses
+        mean = self.targets.mean(cross_entropies, scale)
+        return mean if is_safe(mean) else rounded(self.targets.mean(self._extended("cross_entropies"), scale))
 
     def divergence(self, divergences: Floats) -> Floats:
         """Return () the divergences of the rows (N,), reduced like the loss; (N,) times s if they are not reduced."""
         assert self.targets is not None
-        divergence = self.targets.reduced(divergences, self.targets.divisor_of_mean)
-        if is_safe(divergence):
-            return divergence
-        return rounded(self.targets.reduced(self._extended("divergences"), self.targets.divisor_of_mean))
+        scale = self.targets.of_penalties
+        divergence = self.targets.reduced(divergences, scale)
+        return (
+            divergence if is_safe(divergence) else rounded(self.targets.reduced(self._extended("divergences"), scale))
+        )
 
     def temperature_gradient(self, slopes: Floats) -> Floats:
         """Return () dL/dT, the sum of the parts (N,) of the rows."""

@@ -83,10 +83,10 @@ def with_vector(draw: st.DrawFn) -> Request:
 
 
 @st.composite
-def anywhere(draw: st.DrawFn, *, within: bool = False) -> Request:
+def anywhere(draw: st.DrawFn, *, within: bool = False, is_mean: bool = False) -> Request:
     """Draw a request of any kind with numbers of any size.
 
-    within: no target is on an excluded class, whose loss would be infinite.
+    within: no target is on an excluded class, whose loss would be infinite; is_mean: the loss is a mean over weights.
     """
     count, classes = draw(st.integers(1, 3)), draw(st.integers(1, 4))
     request: Request = {"temperature": draw(POSITIVE | st.floats(0.1, 10.0))}
@@ -103,7 +103,7 @@ def anywhere(draw: st.DrawFn, *, within: bool = False) -> Request:
         excluded = draw(arrays(np.bool_, (count, classes)))
         excluded[:, 0] = False
         request["logits"] = np.where(excluded, -np.inf, draw(anywhere_or_near(request, (count, classes))))
-    kind = draw(st.sampled_from(["labels", "soft", "taught", "vector"]))
+    kind = draw(st.sampled_from(["labels", "soft", "taught"] + ["vector"] * (not is_mean)))
     if kind == "vector":
         return request | {"probabilities_gradient": draw(floats((count, classes), ANY))}
     if kind == "labels":
@@ -115,7 +115,8 @@ def anywhere(draw: st.DrawFn, *, within: bool = False) -> Request:
         teacher = draw(anywhere_or_near(request, (count, classes)))
         request["teacher_logits"] = np.where(excluded & within, -np.inf, teacher)
     reductions: list[Request] = [{}, {"reduction": "sum"}, {"reduction": "none"}]
-    request |= draw(st.sampled_from(reductions) | NOT_NEGATIVE.map(lambda value: {"denominator": value}))
+    if not is_mean:
+        request |= draw(st.sampled_from(reductions) | NOT_NEGATIVE.map(lambda value: {"denominator": value}))
     # Weights of both signs have no mean.
     is_signed = "denominator" in request or "reduction" in request
     optional = {

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from hypothesis import Phase, example, given, settings
+from hypothesis import strategies as st
 
 from tests.operations.bounds import case
 from tests.operations.reference import Reference
 from tests.operations.strategies import anywhere
-from tests.operations.support import answer, assert_no_nan, assert_same, full_answer
+from tests.operations.support import answer, assert_no_nan, assert_same, available, full_answer
 from tests.operations.sweep import parts
 
 if TYPE_CHECKING:
-    from tests.operations.strategies import Request
+    from tests.operations.strategies import Floats, Request
 
 GENERATOR = np.random.default_rng(11)
 
@@ -156,20 +157,36 @@ OPTIONS: dict[str, Request] = {
 }
 
 
-@pytest.mark.parametrize("power", [-1000, -300, 1, 300, 1000])
-@pytest.mark.parametrize("kind", OPTIONS)
-def test_scaled_sample_weights_change_no_bit_of_a_mean(kind: str, power: int) -> None:
-    request = {**OPTIONS[kind], "outputs": ["loss", "logits_gradient", "temperature_gradient"]}
-    scaled = {**request, "sample_weights": np.ldexp(request["sample_weights"], power)}
-    assert_same(answer("gradient", **scaled), answer("gradient", **request))
+def powers(weights: Floats) -> tuple[int, int]:
+    """Return the least and the largest power of two whose products with the weights are doubles, exactly."""
+    mantissas, exponents = np.frexp(weights[weights > 0.0])
+    if not len(mantissas):
+        return 0, 0
+    digits = [len(f"{int(each * 2.0**53):b}".rstrip("0")) for each in mantissas]
+    return -1074 - int((exponents - digits).min()), 1024 - int(exponents.max())
 
 
-@pytest.mark.parametrize("power", [-1000, -300, 1, 300, 1000])
-@pytest.mark.parametrize("kind", ["labels", "smoothed"])
-def test_scaled_class_weights_change_no_bit_of_a_mean(kind: str, power: int) -> None:
-    request = {**OPTIONS[kind], "outputs": ["loss", "logits_gradient", "temperature_gradient"]}
-    scaled = {**request, "class_weights": np.ldexp(request["class_weights"], power)}
-    assert_same(answer("gradient", **scaled), answer("gradient", **request))
+FAR: Request = {"logits": np.concatenate([np.zeros((2, 1)), GENERATOR.uniform(-700.0, -668.0, (2, 30))], axis=1)}
+"""Probabilities that have other last bits if they are made of an `ExtendedSoftmax`."""
+
+LARGEST = np.full(31, 1.7e308)
+
+
+@example({**FAR, "targets": np.array([0, 1]), "class_weights": LARGEST}, 0.9)
+@example({**FAR, "targets": np.array([0, 1]), "class_weights": LARGEST, "label_smoothing": 0.1}, 0.9)
+@example({**FAR, "targets": np.array([0, 1]), "sample_weights": LARGEST[:2], "z_loss": 1e-3}, 0.5)
+@example({**FAR, "teacher_logits": GENERATOR.random((2, 31)), "sample_weights": LARGEST[:2]}, 0.0)
+@given(st.sampled_from(list(OPTIONS.values())) | anywhere(is_mean=True), st.floats(0.0, 1.0))
+@settings(max_examples=3 * settings().max_examples)
+def test_the_scale_of_weights_changes_no_bit_of_a_mean(request: Request, place: float) -> None:
+    has_labels = "targets" in request and request["targets"].ndim == 1
+    names = {"sample_weights", "class_weights"} if has_labels else {"sample_weights"}
+    scaled = dict(request)
+    for name in names & set(request):
+        least, most = powers(request[name])
+        scaled[name] = np.ldexp(request[name], round(least + place * (most - least)))
+    outputs = [name for name in available("gradient", **request) if name not in {"denominator", "row_losses"}]
+    assert_same(*(answer("gradient", **each, outputs=outputs) for each in (scaled, request)))
 
 
 @pytest.mark.parametrize("kind", OPTIONS)
@@ -280,6 +297,11 @@ EXTREMES: dict[str, tuple[Request, str, Any]] = {
         {"logits": [7.6e-28, 0.0], "targets": 0, "temperature": 1e-30},
         "logits_gradient",
         [-np.exp(-380.0) * 1e30 * np.exp(-380.0), np.exp(-380.0) * 1e30 * np.exp(-380.0)],
+    ),
+    "a probability near the end of the range with a small weight": (
+        {"logits": [690.0, 0.0], "targets": 0, "class_weights": [1e-20, 1.0]},
+        "logits_gradient",
+        [-np.exp(-690.0), np.exp(-690.0)],
     ),
     "a label beyond the range": (
         {"logits": [1e308, -1e308], "targets": 1, "temperature": 1e-10},
