@@ -40,8 +40,8 @@ class Connection(Protocol):
 
     write_paused: bool
 
-    def default_headers(self) -> bytes:
-        """Return the end of a response head, with the time of now."""
+    def start_response(self) -> bytes:
+        """Start the client's time for a response. Return the end of its head, with the time of now."""
 
     async def drain(self) -> None:
         """Wait until the client has taken most of what was written."""
@@ -267,7 +267,7 @@ class RequestCycle:
         elif self._head.http_version != "1.0":
             self._is_chunked = True
             lines.append(b"transfer-encoding: chunked")
-        self._response_head = b"\r\n".join((*lines, self._connection.default_headers()))
+        self._response_head = b"\r\n".join((*lines, self._connection.start_response()))
         self._response_started = True
 
     def _send_body(self, body: Piece, *, is_last: bool) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from service.api.context import REJECTION, SERVER
 from service.errors import MalformedHeader, Overloaded, ServiceError
 from service.server.cycle import RequestCycle
-from service.server.flow import SMALL_UNREAD_BYTES, FlowControl, addresses, bytes_in_kernel
+from service.server.flow import SMALL_UNREAD_BYTES, FlowControl, addresses
 from service.server.head import HEAD_END, MAX_KEPT_HEADERS, RequestHead, check_start, parse_head, unparsed_head
+from service.server.patience import ClientTimeout
 
 if TYPE_CHECKING:
     import uvicorn
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 JOINED_BYTES = 2**16
 """Longest response that is copied into one piece, for one system call instead of two."""
-
-CLOCK_SECONDS = 0.01
-"""Shortest time between two checks of the client timeout."""
 
 TLS_CLOSE_SECONDS = 0.3
 """Seconds that a client has to confirm the end of a TLS session when the process leaves."""
@@ -63,10 +61,8 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._is_reading = True
         self._is_in_line = self._ignores_input = self._client_ended = self.write_paused = False
         self._writable = asyncio.Event()
-        self._client_timeout = config.timeout_keep_alive
-        self._client_turn_since: float | None = None
-        self._unsent_bytes = 0
-        self._timer: asyncio.TimerHandle
+        self._timeout_seconds = config.timeout_keep_alive
+        self._timeout: ClientTimeout
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Wait for the first request."""
@@ -75,13 +71,12 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._has_tls = transport.get_extra_info("sslcontext") is not None
         self._scope["scheme"] = "https" if self._has_tls else "http"
         self._scope["server"], self._scope["client"] = addresses(transport)
-        self._client_turn_since = self._loop.time()
-        self._timer = self._loop.call_later(self._client_timeout, self._check_timeout)
+        self._timeout = ClientTimeout(self._loop, transport, self._timeout_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # as asyncio has it
         """Tell the application, and let go of it: a reference cycle would outlive the connection."""
         self._server.connections.discard(self)
-        self._timer.cancel()
+        self._timeout.cancel()
         if self._cycle is not None:
             self._cycle.disconnect()
             self._cycle = None
@@ -167,7 +162,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
                 if end < len(HEAD_END):
                     check_start(data)
                     if data and not self._unread:
-                        self._client_turn_since = None  # a head begins
+                        self._timeout.set_turn(is_clients=False)  # a head begins
                     self._unread = data
                     return
                 self._head, self._head_data = parse_head(data[:end], self._scope), data[:end]
@@ -211,14 +206,17 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     def write(self, *pieces: Piece) -> None:
         """Write to the client."""
-        if len(pieces) > 1 and sum(map(len, pieces)) <= JOINED_BYTES:
+        size = sum(map(len, pieces))
+        self._timeout.add(size)
+        if len(pieces) > 1 and size <= JOINED_BYTES:
             pieces = (b"".join(pieces),)
         for piece in pieces:
             if piece and not self._transport.is_closing():
                 self._transport.write(piece)
 
-    def default_headers(self) -> bytes:
-        """Return the end of a response head, with the time of now."""
+    def start_response(self) -> bytes:
+        """Start the client's time for a response. Return the end of its head, with the time of now."""
+        self._timeout.start_response()
         return self._flow.header_lines(self._server.default_headers)
 
     async def drain(self) -> None:
@@ -240,7 +238,8 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self.update()
 
     def _end_request(self) -> None:
-        self._cycle = self._client_turn_since = None
+        self._cycle = None
+        self._timeout.set_turn(is_clients=False)
         if len(self._head_data) > SMALL_UNREAD_BYTES or len(self._head.headers) > MAX_KEPT_HEADERS:
             self._head_data, self._head = b"", RequestHead()
 
@@ -264,6 +263,8 @@ class HttpProtocol(asyncio.BufferedProtocol):
         self._flow.unread_bytes += unread_bytes - self._counted_bytes
         self._counted_bytes = unread_bytes
         if self._transport.is_closing():
+            # the client may leave the end of the response unread
+            self._timeout.set_turn(is_clients=True)
             return
         if self._is_in_line:
             has_enough, is_clients_turn = True, self.write_paused
@@ -278,23 +279,4 @@ class HttpProtocol(asyncio.BufferedProtocol):
         if has_enough is self._is_reading:
             self._is_reading = not has_enough
             (self._transport.pause_reading if has_enough else self._transport.resume_reading)()
-        if not is_clients_turn:
-            self._client_turn_since = None
-        elif self._client_turn_since is None:
-            self._client_turn_since = self._loop.time()
-            self._unsent_bytes = 0
-
-    def _check_timeout(self) -> None:
-        """Close the connection if the client made no progress for too long."""
-        now = self._loop.time()
-        since = now if self._client_turn_since is None else self._client_turn_since
-        if now - since >= self._client_timeout:
-            unsent_bytes = self._transport.get_write_buffer_size() + bytes_in_kernel(self._transport)
-            if unsent_bytes in {0, self._unsent_bytes}:
-                self._transport.abort()
-                return
-            self._unsent_bytes = unsent_bytes
-            since = self._client_turn_since = now
-        # a timer may be early by the resolution of the clock
-        seconds = max(since + self._client_timeout - now, CLOCK_SECONDS)
-        self._timer = self._loop.call_later(seconds, self._check_timeout)
+        self._timeout.set_turn(is_clients=is_clients_turn)

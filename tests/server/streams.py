@@ -222,10 +222,13 @@ def parse(data: bytes, requests: list[Request]) -> list[Response]:
 class Server:
     """Runs a server protocol on socket pairs of the running event loop."""
 
-    def __init__(self, app: Service, protocol: type[asyncio.BaseProtocol] = HttpProtocol) -> None:
+    def __init__(
+        self, app: Service, protocol: type[asyncio.BaseProtocol] = HttpProtocol, *, client_timeout: float = 5
+    ) -> None:
         http = "h11" if protocol is not HttpProtocol else "httptools"
         self._config = uvicorn.Config(app, http=http, ws="none", log_config=None, access_log=False, proxy_headers=False)
         self._config.load()
+        self._config.timeout_keep_alive = client_timeout  # type: ignore[assignment]  # as in `serving`
         self.state = ServerState()
         self.state.default_headers = [(b"date", b"Thu, 01 Jan 1970 00:00:00 GMT")]
         self._protocol = protocol

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from service.server import flow
+from service.server import flow, patience
 from service.server.body import MAX_CHUNK_LINE_BYTES
 from service.server.head import MAX_HEADER_BYTES, MAX_HEADERS
 from service.server.protocol import HttpProtocol
-from tests.bodies import BODY
+from tests.bodies import BODY, JSON
 from tests.connections import answer, application, connection, post, statuses
 from tests.server.sockets import CLIENT_TIMEOUT, HEAD, LENGTH, serving, until
 from tests.server.streams import LAST as LAST_REQUESTS
@@ -375,6 +375,42 @@ async def test_a_client_that_reads_nothing_is_let_go() -> None:
                 writer.write(LARGE_POST.replace(b"Connection: close\r\n", b""))
             await until(lambda: app.runtime.lifecycle.in_progress > 0)
             await until(lambda: app.runtime.lifecycle.in_progress == 0)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("size", [1, 5000], ids=["a byte", "some bytes"])
+async def test_a_client_that_reads_too_slowly_is_let_go(monkeypatch: pytest.MonkeyPatch, loop: Any, size: int) -> None:
+    # 2 s for the response
+    monkeypatch.setattr(patience, "MIN_BYTES_PER_SECOND", 2**22)
+    app = application()
+    with serving(app, loop, client_timeout=CLIENT_TIMEOUT) as port, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**12)
+        client.connect(("127.0.0.1", port))
+        client.sendall(LARGE_POST.replace(b"Connection: close\r\n", b""))
+        start = time.monotonic()
+        await until(lambda: app.runtime.lifecycle.in_progress > 0)
+        while app.runtime.lifecycle.in_progress:
+            await asyncio.to_thread(client.recv, size)
+            await asyncio.sleep(CLIENT_TIMEOUT / 20)
+            assert time.monotonic() - start < 10
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_last_response_that_is_not_read_is_let_go(loop: str) -> None:
+    async def ask() -> None:
+        # the client's end arrives while a thread computes
+        server = Server(application(inline_body_bytes=0), client_timeout=CLIENT_TIMEOUT)
+        theirs, ours = socket.socketpair()
+        with ours:
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**12)
+            connections = await server.accept(theirs)
+            # the response, of 40 kB, fits into the buffer of the transport
+            ours.sendall(post("/softmax", b'{"logits": [%b0]}' % (b"0," * 2000), {**JSON, "Connection": "close"}))
+            ours.shutdown(socket.SHUT_WR)
+            await until(lambda: not connections)
+
+    with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+        runner.run(ask())
 
 
 @pytest.mark.parametrize("loop", LOOPS)
