@@ -159,6 +159,10 @@ class Gathering(Protocol):
         """Free the memory that is not filled, and deliver the rest of the body in pieces."""
 
 
+class NoRoom(Exception):
+    """There is no room for a body that is longer than it stated."""
+
+
 class ByteReservation:
     """The memory of one request: for its body before it is read, then for its tensors too."""
 
@@ -180,9 +184,7 @@ class ByteReservation:
     async def reserve_body(self, length: int, factor: int = 1) -> None:
         """Wait for room for a body of known length, before it is read.
 
-        factor: memory that the request takes in all, in units of the body.
-
-        Raise BodyTooLarge or Overloaded.
+        factor: memory that the request takes in all, in units of the body. Raise BodyTooLarge or Overloaded.
         """
         self._admission.check_length(length, length)
         await self._grow_to(min(factor * length, self._admission.max_bytes))
@@ -214,15 +216,20 @@ class ByteReservation:
             self._shrink_to(self._body_bytes)
 
     async def reserve_inflated(self, size: int) -> None:
-        """Wait for room for a body that is about to be decompressed. Raise Overloaded or TooMuchWork."""
-        await self._grow_to(self._body_bytes + min(size, self._admission.max_body_bytes))
+        """Wait for room for a body that is about to be decompressed. Raise Overloaded."""
+        await self._grow_to(min(self._body_bytes + size, self.max_inflated))
 
     def add_inflated(self, size: int) -> None:
-        """Count bytes of the decompressed body. Raise BodyTooLarge, or Overloaded without room."""
+        """Count bytes of the decompressed body. Raise BodyTooLarge or TooMuchWork, or NoRoom to decompress it again."""
         self._inflated_bytes += size
         self._admission.check_length(self._inflated_bytes)
-        if not self._try_grow_to(self._body_bytes + self._inflated_bytes):
-            raise Overloaded
+        if not self.try_reserve(self._body_bytes + self._inflated_bytes):
+            raise NoRoom
+
+    @property
+    def max_inflated(self) -> int:
+        """The memory for the body, and for the longest text that it may stand for."""
+        return min(self._body_bytes + self._admission.max_body_bytes, self._admission.max_bytes)
 
     def needed_for(self, work_bytes: int, *, body_is_kept: bool) -> int:
         """Return the memory for a body and its tensors.
@@ -239,9 +246,10 @@ class ByteReservation:
         return self._try_grow_to(size)
 
     async def reserve(self, size: int) -> None:
-        """Wait for room for memory in all, before the body is decoded again. Raise Overloaded or TooMuchWork."""
-        await self._grow_to(size)
+        """Wait for room for memory in all, holding the body, which is decoded again. Raise Overloaded or TooMuchWork."""
         self._inflated_bytes = 0
+        self._shrink_to(self._body_bytes)
+        await self._grow_to(size)
 
     def release(self) -> None:
         """Free all memory."""

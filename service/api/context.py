@@ -213,7 +213,7 @@ class RequestContext:
         return piece
 
     def inflated_size(self, encoding: str) -> int:
-        """Return the size of the body after decompression, or a bound on it."""
+        """Return the size of the body after decompression, 0 if it states none."""
         return inflated_size(self.content, encoding)
 
     @contextmanager

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.api.admission import ByteReservation
+from service.api.admission import ByteReservation, NoRoom
 from service.api.context import Disconnected, RequestContext
 from service.api.problems import CLIENT_CLOSED_REQUEST, name_limits
-from service.api.wire_formats import Reply
 from service.errors import Draining, TooLarge
 from service.formats.compression import inflate
 from service.operations import execute
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from service.api.runtime import Runtime
-    from service.api.wire_formats import Body, Decode, Fields, Negotiated, WireFormat, Write
+    from service.api.wire_formats import Body, Decode, Fields, Negotiated, Reply, WireFormat, Write
     from service.operations.spec import Operation
     from service.schemas.requests import ValidatedRequest
 
@@ -111,31 +110,27 @@ class OperationEndpoint:
             if has_memory:
                 return await self.runtime.in_thread(context, partial(self._answer, context, request, write))
             del request, write
-        else:
-            if encoding is not None:
-                await context.wait(reservation.reserve_inflated(context.inflated_size(encoding)))
-            done = await self.runtime.in_thread(context, partial(self._work, context, reservation, decode))
-            if isinstance(done, Reply):
-                return done
-            memory = done
-        # it waits without its tensors, and is decoded again
-        await context.wait(reservation.reserve(memory))
-        return await self.runtime.in_thread(context, partial(self._work_again, context, decode))
+            await context.wait(reservation.reserve(memory))
+        elif encoding is not None:
+            await context.wait(reservation.reserve_inflated(context.inflated_size(encoding)))
+        work = partial(self._work, context, reservation, decode)
+        while isinstance(done := await self.runtime.in_thread(context, work), int):
+            # it waits without its tensors, and is decoded again
+            await context.wait(reservation.reserve(done))
+        return done
 
     def _work(self, context: RequestContext, reservation: ByteReservation, decode: Callable[[], _Job]) -> Reply | int:
         """Decode a request, and return its response, or the memory that it has to wait for.
 
         Raise ServiceError or Disconnected.
         """
-        request, write, memory = decode()
+        try:
+            request, write, memory = decode()
+        except NoRoom:
+            return reservation.max_inflated
         if context.gone:
             raise Disconnected
         return self._answer(context, request, write) if reservation.try_reserve(memory) else memory
-
-    def _work_again(self, context: RequestContext, decode: Callable[[], _Job]) -> Reply:
-        """Return the response to a request that has waited for memory. Raise ServiceError."""
-        request, write, _ = decode()
-        return self._answer(context, request, write)
 
     def _decode(
         self, context: RequestContext, reservation: ByteReservation, decode: Decode, encoding: str | None

@@ -34,6 +34,9 @@ NUMPY_FIRST = (npy.NPY, npy.NPZ, JSON)
 INFER_TYPES = (JSON, BINARY)
 """Media types of the Open Inference endpoints."""
 
+COMPRESSED_FACTOR = 4
+"""Memory for a compressed body, in units of it: most texts of numbers shrink to a third at best."""
+
 HEADER_LENGTH_NAME = HEADER_LENGTH.lower().encode()
 
 JSON_HEADERS = ((b"content-type", JSON.encode()),)
@@ -114,11 +117,12 @@ class PlainFormat:
             return read(body, operation, context.query), write
 
         # the tensors of NumPy files are views of the body, and the outputs need memory beside it
-        return Negotiated(decode, _encoding(context), 1 if sent == JSON else 2, is_archive=sent == npy.NPZ)
+        return _negotiated(context, decode, 1 if sent == JSON else 2, is_archive=sent == npy.NPZ)
 
 
-def _encoding(context: RequestContext) -> str | None:
-    return content_encoding(context.headers.get(b"content-encoding"))
+def _negotiated(context: RequestContext, decode: Decode, factor: int, *, is_archive: bool = False) -> Negotiated:
+    encoding = content_encoding(context.headers.get(b"content-encoding"))
+    return Negotiated(decode, encoding, factor if encoding is None else COMPRESSED_FACTOR, is_archive)
 
 
 def _write_json(outputs: Mapping[str, Array]) -> Reply:
@@ -153,7 +157,7 @@ class OpenInferenceFormat:
             content_type(context.headers[b"content-type"], INFER_TYPES)
         preferred(context.headers.get(b"accept"), INFER_TYPES)
         # binary tensors are views of the body, as those of a NumPy file
-        return Negotiated(self._decode, _encoding(context), 2 if HEADER_LENGTH_NAME in context.headers else 1)
+        return _negotiated(context, self._decode, 2 if HEADER_LENGTH_NAME in context.headers else 1)
 
     def _decode(self, context: RequestContext, body: Body, operation: Operation) -> tuple[Fields, Write]:
         """Return the fields in a body, and the function that encodes the outputs. Raise ServiceError."""

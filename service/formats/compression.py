@@ -33,9 +33,6 @@ MAX_MEMBERS = 2**10
 MAX_RATIO = 1032
 """Largest ratio of the size of a body after and before decompression by zlib (its technical notes)."""
 
-MAX_ZSTD_RATIO = 2**15
-"""Largest ratio of zstd: 4 bytes may stand for a block of 128 KiB (RFC 8878, 3.1.1.2)."""
-
 ZSTD_WINDOW_LOG = 23
 """Logarithm of the largest window of zstd over HTTP, in bytes (RFC 9659)."""
 
@@ -63,13 +60,8 @@ class _Zlib:
 
 
 def inflated_size(body: bytes | bytearray, encoding: str) -> int:
-    """Return the size of a body after decompression: the one that it states, or else a bound."""
-    stated, bound = 0, MAX_RATIO * len(body)
-    if encoding == "zstd":
-        bound = MAX_ZSTD_RATIO * len(body)
-    elif encoding != "deflate":
-        stated = int.from_bytes(body[-4:], "little")
-    return min(stated or bound, bound)
+    """Return the size of a body after decompression, if it states one: that of the last member of gzip. Return 0 otherwise."""
+    return min(int.from_bytes(body[-4:], "little"), MAX_RATIO * len(body)) if encoding.endswith("gzip") else 0
 
 
 def inflate(body: bytes | bytearray, encoding: str, reserve: Callable[[int], None]) -> bytearray:

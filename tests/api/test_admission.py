@@ -8,6 +8,7 @@ import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from random import Random
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +21,15 @@ from prometheus_client import Gauge
 from service.api import problems
 from service.api.admission import Admission, ByteReservation
 from service.api.endpoint import UNCOUNTED_BYTES, has_views
+from service.api.wire_formats import COMPRESSED_FACTOR
 from service.compute.softmax import Softmax
 from service.errors import BodyTooLarge, Overloaded, ServiceError, TooMuchWork
 from service.formats import json_decode, json_encode, npy
 from service.operations import OPERATIONS
 from service.settings import Settings
-from tests.bodies import BODY, JSON, body_of
+from tests.bodies import BODY, JSON, body_of, compress
 from tests.connections import LEFT, Upload, application, connect, converse, piece
+from tests.server.sockets import until
 
 if TYPE_CHECKING:
     from starlette.types import Message
@@ -453,9 +456,12 @@ async def test_a_client_that_leaves_frees_its_place() -> None:
     assert in_flight(app) == (0, 0)
 
 
+BLANK = BODY.ljust(900)
+
 WAITING_BODIES = {
     "for its tensors": (json_encode.dumps({"logits": [0] * 5, "outputs": ["jacobian"]}), {}),
-    "for its text": (gzip.compress(BODY), {"content-encoding": "gzip"}),
+    "for its text": (gzip.compress(BLANK), {"content-encoding": "gzip"}),
+    "for a text of unstated length": (zlib.compress(BLANK), {"content-encoding": "deflate"}),
 }
 """Bodies that fit into LIMIT, and whose requests then need more memory."""
 
@@ -463,7 +469,7 @@ WAITING_BODIES = {
 @pytest.mark.parametrize(("body", "headers"), WAITING_BODIES.values(), ids=WAITING_BODIES.keys())
 async def test_a_client_that_leaves_waits_no_longer(body: bytes, headers: dict[str, str]) -> None:
     app = application(max_bytes_in_flight=2000, max_body_bytes=1000, inline_body_bytes=0, max_wait_seconds=60)
-    others = 2000 - len(body)
+    others = 2000 - len(body) * (COMPRESSED_FACTOR if headers else 1)
     app.runtime.admission.try_take(others)
     headers = {**headers, "content-length": str(len(body))}
     assert await asyncio.wait_for(converse(app, "/softmax", [piece(body), LEFT], headers), 5) == []
@@ -531,6 +537,42 @@ async def test_outputs_wait_for_memory_too(compression: str | None) -> None:
         app.runtime.admission.give_back(1850)
         assert (await waiting).status_code == 200
     assert in_flight(app) == (0, 0)
+
+
+MEMBERS = {
+    "short member last": ("gzip", gzip.compress(BLANK[:-1]) + gzip.compress(BLANK[-1:])),
+    "short member first": ("gzip", gzip.compress(BLANK[:1]) + gzip.compress(BLANK[1:])),
+    "many members": ("gzip", gzip.compress(BLANK[:-4]) + b"".join(gzip.compress(b" ") for _ in range(4))),
+    "zstd": ("zstd", compress(BLANK, "zstd")),
+    "deflate": ("deflate", zlib.compress(BLANK)),
+}
+"""A text in encodings that do not state its whole length, or not at a known place."""
+
+
+@pytest.mark.parametrize(("encoding", "packed"), MEMBERS.values(), ids=MEMBERS.keys())
+async def test_a_body_of_unstated_length_waits_for_memory(encoding: str, packed: bytes) -> None:
+    app = application(max_bytes_in_flight=2000, max_body_bytes=1000, inline_body_bytes=0, max_wait_seconds=5)
+    room = COMPRESSED_FACTOR * len(packed)
+    assert room < len(BLANK)
+    app.runtime.admission.try_take(2000 - room)
+    async with connect(app) as client:
+        headers = {**JSON, "Content-Encoding": encoding}
+        waiting = asyncio.create_task(client.post("/softmax", content=packed, headers=headers))
+        await until(lambda: app.runtime.admission.waiting > 0)
+        app.runtime.admission.give_back(2000 - room)
+        assert (await waiting).status_code == 200
+    assert in_flight(app) == (0, 0)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])
+@pytest.mark.parametrize(("size", "status"), [(900, 200), (990, 413), (1001, 413)])
+async def test_a_text_that_fits_beside_its_body_is_answered(encoding: str, size: int, status: int) -> None:
+    # digits that hardly compress: the bound of the text is far above the limit
+    digits = str(Random(0).getrandbits(4000))[:850]  # noqa: S311  not a secret
+    packed = compress((b'{"logits": [0.%b, 1]}' % digits.encode()).ljust(size), encoding)
+    async with connect(max_bytes_in_flight=len(packed) + 950, max_body_bytes=1000) as client:
+        reply = await client.post("/softmax", content=packed, headers={**JSON, "Content-Encoding": encoding})
+    assert reply.status_code == status
 
 
 async def test_clients_are_told_different_times_to_retry() -> None:

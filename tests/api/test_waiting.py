@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from typing import TYPE_CHECKING
 
 import httpx
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from service.formats import json_encode, npy
-from tests.bodies import JSON
+from tests.bodies import JSON, compress
 from tests.processes import running
 
 if TYPE_CHECKING:
@@ -43,19 +44,36 @@ def single_npy_body(random: np.random.Generator) -> bytes:
     return b"".join(npy.encode_npy(random.normal(size=(2048, 1000)).astype(np.float32)))
 
 
+def members(random: np.random.Generator) -> bytes:
+    """Return 20 MB of JSON as 10 MB of gzip, in members as bgzip has them."""
+    text = json_body(random)
+    return b"".join(gzip.compress(text[start : start + 2**16], 1) for start in range(0, len(text), 2**16))
+
+
+def zstd_body(random: np.random.Generator) -> bytes:
+    """Return 20 MB of JSON as 10 MB of zstd."""
+    return compress(json_body(random), "zstd", 1)
+
+
 @pytest.mark.parametrize(
-    ("make", "media_type"),
-    [(json_body, "application/json"), (npy_body, npy.NPY), (single_npy_body, npy.NPY)],
-    ids=["JSON", "npy float64", "npy float32"],
+    ("make", "media_type", "encoding"),
+    [
+        (json_body, "application/json", "identity"),
+        (npy_body, npy.NPY, "identity"),
+        (single_npy_body, npy.NPY, "identity"),
+        (members, "application/json", "gzip"),
+        (zstd_body, "application/json", "zstd"),
+    ],
+    ids=["JSON", "npy float64", "npy float32", "gzip", "zstd"],
 )
 async def test_eight_large_clients_are_all_answered(
-    address: str, make: Callable[[np.random.Generator], bytes], media_type: str
+    address: str, make: Callable[[np.random.Generator], bytes], media_type: str, encoding: str
 ) -> None:
     body = make(np.random.default_rng(0))
 
     async def ask() -> list[int]:
         async with httpx.AsyncClient(base_url=address, timeout=60) as client:
-            headers = {"Content-Type": media_type}
+            headers = {"Content-Type": media_type, "Content-Encoding": encoding}
             query = "" if media_type == "application/json" else "?outputs=probabilities"
             return [
                 (await client.post(f"/softmax{query}", content=body, headers=headers)).status_code
