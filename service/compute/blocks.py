@@ -32,6 +32,7 @@ for 64 x 1000 doubles rather than 60.
 """
 
 Rows = TypeVar("Rows")
+Result = TypeVar("Result")
 
 
 def evaluate(
@@ -46,9 +47,8 @@ def evaluate(
     logits: (N, K), whose bytes per row set the length of a block; rounded: names of the quantities to round to float32.
     """
     count, classes = logits.shape
-    length = BLOCK_BYTES // (classes * logits.itemsize) or 1
     _set_buffers(classes)
-    if count <= length:
+    if count <= _block_length(logits):
         rows = block(slice(0, count), {})
         return {name: quantity(rows) for name, quantity in quantities.items()}
     # The first row gives the shapes and dtypes.
@@ -59,23 +59,44 @@ def evaluate(
         results[name] = np.empty((count, *first.shape[1:]), np.float32 if name in rounded else first.dtype)
         results[name][:1] = first
 
-    def fill(starts: range) -> None:
+    def fill(place: slice) -> None:
+        memory = {name: values[place] for name, values in results.items()}
+        rows = block(place, memory)
+        for name, quantity in quantities.items():
+            values = quantity(rows)
+            if values is not memory[name]:
+                memory[name][...] = values
+
+    each_block(fill, logits, first=1)
+    return results
+
+
+def each_block(work: Callable[[slice], Result], logits: Array, first: int = 0) -> list[Result]:
+    """Return the result of `work` for each block of rows, in order; the same blocks on any number of cores.
+
+    logits: (N, K), whose bytes per row set the length of a block. A batch without rows is one block.
+    first: the first row of the first block.
+    """
+    count, classes = logits.shape
+    length = _block_length(logits)
+    starts = range(first, max(count, 1), length)
+    results: dict[int, Result] = {}
+
+    def compute(share: range) -> None:
         # NumPy's error state and buffers belong to the thread.
         with np.errstate(all="ignore"):
             _set_buffers(classes)
-            for start in starts:
-                place = slice(start, start + length)
-                memory = {name: values[place] for name, values in results.items()}
-                rows = block(place, memory)
-                for name, quantity in quantities.items():
-                    values = quantity(rows)
-                    if values is not memory[name]:
-                        memory[name][...] = values
+            for start in share:
+                results[start] = work(slice(start, start + length))
 
-    starts = range(1, count, length)
     cores = min(usable_cores(), len(starts)) if count * classes >= PARALLEL_ELEMENTS else 1
-    _share(fill, [starts[core::cores] for core in range(cores)])
-    return results
+    _share(compute, [starts[core::cores] for core in range(cores)])
+    return [results[start] for start in starts]
+
+
+def _block_length(logits: Array) -> int:
+    """Return the rows of a block of logits (N, K)."""
+    return BLOCK_BYTES // (logits.shape[1] * logits.itemsize) or 1
 
 
 def _set_buffers(classes: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from service.compute import blocks
-from service.compute.blocks import BLOCK_BYTES, evaluate, usable_cores
+from service.compute.blocks import BLOCK_BYTES, each_block, evaluate, usable_cores
 from service.compute.curvature import jacobian
 from service.compute.softmax import Softmax
 
@@ -50,6 +50,18 @@ def test_blocks_cover_every_row_once_and_fit(count: int, classes: int) -> None:
     whole = Softmax(logits)
     for name, quantity in QUANTITIES.items():
         np.testing.assert_array_equal(results[name], quantity(whole), strict=True)
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3])
+@pytest.mark.parametrize("count", [0, 1, BLOCK_ELEMENTS, 10 * BLOCK_ELEMENTS + 1])
+def test_results_of_blocks_are_in_order_on_any_number_of_cores(
+    count: int, cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "usable_cores", lambda: cores)
+    found = each_block(lambda rows: range(*rows.indices(count)), np.zeros((count, 1)))
+    assert [row for rows in found for row in rows] == list(range(count))
+    assert [len(rows) for rows in found[:-1]] == [BLOCK_ELEMENTS] * (len(found) - 1)
+    assert len(found) >= 1
 
 
 def test_a_batch_waits_for_no_thread_that_has_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
