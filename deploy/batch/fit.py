@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from deploy.batch.errors import BatchError
-from deploy.batch.exact import ExactSum
 from deploy.batch.scoring import CALIBRATE, LOSS, batches, compute, file_request, row_blocks
-from service.compute.calibration import minimum
+from service.compute.calibration import Distances, minimum
+from service.compute.scaled import Scaled
 from service.operations.prepare import prepare
 from service.schemas.requests import request_model
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from deploy.batch.executor import Chunk
     from deploy.batch.job import Job
     from deploy.batch.storage import Entry
-    from service.arrays import Array, Floats
+    from service.arrays import Array
 
-Derivatives = dict[str, Any]
-"""(2,) b f'(b) and b**2 f''(b) of the summed loss of each file, with b = 1 / temperature."""
+NO_ROWS = Distances(*[Scaled(0.0, 0)] * 3)
+"""The distances of a file without rows."""
 
 
 @dataclass(frozen=True)
@@ -38,58 +38,54 @@ class Fit:
     files: int
 
 
-def fit(derivatives: Callable[[list[Entry], float], Derivatives], files: list[Entry]) -> Fit:
+def fit(distances: Callable[[list[Entry], float], dict[str, Distances]], files: list[Entry]) -> Fit:
     """Return the temperature of the least loss of all files together.
 
-    derivatives: returns the derivatives at a temperature of each file that can be read. The other files have no part.
+    distances: returns the distances at a temperature of each file that can be read. The other files have no part.
 
     Raises BatchError if none can be read.
     """
-    readable = derivatives(files, 1.0).keys()
+    readable = distances(files, 1.0).keys()
     good = [entry for entry in files if entry.name in readable]
     if not good:
         raise BatchError("No file can be calibrated: each needs targets; run without --calibrate to see what is wrong.")
 
-    def total(temperature: float) -> tuple[float, float]:
-        found = derivatives(good, temperature)
+    def total(temperature: float) -> Distances:
+        found = distances(good, temperature)
         lost = sorted({entry.name for entry in good} - found.keys())
         if lost:
             raise BatchError(f"{lost[0]} could be read first and cannot any more; run the command again.")
-        sums = ExactSum()
-        for values in found.values():
-            sums.add(values)
-        slope, curvature = sums.total().tolist()
-        return slope, curvature
+        return Distances.total(found[name] for name in sorted(found))
 
-    best = minimum(total)
+    with np.errstate(all="ignore"):
+        best = minimum(total)
     return Fit(best.temperature, best.at_bound, len(good))
 
 
-def chunk_derivatives(job: Job, _claim: Claim, chunk: Chunk, temperature: float) -> Derivatives:
-    """Return the derivatives of each file of a chunk that can be read."""
+def chunk_distances(job: Job, _claim: Claim, chunk: Chunk, temperature: float) -> dict[str, Distances]:
+    """Return the distances of each file of a chunk that can be read."""
     found = {}
     for entry in chunk:
         # whatever is wrong with one file, the others go on; scoring tells what it is
         with suppress(Exception):
-            found[entry.name] = _derivatives(job, entry, temperature)
+            found[entry.name] = _distances(job, entry, temperature)
     return found
 
 
-def _derivatives(job: Job, entry: Entry, temperature: float) -> Floats:
-    """Return the derivatives of one file, rounded once. The rows are checked as those of a request are."""
-    sums = ExactSum()
-    sums.add(np.zeros(2))
+def _distances(job: Job, entry: Entry, temperature: float) -> Distances:
+    """Return the distances of one file. The rows are checked as those of a request are."""
+    parts = [NO_ROWS]
     with job.source.open(entry.name) as stored, pq.ParquetFile(stored, pre_buffer=False) as file:
         request = file_request(job, entry.name, file.schema_arrow)
         if "targets" not in request.names:
             raise BatchError("The file has no column targets, which --calibrate needs.")
         for first, batch in batches(job, request, file):
             for _, rows in row_blocks(job, request, batch, first):
-                sums.add(_of_rows(job, rows, temperature))
-    return sums.total()
+                parts.append(_of_rows(job, rows, temperature))
+    return Distances.total(parts)
 
 
-def _of_rows(job: Job, rows: Mapping[str, Array], temperature: float) -> Floats:
+def _of_rows(job: Job, rows: Mapping[str, Array], temperature: float) -> Distances:
     known = {*CALIBRATE.names} - {"bins"}
     fields: dict[str, Any] = {
         name: value for name, value in {**job.parameters, **job.tensors, **rows}.items() if name in known
@@ -99,4 +95,4 @@ def _of_rows(job: Job, rows: Mapping[str, Array], temperature: float) -> Floats:
         compute(LOSS, fields, ["loss"])
     arguments = request_model(CALIBRATE).read(fields).arguments
     with np.errstate(all="ignore"):
-        return np.array(prepare(arguments._replace(reduction="sum")).derivatives(temperature))
+        return prepare(arguments).distances(temperature)

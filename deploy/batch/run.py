@@ -14,7 +14,7 @@ from tqdm import tqdm
 from deploy.batch import claim as claims
 from deploy.batch import receipts, summary
 from deploy.batch.errors import BatchError
-from deploy.batch.fit import Fit, chunk_derivatives, fit
+from deploy.batch.fit import Fit, chunk_distances, fit
 from deploy.batch.job import is_hidden, is_parquet
 from deploy.batch.scoring import MARK, score_chunk
 from deploy.batch.storage import UNFINISHED
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from deploy.batch.executor import Chunk, Executor
-    from deploy.batch.fit import Derivatives
     from deploy.batch.job import Job
     from deploy.batch.storage import Entry
+    from service.compute.calibration import Distances
 
 CHUNK_FILES = 256
 """Most files of a chunk, which share one receipt and are scored again together when a worker dies."""
@@ -83,7 +83,7 @@ def run(job: Job, executor: Executor, result: Result) -> None:
     report(describe_skipped(skipped, "Skipped: "))
     with claims.claimed(job.destination, job.digest) as claim, executor:
         if job.calibrate:
-            executor.start(chunk_derivatives, job, claim)
+            executor.start(chunk_distances, job, claim)
             result.fit = calibrate(executor, list(files.values()))
             job = replace(job, parameters={**job.parameters, "temperature": result.fit.temperature})
         state = read_destination(job)
@@ -205,11 +205,11 @@ def run_chunks(
 def calibrate(executor: Executor, files: list[Entry]) -> Fit:
     """Return the temperature for all files together. A file that cannot be read has no part in it."""
 
-    def derivatives(chosen: list[Entry], temperature: float) -> Derivatives:
+    def distances(chosen: list[Entry], temperature: float) -> dict[str, Distances]:
         parts = run_chunks(executor, chosen, Counter(), temperature)
         return {name: found for _, part in parts for name, found in part.items() if not isinstance(found, str)}
 
-    return fit(derivatives, files)
+    return fit(distances, files)
 
 
 def fail(result: Result, name: str, reason: str, bar: tqdm[None]) -> None:

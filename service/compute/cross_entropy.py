@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from service.compute.calibration import Distances
 from service.compute.curvature import curvature
 from service.compute.divergence import divergence_terms, log_ratios
 from service.compute.extended import ExtendedSoftmax
@@ -23,6 +24,7 @@ from service.compute.scaled import (
     product,
     rounded,
     rows_of,
+    total,
 )
 
 if TYPE_CHECKING:
@@ -83,8 +85,8 @@ class CrossEntropy(RowGradient):
             self.row_targets.mark_infinite(values, targets.class_weights)
         if not targets.label_smoothing:
             return values
-        total = row_sums(self.row_targets.weighted(softmax.surprisals), softmax.included)
-        return values * (1.0 - targets.label_smoothing) + total * (
+        sums = row_sums(self.row_targets.weighted(softmax.surprisals), softmax.included)
+        return values * (1.0 - targets.label_smoothing) + sums * (
             in_range(targets.label_smoothing) / self.row_targets.smoothed_classes
         )
 
@@ -210,18 +212,38 @@ class CrossEntropy(RowGradient):
         return self.row_targets.weight_of_label(self.mean_distance - at(self.softmax.finite_distances, self._labels))
 
     @property
-    def variances(self) -> Floats:
-        """(n,) The part of each row in b**2 d2L/db2, b = 1 / T: A times the variance of v under p, to a few digits."""
-        return self.restored("weighted_variances", self.lost)
+    def distances(self) -> Distances:
+        """The sums over the rows, with the digits that doubles lose."""
+        targets, rows = self._targets, (self._observed_distances, self._expected_distances, self._variances)
+        sums = Distances(*(Scaled.of(total(targets.times_weights(values, self._block))) for values in rows))
+        # An observed distance that underflowed is negligible beside an expected one that is safe.
+        is_right = is_safe(rounded(sums.expected)) and rounded(sums.observed) < np.inf
+        if self.softmax is self.softmax.doubles and (np.count_nonzero(self.extreme) or not is_right):
+            return self.extended.distances
+        return Distances(*(each * targets.of_losses.factor for each in sums))
 
     @property
-    def weighted_variances(self) -> Numbers:
-        """(n,) The same, which may be out of range."""
+    def _observed_distances(self) -> Numbers:
+        """(n,) -sum_i a_i d_i."""
+        distances = self.softmax.finite_distances
+        if self._is_one_hot:
+            return self._times_total(-at(distances, self._labels))
+        return -row_sums(product(self.row_targets.effective, distances), self.softmax.included)
+
+    @property
+    def _expected_distances(self) -> Numbers:
+        """(n,) -A sum_i p_i d_i."""
+        return self._times_total(-self.mean_distance)
+
+    @property
+    def _variances(self) -> Numbers:
+        """(n,) A times the variance of d under p, to a few digits."""
         squares = row_sums(product(self.weighted_distances, self.softmax.finite_distances), self.softmax.included)
-        variances = squares - self.mean_distance * self.mean_distance
-        if not self._is_one_hot:
-            variances = variances * self.row_targets.totals
-        return variances * rows_of(self._targets.shares, self._block)
+        return self._times_total(squares - self.mean_distance * self.mean_distance)
+
+    def _times_total(self, values: Numbers) -> Numbers:
+        """Return (n,) values times A."""
+        return self.row_targets.weight_of_label(values) if self._is_one_hot else values * self.row_targets.totals
 
     @property
     def targets_gradient(self) -> Floats:

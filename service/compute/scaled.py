@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from service.arrays import Array, Floats, Mask
 
@@ -59,6 +59,11 @@ class Scaled(NamedTuple):
     def unpacked(cls, values: Array) -> Scaled:
         """Return what `packed` packed."""
         return cls(values["mantissa"], values["exponent"])
+
+    @classmethod
+    def stacked(cls, numbers: Iterable[Scaled]) -> Scaled:
+        """Return single numbers as one array."""
+        return cls(*(np.array(part) for part in zip(*numbers, strict=True)))
 
     def packed(self) -> Array:
         """Return both parts in one array of `DTYPE`."""

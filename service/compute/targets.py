@@ -142,14 +142,15 @@ class Targets:
 
     def _sum(self, values: Numbers) -> Numbers:
         """Return () the sum of (N,) values of rows, times the normalised s; inf for infinite ones of both signs."""
-        result = total(self._weighted(values))
+        result = total(self.times_weights(values))
         return np.float64(inf) if isnan(mantissas(result)) else result
 
     def weighted(self, values: Numbers, scale: Scale, block: slice = slice(None)) -> Numbers:
         """Return (n,) values of a block of rows, times s."""
-        return self._weighted(values, block) * scale.factor
+        return self.times_weights(values, block) * scale.factor
 
-    def _weighted(self, values: Numbers, block: slice = slice(None)) -> Numbers:
+    def times_weights(self, values: Numbers, block: slice = slice(None)) -> Numbers:
+        """Return (n,) values of a block of rows, times the normalised s."""
         return values if self.weights is None else product(rows_of(self.weights, block), values)
 
     @cached_property

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from service.compute import linear
-from service.compute.blocks import evaluate
-from service.compute.calibration import Evaluation, Minimum, minimum
+from service.compute.blocks import each_block, evaluate
+from service.compute.calibration import Distances, Evaluation, Minimum, minimum
 from service.compute.cross_entropy import CrossEntropy
 from service.compute.evaluation import Reliability, mean_of_counted
 from service.compute.float32 import SHORT_ROW, Float32Softmax
@@ -117,7 +117,7 @@ class Batch:
     @cached_property
     def best_temperature(self) -> Minimum:
         """The temperature of the least mean loss."""
-        return minimum(self.derivatives)
+        return minimum(self.distances)
 
     @cached_property
     def before(self) -> Evaluation:
@@ -129,13 +129,10 @@ class Batch:
         """The evaluation at the best temperature."""
         return self._evaluation(self.best_temperature.temperature)
 
-    def derivatives(self, temperature: float) -> tuple[float, float]:
-        """Return b f'(b) and b**2 f''(b) of the reduced loss f, with b = 1 / T."""
+    def distances(self, temperature: float) -> Distances:
+        """Return the sums of the distances of all rows at another temperature."""
         batch = self._at(temperature)
-        rows = batch.evaluate(
-            slopes=lambda rows: rows.gradient.temperature_slopes, variances=lambda rows: rows.cross_entropy.variances
-        )
-        return -temperature * float(batch.temperature_gradient(rows["slopes"])), float(total(rows["variances"]))
+        return Distances.total(each_block(lambda block: batch.rows(block, {}).cross_entropy.distances, self.logits))
 
     def _evaluation(self, temperature: float) -> Evaluation:
         batch = self._at(temperature)

@@ -49,6 +49,21 @@ def test_fitted_temperature_is_that_of_one_request(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(asked, "0.parquet")["probabilities"], probabilities["probabilities"])
 
 
+def test_weights_of_files_may_have_any_ratio(tmp_path: Path) -> None:
+    files: list[dict[str, Any]] = [
+        {"logits": np.array([[2.0, 0.0]]), "targets": np.array([0]), "sample_weights": np.array([1e290])},
+        {"logits": np.array([[0.0, 1.0]]), "targets": np.array([0]), "sample_weights": np.array([1e-290])},
+    ]
+    for n, file in enumerate(files):
+        write(tmp_path / f"in/{n}.parquet", **file)
+    asked = job(tmp_path, calibrate=True)
+    assert scored(asked) == {}
+    expected = answer("calibrate", **{name: np.concatenate([file[name] for file in files]) for name in files[0]})
+    found = summary(asked)["calibration"]
+    assert not found["at_bound"]
+    np.testing.assert_allclose(found["temperature"], expected["temperature"], rtol=1e-12)
+
+
 def test_no_grouping_of_files_changes_the_temperature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(tmp_path)
     asked = job(tmp_path, parameters={"ignore_index": -100}, calibrate=True)
