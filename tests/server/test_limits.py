@@ -18,7 +18,7 @@ import pytest
 
 from service.server import flow, patience
 from service.server.body import MAX_CHUNK_LINE_BYTES
-from service.server.head import MAX_HEADER_BYTES, MAX_HEADERS
+from service.server.head import MAX_HEADER_BYTES, MAX_HEADERS, MAX_TARGET_BYTES
 from service.server.protocol import HttpProtocol
 from tests.bodies import BODY, JSON
 from tests.connections import answer, application, connection, post, statuses
@@ -72,6 +72,16 @@ async def test_headers_are_limited_in_number(port: int, count: int, status: int)
     head = LAST.removesuffix(b"\r\n") + b"X: a\r\n" * (count - 2) + b"\r\n"
     assert statuses(await answer(port, head)) == [status]
     assert statuses(await answer(port, head[:-1], head[-1:])) == [status]
+
+
+@pytest.mark.parametrize("target", [b"/livez?", b"/softmax?dtype=", b"/"])
+@pytest.mark.parametrize("unit", [b"a=b&", b"%41", b"/"])
+async def test_the_limit_of_a_target(port: int, target: bytes, unit: bytes) -> None:
+    longest = (target + unit * MAX_TARGET_BYTES)[:MAX_TARGET_BYTES]
+    for tried, refused in ((longest, False), (longest + b"a", True)):
+        received = await answer(port, LAST.replace(b"/livez", tried))
+        assert (b"at most 8192 bytes" in received) is refused
+        assert b"/problems/internal-error" not in received
 
 
 async def test_a_head_without_an_end_is_refused_early(port: int) -> None:
