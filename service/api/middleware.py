@@ -30,8 +30,10 @@ class RequestIdMiddleware:
         """Pass the request on."""
         context = RequestContext(scope, receive, send, self.runtime.lifecycle, self.runtime.origins)
         scope.setdefault("state", {})["request_id"] = context.request_id
+        # the routes read the first header of a name, and a repeated one is a list
+        scope = {**scope, "headers": [*context.headers.items()]}
         if scope["method"] == "HEAD":
-            scope = {**scope, "method": "GET"}
+            scope["method"] = "GET"
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Any, TypeVar, cast
 
 from service.errors import UnreadableEncoding, UnreadableMediaType, UnwritableMediaType
 from service.formats.compression import ENCODINGS
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 CACHE_SIZE = 64
+
+MAX_KEPT_BYTES = 2**8
+"""Longest header that is kept with its meaning. Browsers send about 140 bytes of Accept."""
 
 WEIGHT = re.compile(r"q\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)")
 """The parameter of a media range that states its quality (RFC 9110, 12.4.2)."""
@@ -17,7 +24,18 @@ MAX_RANGES = 64
 """Number of media ranges of a header Accept that are read."""
 
 
-@lru_cache(maxsize=CACHE_SIZE)
+def remembered(function: F) -> F:
+    """Return a function of a header that keeps its results, except those of long headers, which would take memory."""
+    cached = lru_cache(maxsize=CACHE_SIZE)(function)
+
+    @wraps(function)
+    def call(header: bytes | None, *args: tuple[str, ...]) -> Any:
+        return (cached if header is None or len(header) <= MAX_KEPT_BYTES else function)(header, *args)
+
+    return cast("F", call)
+
+
+@remembered
 def content_type(header: bytes | None, readable: tuple[str, ...]) -> str:
     """Return the media type of a body. Raise UnreadableMediaType unless it is readable.
 
@@ -29,7 +47,7 @@ def content_type(header: bytes | None, readable: tuple[str, ...]) -> str:
     return media_type
 
 
-@lru_cache(maxsize=CACHE_SIZE)
+@remembered
 def content_encoding(header: bytes | None) -> str | None:
     """Return the compression of a body, None for none. Raise UnreadableEncoding if it is not supported.
 
@@ -45,7 +63,7 @@ def content_encoding(header: bytes | None) -> str | None:
     return applied[0]
 
 
-@lru_cache(maxsize=CACHE_SIZE)
+@remembered
 def preferred(accept: bytes | None, writable: tuple[str, ...]) -> str:
     """Return the writable media type that Accept prefers, the first of equals (RFC 9110, 12.5.1).
 

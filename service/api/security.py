@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 PROBED = frozenset({"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 """Paths that a cluster asks for by address; they accept every valid host."""
 
+MAX_HOST_BYTES = 2**8
+"""Longest host with its port, in bytes; a name has at most 253 (RFC 1035, 3.1)."""
+
 HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]*)(?::[0-9]{0,5})?")
 """A host name or an address, and maybe a port (RFC 9110, 7.2). No user name, and no list."""
 
@@ -123,7 +126,8 @@ class Hosts:
         """
         if host is None:
             host = b"," if http_version == "1.1" else b""
-        error = self._error(host)
+        # a long one is not kept
+        error = self._error(host) if len(host) <= MAX_HOST_BYTES else InvalidHost
         if error is not None and (error is InvalidHost or path not in PROBED):
             raise error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +18,7 @@ JSON = ("Content-Type", "application/json")
 
 async def post(client: httpx.AsyncClient, *headers: tuple[str, str]) -> httpx.Response:
     """Return the response to a valid body with only these headers."""
-    client.headers.pop("Accept")
+    client.headers.pop("Accept", None)
     return await client.post("/softmax", content=BODY, headers=list(headers))
 
 
@@ -183,3 +185,36 @@ async def test_the_format_that_accept_prefers_is_the_answer(
 async def test_media_types_are_checked_before_the_body_is(client: httpx.AsyncClient) -> None:
     reply = await client.post("/softmax", content=b"not JSON", headers={"Content-Type": "text/plain"})
     assert reply.status_code == 415
+
+
+@pytest.mark.parametrize("path", ["/", "/problems", "/problems/slow-body"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_accept_in_two_lines_is_one_list_on_other_paths(
+    client: httpx.AsyncClient, method: str, path: str
+) -> None:
+    client.headers.pop("Accept")
+    for lines in (("application/json;q=0.5", "text/html"), ("text/html", "application/json;q=0.5")):
+        reply = await client.request(method, path, headers=[("Accept", line) for line in lines])
+        # the root redirects browsers to a page
+        assert reply.headers.get("Content-Type", "text/html").startswith("text/html")
+        assert reply.status_code == (307 if path == "/" else 200)
+
+
+async def test_long_headers_are_not_kept(client: httpx.AsyncClient) -> None:
+    long = "a" * 60_000
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            reply = await post(
+                client,
+                ("Content-Type", f"application/json; a={number}{long}"),
+                ("Content-Encoding", f"identity, {' ' * number}{long.replace('a', ' ')}"),
+                ("Accept", f"application/json, {number}/{long}"),
+            )
+            assert reply.status_code == 200
+            reply = await post(client, JSON, ("Host", f"{number}{long}"))
+            assert reply.status_code == 400
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < 2_000_000
+    finally:
+        tracemalloc.stop()
