@@ -98,6 +98,15 @@ def arrays(**values: Any) -> bytes:
     return stream.getvalue()
 
 
+def layer(rows: int, classes: int, features: int) -> bytes:
+    """Return a .npz body of a layer whose numbers have all scales."""
+    random = np.random.default_rng(0)
+    inputs, weights = (np.exp2(random.integers(-500, 501, (count, features))) for count in (rows, classes))
+    return arrays(inputs=inputs, weights=weights, bias=np.zeros(classes), targets=np.zeros(rows, int))
+
+
+LAYER_GRADIENTS = "/gradient?outputs=weights_gradient,bias_gradient,inputs_gradient"
+
 NUMBERS = 4 * 2**20 - 100
 """Numbers of 8 bytes in a body, just below `max_elements` too."""
 
@@ -238,5 +247,7 @@ BODIES = {
         200,
         NPZ,
     ),
+    ".npz: a layer of all scales": Case(LAYER_GRADIENTS, lambda: layer(1000, 1500, 1000), 200, NPZ),
+    ".npz: a layer of all scales with many classes": Case(LAYER_GRADIENTS, lambda: layer(40, 100_000, 20), 200, NPZ),
     ".npz: compressed": Case("/softmax", archive(1, NUMBERS, zipfile.ZIP_DEFLATED), 200, NPZ),
 }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from service.arrays import Array, Floats, Mask
 
@@ -27,9 +27,6 @@ SAFE = 2.0**-500
 
 TINY = 2.0**-960
 """Below this a number may have lost digits to underflow, or a sum of such numbers."""
-
-PIECE = 512
-"""Exponents of the numbers of a piece, see `pieces`."""
 
 LEAST_EXPONENT = -(2**20)
 """Exponent below that of every number that is finite and not 0."""
@@ -216,17 +213,6 @@ def total(values: Numbers) -> Numbers:
         return np.add.reduce(values)
     exponent = np.max(values.order, initial=LEAST_EXPONENT)
     return Scaled(np.add.reduce(values.in_units(exponent)), exponent)
-
-
-def pieces(values: Numbers) -> Iterator[tuple[Floats, int]]:
-    """Yield arrays that add up to the numbers, each in units of 2**unit, and the unit.
-
-    Sums of products of two pieces are in the range of doubles.
-    """
-    mantissa, exponent = np.broadcast_arrays(*Scaled.of(values))
-    units = np.where(mantissa == 0.0, 0, (exponent + PIECE // 2) // PIECE * PIECE)
-    for unit in np.unique(units).tolist():
-        yield np.where(units == unit, np.ldexp(mantissa, exponent - unit), 0.0), unit
 
 
 def rows_of(values: Numbers, block: Any) -> Numbers:

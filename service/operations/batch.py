@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from service.compute.cross_entropy import CrossEntropy
 from service.compute.evaluation import Reliability, mean_of_counted
 from service.compute.float32 import SHORT_ROW, Float32Softmax
 from service.compute.gradients import RowGradient, VectorJacobianProduct
-from service.compute.scaled import SAFE, Numbers, Scaled, choose, is_safe, norm, pieces, rounded, total
+from service.compute.layer_gradients import ONE, inputs_gradient, is_harmless, sum_over_rows
+from service.compute.scaled import Numbers, Scaled, is_safe, rounded, total
 from service.compute.softmax import Softmax
 from service.compute.teacher import Teacher
 from service.compute.top_k import is_in_top_k, top_k_classes
@@ -27,11 +28,8 @@ if TYPE_CHECKING:
     from service.compute.targets import Targets
     from service.operations.arguments import Arguments
 
-HARMLESS = 2.0**44
-"""Factor of dL/dz up to which the digits that it lost to underflow, below 2**-1071, add less than 1e-309 to a result."""
-
-LEAST_UNIT = -3072
-"""Exponent of products of two pieces that no learning rate brings back into double range."""
+KEPT_ELEMENTS = 2**20
+"""Most logits of a batch whose dL/dz beyond double range are kept, in 16 bytes for each."""
 
 
 @dataclass
@@ -50,7 +48,7 @@ class Batch:
     weights: Floats | None = None
     bias: Floats | None = None
 
-    def rows(self, block: slice, memory: Mapping[str, Array]) -> Rows:
+    def rows(self, block: slice | Integers, memory: Mapping[str, Array]) -> Rows:
         """Return a block of rows; memory: see `service.compute.blocks.evaluate`."""
         return Rows(self, block, memory)
 
@@ -90,13 +88,17 @@ class Batch:
         gradient = total(slopes)
         return gradient if is_safe(gradient) else rounded(total(self._extended("by_temperature")))
 
-    def _extended(self, name: str) -> Scaled:
-        """Return (N,) a quantity of `RowGradient` or `CrossEntropy` with the digits that doubles lose."""
+    def _extended(self, name: str, places: Integers | None = None) -> Scaled:
+        """Return (n,) a quantity of `RowGradient` or `CrossEntropy` with the digits that doubles lose, of the rows at places."""
+        count = len(self.logits) if places is None else len(places)
 
-        def packed(rows: Rows) -> Array:
-            return Scaled.of(getattr(rows.gradient.extended, name)).packed()
+        def packed(block: Rows) -> Array:
+            return Scaled.of(getattr(block.gradient.extended, name)).packed()
 
-        return Scaled.unpacked(self.evaluate(packed=packed)["packed"])
+        def some(block: slice, memory: Mapping[str, Array]) -> Rows:
+            return self.rows(block if places is None else places[block], memory)
+
+        return Scaled.unpacked(evaluate(some, self.logits[:count], {"packed": packed})["packed"])
 
     def accuracy(self, predictions: Integers) -> Floats:
         """Return () the share of counted rows whose prediction is the target, 0 without a counted row."""
@@ -152,57 +154,61 @@ class Batch:
         """Return quantities of all rows."""
         return evaluate(self.rows, self.logits, quantities)
 
-    def weights_gradient(self, gradient: Floats) -> Numbers:
-        """Return (K, D) dL/dW, given dL/dz (N, K)."""
+    def weights_gradient(self, gradient: Floats, rate: float = 0.0) -> Numbers:
+        """Return (K, D) dL/dW, given dL/dz (N, K), with the digits that a step at some learning rate needs."""
         assert self.inputs is not None
-        return self._derivative(linear.sum_of_outer_products, gradient, self.inputs, norm(self.inputs))
+        return sum_over_rows(linear.sum_of_outer_products, gradient, self.inputs, rate, self._extended_gradient)
 
-    def bias_gradient(self, gradient: Floats) -> Numbers:
-        """Return (K,) dL/db, given dL/dz (N, K)."""
-        return self._derivative(lambda gradient, _: linear.pairwise_sum(gradient), gradient, 1.0, 1.0)
+    def bias_gradient(self, gradient: Floats, rate: float = 0.0) -> Numbers:
+        """Return (K,) dL/db, given dL/dz (N, K), with the digits that a step at some learning rate needs."""
 
-    def inputs_gradient(self, gradient: Floats) -> Numbers:
+        def product(values: Floats, _: Floats) -> Floats:
+            return linear.pairwise_sum(values)[:, None]
+
+        sums = sum_over_rows(product, gradient, ONE, rate, self._extended_gradient)
+        return sums.each(lambda part: part[:, 0]) if isinstance(sums, Scaled) else sums[:, 0]
+
+    def updated_weights(self, gradient: Floats, slopes: Numbers) -> Floats:
+        """Return (K, D) the weights after one step, given dL/dz (N, K) and dL/dW (K, D)."""
+        assert self.weights is not None
+        assert self.inputs is not None
+        rate = self.arguments.learning_rate or 0.0
+        if not is_harmless(len(gradient), self.inputs, rate):
+            slopes = Scaled.of(self.weights_gradient(gradient, rate))
+        return linear.step(self.weights, slopes, rate)
+
+    def updated_bias(self, gradient: Floats, slopes: Numbers) -> Floats:
+        """Return (K,) the bias after one step, given dL/dz (N, K) and dL/db (K,)."""
+        assert self.bias is not None
+        rate = self.arguments.learning_rate or 0.0
+        if not is_harmless(len(gradient), ONE, rate):
+            slopes = Scaled.of(self.bias_gradient(gradient, rate))
+        return linear.step(self.bias, slopes, rate)
+
+    def inputs_gradient(self, gradient: Floats) -> Floats:
         """Return (N, D) dL/dx, given dL/dz (N, K)."""
         assert self.weights is not None
-        return self._derivative(linear.by_rows, gradient, self.weights, norm(self.weights), axis=1)
+        return inputs_gradient(gradient, self.weights, self._extended_gradient)
 
-    def _derivative(
-        self, product: Callable[..., Floats], gradient: Floats, operand: Floats | float, size: float, axis: int = 0
-    ) -> Numbers:
-        """Return a product of dL/dz and an operand, as `Scaled` where doubles may overflow or lose digits.
+    @cached_property
+    def _kept(self) -> dict[bytes, Scaled]:
+        """The (n, K) dL/dz of some rows, by the bytes of their places."""
+        return {}
 
-        size: bound on the operand; axis: that of dL/dz which the product sums over: its rows or its classes.
-        """
-        result = product(gradient, operand)
-        rate = 1.0 + abs(self.arguments.learning_rate or 0.0)
-        is_harmless = gradient.shape[axis] * (1.0 + size) * rate <= HARMLESS
-        if is_harmless and norm(result) < np.inf:
-            return result
-        lost = np.zeros(len(gradient), bool) if is_harmless else _lost_rows(gradient, operand)
-        replaced = ~np.isfinite(result) | (lost[:, None] if axis else lost.any())
-        if not replaced.any():
-            return Scaled.of(result)
-        exact: Numbers = Scaled(np.zeros(result.shape), 0)
-        for slopes, exponent in pieces(self._extended("by_logits")):
-            for factors, other in pieces(operand):
-                if exponent + other > LEAST_UNIT:
-                    exact = exact + Scaled(product(slopes, factors), exponent + other)
-        return choose(replaced, exact, result)
-
-
-def _lost_rows(gradient: Floats, operand: Floats | float) -> Mask:
-    """Return (N,) the rows of dL/dz that may have lost digits to underflow, or whose products with an operand may."""
-    sizes = np.abs(operand)
-    if ((sizes < SAFE) & (sizes > 0.0)).any():
-        return np.ones(len(gradient), bool)
-    rows: Mask = np.abs(gradient).min(axis=1) < SAFE
-    return rows
+    def _extended_gradient(self, places: Integers) -> Scaled:
+        """Return (n, K) dL/dz of the rows at places, kept for the next product if the batch is small."""
+        if self.logits.size > KEPT_ELEMENTS:
+            return self._extended("by_logits", places)
+        key = places.tobytes()
+        if key not in self._kept:
+            self._kept[key] = self._extended("by_logits", places)
+        return self._kept[key]
 
 
 class Rows:
     """A block of rows of a batch, and all that can be computed of it."""
 
-    def __init__(self, batch: Batch, block: slice, memory: Mapping[str, Array]) -> None:
+    def __init__(self, batch: Batch, block: Any, memory: Mapping[str, Array]) -> None:
         self._batch = batch
         self._block = block
         self._memory = memory

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.compute import linear
 from service.compute.curvature import jacobian
 from service.compute.evaluation import mean_of_counted
 from service.operations.batch import aligned
@@ -241,16 +240,16 @@ GRADIENT_OUTPUTS = (
         "updated_weights",
         (("K", "D"),),
         "The weights after one step of gradient descent, shape (K, D).",
-        depends_on=("weights_gradient",),
-        reduce=lambda batch, gradient: linear.step(batch.weights, gradient, batch.arguments.learning_rate),
+        depends_on=("logits_gradient", "weights_gradient"),
+        reduce=lambda batch, gradient, slopes: batch.updated_weights(gradient, slopes),
         needs=("weights", "learning_rate"),
     ),
     Output(
         "updated_bias",
         (("K",),),
         "The bias after one step of gradient descent, shape (K,).",
-        depends_on=("bias_gradient",),
-        reduce=lambda batch, gradient: linear.step(batch.bias, gradient, batch.arguments.learning_rate),
+        depends_on=("logits_gradient", "bias_gradient"),
+        reduce=lambda batch, gradient, slopes: batch.updated_bias(gradient, slopes),
         needs=("bias", "learning_rate"),
     ),
 )

@@ -102,6 +102,23 @@ def test_a_loss_alone_makes_no_probabilities_of_the_batch() -> None:
     assert peak(lambda: compute("loss", fields)) < LOGITS.nbytes / 2
 
 
+@pytest.mark.parametrize(("rows", "classes", "features"), [(1200, 1000, 20), (200_000, 8, 2), (100, 400, 1000)])
+def test_a_layer_of_all_scales_takes_little_more_memory(
+    rows: int, classes: int, features: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "usable_cores", lambda: 1)
+    random = np.random.default_rng(0)
+
+    def most(powers: int) -> int:
+        inputs, weights = (np.exp2(random.integers(-powers, powers + 1, (n, features))) for n in (rows, classes))
+        layer = {"inputs": inputs, "weights": weights, "bias": np.zeros(classes), "targets": np.zeros(rows, int)}
+        outputs = ["weights_gradient", "bias_gradient", "inputs_gradient"]
+        return peak(lambda: compute("gradient", {**layer, "outputs": outputs}))
+
+    near, far = most(2), most(500)
+    assert far < 1.5 * near + 20 * 2**20
+
+
 def test_requests_with_many_rows_leave_no_memory_behind() -> None:
     def ask(rows: int) -> None:
         compute("softmax", {"logits": np.zeros((rows, 2)), "outputs": ["predictions"]})

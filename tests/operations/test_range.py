@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.operations.bounds import case
 from tests.operations.reference import Reference
-from tests.operations.strategies import anywhere
+from tests.operations.strategies import anywhere, without
 from tests.operations.support import answer, assert_no_nan, assert_same, available, full_answer
 from tests.operations.sweep import parts
 
@@ -250,6 +250,16 @@ def test_a_row_beyond_the_range_does_not_know_its_batch() -> None:
     for row in range(40):
         alone = answer("gradient", **{name: values[[row]] for name, values in tensors.items()}, **request)
         np.testing.assert_array_equal(alone["inputs_gradient"][0], together[row])
+
+
+@example({**LAYER, "inputs": np.array([[1e10]]), "sample_weights": np.array([1e-320]), "learning_rate": 1e300})
+@given(anywhere().filter(lambda request: "inputs" in request))
+def test_a_gradient_does_not_depend_on_the_learning_rate(request: Request) -> None:
+    plain = without(request, "learning_rate")
+    names = available("gradient", **plain)
+    with_step = answer("gradient", **request, outputs=[*names, "updated_weights"])
+    del with_step["updated_weights"]
+    assert_same(with_step, answer("gradient", **plain, outputs=names))
 
 
 @pytest.mark.parametrize("count", [1000, 100_000])
