@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from service.api.context import REJECTION, SERVER
 from service.errors import MalformedHeader, Overloaded, ServiceError
+from service.server.client_timeout import ClientTimeout
 from service.server.cycle import RequestCycle
 from service.server.flow import SMALL_UNREAD_BYTES, FlowControl, addresses
 from service.server.head import HEAD_END, MAX_KEPT_HEADERS, RequestHead, check_start, parse_head, unparsed_head
-from service.server.patience import ClientTimeout
 
 if TYPE_CHECKING:
     import uvicorn

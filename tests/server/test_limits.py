@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from service.server import flow, patience
+from service.server import client_timeout, flow
 from service.server.body import MAX_CHUNK_LINE_BYTES
 from service.server.head import MAX_HEADER_BYTES, MAX_HEADERS, MAX_TARGET_BYTES
 from service.server.protocol import HttpProtocol
@@ -391,7 +391,7 @@ async def test_a_client_that_reads_nothing_is_let_go() -> None:
 @pytest.mark.parametrize("size", [1, 5000], ids=["a byte", "some bytes"])
 async def test_a_client_that_reads_too_slowly_is_let_go(monkeypatch: pytest.MonkeyPatch, loop: Any, size: int) -> None:
     # 2 s for the response
-    monkeypatch.setattr(patience, "MIN_BYTES_PER_SECOND", 2**22)
+    monkeypatch.setattr(client_timeout, "MIN_BYTES_PER_SECOND", 2**22)
     app = application()
     with serving(app, loop, client_timeout=CLIENT_TIMEOUT) as port, socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**12)
