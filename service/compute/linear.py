@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from service.compute.scaled import Numbers, is_finite, rounded
+from service.compute.scaled import Numbers, is_finite, ldexp, rounded
 
 if TYPE_CHECKING:
     from service.arrays import Floats, Integers
@@ -55,12 +55,12 @@ def _sum_in_units(logits: Floats, inputs: Floats, weights: Floats, bias: Floats 
     if not len(overflowed):
         return
     columns = _exponents(weights).T
-    scaled = np.ldexp(weights.T, -columns)
+    scaled = ldexp(weights.T, -columns)
     length = _group_length(len(weights))
     for start in range(0, len(overflowed), length):
         places = overflowed[start : start + length]
         group, rows = logits[places], _exponents(inputs[places])
-        sums = np.ldexp(by_rows(np.ldexp(inputs[places], -rows), scaled), rows + columns)
+        sums = ldexp(by_rows(ldexp(inputs[places], -rows), scaled), rows + columns)
         logits[places] = np.where(np.isfinite(group), group, sums if bias is None else sums + bias)
 
 

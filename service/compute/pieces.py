@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from service.compute.linear import ROWS
-from service.compute.scaled import Scaled
+from service.compute.scaled import Scaled, ldexp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,7 +76,7 @@ def _folded(sums: dict[int, Floats]) -> Scaled:
         is_zero = result == 0.0
         if is_zero.any():
             units = np.where(is_zero, unit, units)
-        result = result + np.ldexp(sums[unit], unit - units)
+        result = result + ldexp(sums[unit], unit - units)
     return Scaled(result, units)
 
 
@@ -91,7 +91,7 @@ def pieces(values: Floats | Scaled) -> Iterator[tuple[Floats, int]]:
     mantissa, exponent = np.frexp(values.mantissa)
     exponent = exponent + values.exponent
     places = np.where(mantissa == 0.0, ZERO, (exponent + PIECE // 2) // PIECE)
-    values = np.ldexp(mantissa, exponent - places * PIECE)
+    values = ldexp(mantissa, exponent - places * PIECE)
     for place in range(max(LEAST_PLACE, int(places.min(initial=0))), int(places.max(initial=0)) + 1):
         chosen = places == place
         if chosen.any():

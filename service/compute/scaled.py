@@ -123,7 +123,7 @@ class Scaled(NamedTuple):
 
     def in_units(self, exponent: Any) -> Floats:
         """Return the numbers over 2**exponent."""
-        return np.ldexp(self.mantissa, self.exponent - exponent)
+        return ldexp(self.mantissa, self.exponent - exponent)
 
     def each(self, change: Callable[[Any], Any]) -> Scaled:
         """Return the numbers after a change of both parts, such as another shape; a single part stays."""
@@ -141,6 +141,11 @@ Scaled.__array_ufunc__ = None  # type: ignore[attr-defined]
 
 Numbers = Any
 """Doubles, in an array or one alone, or `Scaled`."""
+
+
+def ldexp(mantissa: Any, exponent: Any) -> Floats:
+    """Return mantissa * 2**exponent. NumPy for Windows accepts no arrays of exponents of 64 bits."""
+    return np.ldexp(mantissa, np.asarray(exponent, np.int32))
 
 
 def in_range(values: Any) -> Numbers:
@@ -167,7 +172,7 @@ def normalized(values: Floats) -> tuple[Numbers, int]:
     if values.size and abs(power) <= LARGEST_POWER and values.item(values.argmin()) >= LEAST * 2.0**power:
         return values * 2.0**-power, power
     mantissa, exponent = np.frexp(values)
-    quotients = np.ldexp(mantissa, exponent - power)
+    quotients = ldexp(mantissa, exponent - power)
     is_double = (np.abs(quotients) >= LEAST) | (mantissa == 0.0)
     return (quotients if is_double.all() else Scaled(mantissa, exponent - power)), power
 
@@ -196,7 +201,7 @@ def norm(values: Floats) -> float:
 
 def rounded(values: Numbers) -> Floats:
     """Return the nearest doubles: beyond double range an infinity, or 0."""
-    return np.ldexp(*values) if isinstance(values, Scaled) else values
+    return ldexp(*values) if isinstance(values, Scaled) else values
 
 
 def largest(values: Numbers) -> float:

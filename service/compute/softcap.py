@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from service.compute.rows import exact_difference, included_classes, scaled_difference
-from service.compute.scaled import Numbers, Scaled, choose, in_range, largest, lifted, mantissas, rounded
+from service.compute.scaled import Numbers, Scaled, choose, in_range, largest, ldexp, lifted, mantissas, rounded
 
 if TYPE_CHECKING:
     from service.arrays import Floats
@@ -94,7 +94,7 @@ def _rounding(dividends: Floats, quotients: Floats, divisor: float) -> Floats:
     product = quotient.mantissa * by.mantissa
     error = ((high * by_high - product) + high * by_low + low * by_high) + low * by_low
     rest = dividend.in_units(quotient.exponent + by.exponent) - product - error
-    return np.ldexp(rest / by.mantissa, quotient.exponent)
+    return ldexp(rest / by.mantissa, quotient.exponent)
 
 
 def _halves(values: Floats) -> tuple[Floats, Floats]:

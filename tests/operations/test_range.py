@@ -16,9 +16,25 @@ from tests.operations.support import answer, assert_no_nan, assert_same, availab
 from tests.operations.sweep import parts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.operations.strategies import Floats, Request
 
 GENERATOR = np.random.default_rng(11)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def windows() -> Iterator[None]:
+    """Reject arrays of exponents of 64 bits, as NumPy does where a long of C has 32."""
+    ldexp = np.ldexp
+
+    def strict(mantissa: Any, exponent: Any) -> Floats:
+        assert isinstance(exponent, int) or exponent.dtype.itemsize <= 4
+        return ldexp(mantissa, exponent)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(np, "ldexp", strict)
+        yield
 
 
 DIGITS = 2500
