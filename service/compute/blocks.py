@@ -51,7 +51,7 @@ def evaluate(
     if count <= _block_length(logits):
         rows = block(slice(0, count), {})
         return {name: quantity(rows) for name, quantity in quantities.items()}
-    # The first row gives the shapes and dtypes.
+    # the first row gives the shapes and dtypes
     rows = block(slice(0, 1), {})
     results = {}
     for name, quantity in quantities.items():
@@ -83,7 +83,7 @@ def each_block(work: Callable[[slice], Result], logits: Array, first: int = 0) -
     results: dict[int, Result] = {}
 
     def compute(share: range) -> None:
-        # NumPy's error state and buffers belong to the thread.
+        # NumPy's error state and buffers belong to the thread
         with np.errstate(all="ignore"):
             _set_buffers(classes)
             for start in share:
@@ -111,7 +111,7 @@ def _share(work: Callable[[range], None], shares: list[range]) -> None:
     work(shares[0])
     for other, share in others:
         if other.cancel():
-            # No thread was free to begin it.
+            # no thread was free to begin it
             work(share)
         else:
             other.result()

@@ -177,7 +177,7 @@ class CrossEntropy(RowGradient):
         a, p = self.row_targets.effective, softmax.probabilities
         slopes = p * column(self.row_targets.totals)
         slopes -= a
-        # The difference loses digits only for a class that has most of both p and a.
+        # the difference loses digits only for a class that has most of both p and a
         most, others = argmax(a), a * 1.0
         put(others, most, 0.0)
         others = row_totals(others, softmax.included)
@@ -189,7 +189,7 @@ class CrossEntropy(RowGradient):
         softmax = self.softmax
         if not self._is_one_hot or self._targets.class_weights is not None or self.penalty is not None:
             return super().without_softcap()
-        # As above, in one pass.
+        # as above, in one pass
         factor = self.matched(self.factor)
         gradient = softmax.probabilities * column(factor)
         put(gradient, self._labels, 0.0 - softmax.complements_at(self._labels) * factor)
@@ -216,7 +216,7 @@ class CrossEntropy(RowGradient):
         """The sums over the rows, with the digits that doubles lose."""
         targets, rows = self._targets, (self._observed_distances, self._expected_distances, self._variances)
         sums = Distances(*(Scaled.of(total(targets.times_weights(values, self._block))) for values in rows))
-        # An observed distance that underflowed is negligible beside an expected one that is safe.
+        # an observed distance that underflowed is negligible beside an expected one that is safe
         is_right = is_safe(rounded(sums.expected)) and rounded(sums.observed) < np.inf
         if self.softmax is self.softmax.doubles and (np.count_nonzero(self.extreme) or not is_right):
             return self.extended.distances

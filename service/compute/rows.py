@@ -59,7 +59,7 @@ def put(values: Numbers, classes: Integers, new: Any) -> None:
 
 def included_classes(logits: Array) -> Mask | None:
     """Return (n, K) the classes whose logit is not -inf; None for all."""
-    # argmin takes a quarter of the time of min for a small array.
+    # argmin takes a quarter of the time of min for a small array
     return logits != -np.inf if logits.size and not logits.item(logits.argmin()) > -np.inf else None
 
 
@@ -72,12 +72,12 @@ def row_sums(values: Numbers, included: Mask | None = None) -> Numbers:
     values: (n, K), contiguous; included: (n, K), None for every class.
     """
     if isinstance(values, Scaled):
-        # Excluded classes must not set the unit of the sum.
+        # excluded classes must not set the unit of the sum
         kept = values if included is None else choose(included, values, 0.0)
         return kept.by_rows(partial(row_sums, included=included))
     if included is None:
         return np.add.reduceat(values.ravel(), starts(*values.shape))
-    # In a quarter of the time of values[included].
+    # in a quarter of the time of values[included]
     kept = included.ravel().nonzero()[0]
     bounds = kept.searchsorted(starts(len(values) + 1, values.shape[1]))
     sums, occupied = np.zeros(len(values), values.dtype), bounds[1:] > bounds[:-1]
@@ -96,7 +96,7 @@ def row_totals(values: Numbers, included: Mask | None) -> Numbers:
 def scaled_difference(values: Floats, references: Floats, scale: float) -> Floats:
     """Return (values - references) / scale, also where the difference alone is beyond double range."""
     if scale <= 1.0:
-        # A difference that overflows does so after the division too.
+        # a difference that overflows does so after the division too
         difference = values - references
         if scale != 1.0:
             difference /= scale

@@ -136,7 +136,7 @@ class Scaled(NamedTuple):
         return Scaled(values, exponent.reshape(-1) if values.ndim == 1 else exponent)
 
 
-# NumPy leaves the operators to the class. (An attribute inside of it would be a field.)
+# NumPy leaves the operators to the class; an attribute inside of it would be a field
 Scaled.__array_ufunc__ = None  # type: ignore[attr-defined]
 
 Numbers = Any
@@ -154,7 +154,7 @@ def in_range(values: Any) -> Numbers:
         return values
     if isinstance(values, float):
         return values if LEAST <= abs(values) <= MOST else Scaled.of(values)
-    # argmin takes a quarter of the time of min for a small array.
+    # argmin takes a quarter of the time of min for a small array
     if not values.size or (values.item(values.argmin()) >= LEAST and values.item(values.argmax()) <= MOST):
         return values
     sizes = np.abs(values[values != 0.0])
@@ -189,7 +189,7 @@ def is_safe(result: Numbers) -> bool:
 
 def is_finite(values: Floats) -> bool:
     """Return whether no number is infinite or NaN."""
-    # argmax and argmin return the place of a NaN. For a small array they take a third of the time of isfinite and all.
+    # argmax and argmin return the place of a NaN; for a small array they take a third of the time of isfinite and all
     return not values.size or (values.item(values.argmax()) < np.inf and values.item(values.argmin()) > -np.inf)
 
 
@@ -254,7 +254,7 @@ def choose(condition: Mask, chosen: Numbers, others: Numbers) -> Numbers:
 def product(weights: Numbers, values: Numbers) -> Numbers:
     """Return weights * values with 0 * inf = 0: a weight of 0 excludes its value."""
     products = weights * values
-    # argmax returns the place of a NaN, in a quarter of the time of a sum for a small array.
+    # argmax returns the place of a NaN, in a quarter of the time of a sum for a small array
     if isinstance(products, Scaled) or not products.size or not isnan(products.item(products.argmax())):
         return products
     return np.where((weights == 0.0) | (values == 0.0), 0.0, products)
@@ -271,7 +271,7 @@ def scaled_exp(values: Floats) -> Scaled:
 
 def lifted(values: Floats, logarithms: Floats) -> Numbers:
     """Return positive numbers up to 1, made of their logarithms where they are below double range."""
-    # argmin takes a quarter of the time of min for a small array.
+    # argmin takes a quarter of the time of min for a small array
     if not values.size or values.item(values.argmin()) >= TINY:
         return values
     tiny = (values < TINY) & (logarithms > -np.inf)

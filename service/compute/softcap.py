@@ -42,7 +42,7 @@ def capped_distances(logits: Floats, maximum: Floats, softcap: float, temperatur
     b = maximum / softcap
     distances: Numbers
     if 1.0 / MODERATE <= softcap <= MODERATE:
-        # In half the time of a division. A difference that overflows is as good as one that does not.
+        # half the time of a division; a difference that overflows is as good as one that does not
         scale = 2.0 / softcap
         distances, left = logits - maximum, logits * scale
         distances *= scale
@@ -65,7 +65,7 @@ def capped_distances(logits: Floats, maximum: Floats, softcap: float, temperatur
     else:
         distances *= factor
     if far is not None:
-        # Row by row, so that the bits of a row do not depend on the others.
+        # row by row, so that the bits of a row do not depend on the others
         distances = choose(np.abs(b) > NEAR, far, distances)
     is_linear = np.abs(b) < LINEAR
     if is_linear.any():

@@ -70,7 +70,7 @@ class Softmax:
         self.softcap = softcap
         self._is_unscaled = temperature == 1.0 and softcap is None
         self._memory = memory
-        # Kept by hand: functools.cached_property takes a lock before Python 3.12, which is 0.5 us of a small request.
+        # kept by hand: functools.cached_property takes a lock before Python 3.12, which is 0.5 us of a small request
         self._included: Any = UNKNOWN
         self._exponentials: Floats | None = None
         self._tail: Floats | None = None
@@ -156,7 +156,7 @@ class Softmax:
         tail = row_sums(exponentials, self.included)
         flat[top] = largest
         tail /= largest if self.empty is None else np.where(self.empty, 1.0, largest)
-        # argmin takes a quarter of the time of min for a small array.
+        # argmin takes a quarter of the time of min for a small array
         if exponentials.shape[1] == 1 or not tail.size or tail.item(tail.argmin()) >= TINY:
             return tail, None
         small = self._sum_small_tails(np.flatnonzero(tail < TINY))
@@ -180,7 +180,7 @@ class Softmax:
             total = row_sums(exponentials, self.included)
             if self.empty is not None:
                 total[self.empty] = 1.0
-            # A number divides in half the time of an array that is broadcast over the classes.
+            # a number divides in half the time of an array that is broadcast over the classes
             divisor = total.item() if len(total) == 1 else total[:, None]
             self._probabilities = np.divide(exponentials, divisor, out=self._memory.get("probabilities"))
         return self._probabilities
@@ -217,7 +217,7 @@ class Softmax:
         log_tail, memory = self.log_tail[:, None], self._memory.get("log_probabilities")
         if memory is None or not self._is_unscaled:
             return np.subtract(self.distances, log_tail, out=memory)
-        # Distances in the memory of the result stay in the cache.
+        # distances in the memory of the result stay in the cache
         np.subtract(self.logits, self.reference[:, None], out=memory)
         return np.subtract(memory, log_tail, out=memory)
 
@@ -264,5 +264,5 @@ def needs_no_shift(maxima: Array, limit: float) -> bool:
     """Return whether each of (n,) largest logits is from 0 to a limit below which no exponential overflows."""
     if maxima.size == 1:
         return 0.0 <= maxima.item() <= limit
-    # argmin and argmax return the place of a NaN. For a small array they take a quarter of the time of min and max.
+    # argmin and argmax return the place of a NaN; for a small array they take a quarter of the time of min and max
     return not maxima.size or (maxima.item(maxima.argmin()) >= 0.0 and maxima.item(maxima.argmax()) <= limit)

@@ -71,7 +71,7 @@ class Targets:
         weights = self.sample_weights
         if self.counted is not None:
             weights = self.counted.astype(np.float64) if weights is None else np.where(self.counted, weights, 0.0)
-        # In a mean the powers of two cancel, so that the scale of the weights changes no bit.
+        # in a mean the powers of two cancel, so that the scale of the weights changes no bit
         self.weights: Numbers | None = None
         """(N,) s over a power of two, 0 for a row that is not counted; None for 1."""
         self.weights_of_classes: Numbers | None = None

@@ -87,7 +87,7 @@ class Teacher:
         near = t * np.expm1(np.clip(self.log_ratios, -NEAR, NEAR))
         far = ExtendedSoftmax(self.student).probabilities - t
         differences = choose(np.abs(self.log_ratios) <= NEAR, near, far)
-        # Of a class that both give nearly all the mass, the logarithm of the ratio is below double range too.
+        # of a class that both give nearly all the mass, the logarithm of the ratio is below double range too
         others = differences * 1.0
         put(others, top, 0.0)
         both = np.minimum(self.student.probabilities, self.softmax.probabilities)

@@ -26,7 +26,7 @@ def top_k_classes(logits: Array, k: int) -> Integers:
     """
     rows, classes = logits.shape
     least = _kth_largest(logits, k)
-    # A NaN counts as the largest logit, so that every row has k: the check of values refuses it afterwards.
+    # a NaN counts as the largest logit, so that every row has k: the check of values refuses it afterwards
     chosen = ~(logits < least)
     if np.count_nonzero(chosen) > rows * k:
         above = logits > least
@@ -45,7 +45,7 @@ def is_in_top_k(logits: Array, top: Integers, classes: Integers, k: int) -> Mask
     own = at(logits, classes)[:, None]
     above = _counts(logits > own)
     hits = (above < k) & (own[:, 0] > -np.inf)
-    # Equal logits may have taken the place.
+    # equal logits may have taken the place
     rows = np.flatnonzero(hits & (classes != top))
     tied = rows[above[rows] + _counts(logits[rows] == own[rows]) > k]
     if len(tied):
@@ -64,7 +64,7 @@ def _kth_largest(logits: Array, k: int) -> Array:
     groups = classes // GROUP
     if classes < LONG_ROW or groups < 4 * k:
         return np.partition(logits, classes - k, axis=-1)[:, classes - k, None]
-    # The k-th largest of the maxima of groups is a lower bound, which few other logits exceed.
+    # the k-th largest of the maxima of groups is a lower bound, which few other logits exceed
     maxima = logits[:, : GROUP * groups].reshape(-1, GROUP, groups).max(axis=1)
     bounds = np.partition(maxima, groups - k, axis=-1)[:, groups - k]
     selected = [row[~(row < bound)] for row, bound in zip(logits, bounds, strict=True)]

@@ -41,7 +41,7 @@ def labels(targets: Array, classes: int, ignore_index: int | None) -> tuple[Inte
     Raise InvalidLabel for a counted label that is not a whole number from 0 to classes - 1.
     """
     if ignore_index is None and targets.dtype == np.int64 and targets.size:
-        # As a number without a sign, a negative one is large.
+        # as a number without a sign, a negative one is large
         unsigned = targets.view(np.uint64)
         if unsigned.item(unsigned.argmax()) < classes:
             return targets.ravel(), None
