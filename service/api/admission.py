@@ -160,7 +160,11 @@ class Gathering(Protocol):
 
 
 class NoRoom(Exception):
-    """There is no room for a body that is longer than it stated."""
+    """There is no room for more of a decompressed body. size: the memory to wait for before it is decompressed again."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
 
 
 class ByteReservation:
@@ -215,21 +219,12 @@ class ByteReservation:
         if self._is_open:
             self._shrink_to(self._body_bytes)
 
-    async def reserve_inflated(self, size: int) -> None:
-        """Wait for room for a body that is about to be decompressed. Raise Overloaded."""
-        await self._grow_to(min(self._body_bytes + size, self.max_inflated))
-
     def add_inflated(self, size: int) -> None:
         """Count bytes of the decompressed body. Raise BodyTooLarge or TooMuchWork, or NoRoom to decompress it again."""
         self._inflated_bytes += size
         self._admission.check_length(self._inflated_bytes)
         if not self.try_reserve(self._body_bytes + self._inflated_bytes):
-            raise NoRoom
-
-    @property
-    def max_inflated(self) -> int:
-        """The memory for the body, and for the longest text that it may stand for."""
-        return min(self._body_bytes + self._admission.max_body_bytes, self._admission.max_bytes)
+            raise NoRoom(min(self._body_bytes + self._admission.max_body_bytes, self._admission.max_bytes))
 
     def needed_for(self, work_bytes: int, *, body_is_kept: bool) -> int:
         """Return the memory for a body and its tensors.

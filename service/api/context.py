@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from service.api.problems import problem_response
 from service.errors import SlowBody
-from service.formats.compression import inflated_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
@@ -211,10 +210,6 @@ class RequestContext:
         piece: bytes = message.get("body", b"")
         self.bytes_in += len(piece)
         return piece
-
-    def inflated_size(self, encoding: str) -> int:
-        """Return the size of the body after decompression, 0 if it states none."""
-        return inflated_size(self.content, encoding)
 
     @contextmanager
     def watched(self, leave: Callable[[], object]) -> Iterator[None]:

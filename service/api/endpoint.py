@@ -111,8 +111,6 @@ class OperationEndpoint:
                 return await self.runtime.in_thread(context, partial(self._answer, context, request, write))
             del request, write
             await context.wait(reservation.reserve(memory))
-        elif encoding is not None:
-            await context.wait(reservation.reserve_inflated(context.inflated_size(encoding)))
         work = partial(self._work, context, reservation, decode)
         while isinstance(done := await self.runtime.in_thread(context, work), int):
             # it waits without its tensors, and is decoded again
@@ -126,8 +124,8 @@ class OperationEndpoint:
         """
         try:
             request, write, memory = decode()
-        except NoRoom:
-            return reservation.max_inflated
+        except NoRoom as error:
+            return error.size
         if context.gone:
             raise Disconnected
         return self._answer(context, request, write) if reservation.try_reserve(memory) else memory

@@ -30,9 +30,6 @@ PIECE_BYTES = 2**16
 MAX_MEMBERS = 2**10
 """Members of a gzip stream, or frames of a zstd stream; each costs a call."""
 
-MAX_RATIO = 1032
-"""Largest ratio of the size of a body after and before decompression by zlib (its technical notes)."""
-
 ZSTD_WINDOW_LOG = 23
 """Logarithm of the largest window of zstd over HTTP, in bytes (RFC 9659)."""
 
@@ -57,11 +54,6 @@ class _Zlib:
 
     def decompress(self, data: bytes | memoryview, max_length: int) -> bytes:
         return self._zlib.decompress(self._zlib.unconsumed_tail or data, max_length)
-
-
-def inflated_size(body: bytes | bytearray, encoding: str) -> int:
-    """Return the size of a body after decompression, if it states one: that of the last member of gzip. Return 0 otherwise."""
-    return min(int.from_bytes(body[-4:], "little"), MAX_RATIO * len(body)) if encoding.endswith("gzip") else 0
 
 
 def inflate(body: bytes | bytearray, encoding: str, reserve: Callable[[int], None]) -> bytearray:

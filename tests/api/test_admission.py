@@ -542,7 +542,7 @@ async def test_outputs_wait_for_memory_too(compression: str | None) -> None:
 MEMBERS = {
     "short member last": ("gzip", gzip.compress(BLANK[:-1]) + gzip.compress(BLANK[-1:])),
     "short member first": ("gzip", gzip.compress(BLANK[:1]) + gzip.compress(BLANK[1:])),
-    "many members": ("gzip", gzip.compress(BLANK[:-4]) + b"".join(gzip.compress(b" ") for _ in range(4))),
+    "many members": ("gzip", gzip.compress(BLANK[:-2]) + 2 * gzip.compress(b" ")),
     "zstd": ("zstd", compress(BLANK, "zstd")),
     "deflate": ("deflate", zlib.compress(BLANK)),
 }
@@ -561,6 +561,25 @@ async def test_a_body_of_unstated_length_waits_for_memory(encoding: str, packed:
         await until(lambda: app.runtime.admission.waiting > 0)
         app.runtime.admission.give_back(2000 - room)
         assert (await waiting).status_code == 200
+    assert in_flight(app) == (0, 0)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])
+@pytest.mark.parametrize("ratio", [2, 4, 5, 8, 16])
+async def test_compressed_bodies_that_wait_leave_room_for_each_other(encoding: str, ratio: int) -> None:
+    # a 200th of the default limits
+    app = application(
+        max_bytes_in_flight=200_000, max_body_bytes=160_000, inline_body_bytes=0, max_wait_seconds=10, log_level="error"
+    )
+    async with connect(app) as client:
+        for size in (20_000, 80_000, 120_000):
+            # digits shrink to 0.43 of their number, and spaces to nothing
+            digits = np.random.default_rng(0).integers(10, size=2 * size // ratio).astype("S1").tobytes()
+            packed = compress((b'{"logits": [0.%b, 1]}' % digits).ljust(size), encoding)
+            headers = {**JSON, "Content-Encoding": encoding}
+            asking = (client.post("/softmax", content=packed, headers=headers) for _ in range(12))
+            statuses = [reply.status_code for reply in await asyncio.gather(*asking)]
+            assert statuses == [200] * 12, (size, len(packed))
     assert in_flight(app) == (0, 0)
 
 
