@@ -78,7 +78,7 @@ class RowGradient(ABC):
         if largest(size) <= HARMLESS and not isinstance(factor, Scaled) and not isinstance(penalty, Scaled):
             return NO_ROW
         size = abs(rounded(size))
-        is_lifted = ~(size <= HARMLESS)
+        is_lifted = np.logical_not(size <= HARMLESS)
         if np.any(is_lifted) and self.softmax.doubles.softcap is None and not isinstance(self.slopes, Scaled):
             sizes, p = np.abs(self.slopes), self.softmax.doubles.probabilities
             is_exact = (sizes >= TINY) & (sizes < np.inf) & (p >= TINY)

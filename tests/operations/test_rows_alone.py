@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
+from service.operations.prepare import prepare
 from tests.operations.strategies import Request, anywhere, by_rows, without
-from tests.operations.support import NAMED, Answer, answer, assert_same, available
+from tests.operations.support import MODELS, NAMED, Answer, answer, assert_same, available
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -74,6 +75,16 @@ def rows_alone(drawn: Request, names: list[str]) -> Answer:
     rows = range(len(drawn["logits" if "logits" in drawn else "inputs"]))
     answers = [answer("gradient", **by_rows(drawn, slice(row, row + 1)), outputs=names) for row in rows]
     return {name: np.concatenate([each[name] for each in answers]) for name in names}
+
+
+@example({"logits": np.zeros((1, 1)), "targets": np.array([0]), "temperature": 0.125})
+@given(anywhere())
+def test_a_mask_says_which_rows_lose_digits(drawn: Request) -> None:
+    arguments = MODELS["gradient"].read(drawn).arguments
+    with np.errstate(all="ignore"):
+        gradient = prepare(arguments).rows(slice(None), {}).gradient
+        # ~ on a bool of Python is an integer
+        assert {np.asarray(mask).dtype for mask in (gradient.lost, gradient.extreme)} == {np.dtype(bool)}
 
 
 @pytest.mark.parametrize("kind", KINDS)
