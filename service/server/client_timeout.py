@@ -40,8 +40,9 @@ class ClientTimeout:
             self._unsent_bytes = 0
 
     def start_response(self) -> None:
-        """Start the time that the client has for a response."""
+        """Start the time that the client has for a response, and for what it has not taken of those before."""
         self._taken_by = self._loop.time() + self._seconds
+        self.add(self._count_unsent())
 
     def add(self, size: int) -> None:
         """Count bytes of the response."""
@@ -54,7 +55,7 @@ class ClientTimeout:
     def _check(self) -> None:
         now = self._loop.time()
         since = now if self._turn_since is None else self._turn_since
-        unsent_bytes = self._transport.get_write_buffer_size() + bytes_in_kernel(self._transport)
+        unsent_bytes = self._count_unsent()
         if self._turn_since is not None and unsent_bytes and now >= self._taken_by:
             self._transport.abort()
             return
@@ -66,3 +67,6 @@ class ClientTimeout:
             since = self._turn_since = now
         # a timer may be early by the resolution of the clock
         self._timer = self._loop.call_later(max(since + self._seconds - now, CLOCK_SECONDS), self._check)
+
+    def _count_unsent(self) -> int:
+        return self._transport.get_write_buffer_size() + bytes_in_kernel(self._transport)

@@ -11,7 +11,7 @@ import struct
 import time
 import tracemalloc
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -442,6 +442,39 @@ async def test_a_slow_and_steady_reader_gets_all(loop: Any) -> None:
     head, _, body = received.partition(b"\r\n\r\n")
     assert int(re.findall(rb"content-length: (\d+)", head)[0]) == len(body)
     assert time.monotonic() - start > 3 * timeout
+
+
+class Reading:
+    """A transport whose client reads bytes at a constant rate."""
+
+    def __init__(self, size: int, bytes_per_second: float) -> None:
+        self.size, self.rate, self.started = size, bytes_per_second, time.monotonic()
+        self.lost_bytes = 0
+
+    def get_write_buffer_size(self) -> int:
+        """Return the bytes that the client has not read."""
+        return max(0, round(self.size - self.rate * (time.monotonic() - self.started)))
+
+    def abort(self) -> None:
+        """Take note of the bytes that the client does not get."""
+        self.lost_bytes = self.get_write_buffer_size()
+
+
+@pytest.mark.parametrize(("pace", "loses"), [(2, False), (0.25, True)], ids=["steady", "too slow"])
+async def test_a_response_keeps_its_time_when_the_next_starts(
+    monkeypatch: pytest.MonkeyPatch, pace: float, *, loses: bool
+) -> None:
+    monkeypatch.setattr(client_timeout, "bytes_in_kernel", lambda _: 0)
+    monkeypatch.setattr(client_timeout, "MIN_BYTES_PER_SECOND", 10_000)
+    transport = Reading(10_000, pace * 10_000)
+    timeout = client_timeout.ClientTimeout(asyncio.get_running_loop(), cast("Any", transport), CLIENT_TIMEOUT)
+    for size in (10_000, 1, 1):
+        timeout.start_response()
+        timeout.add(size)
+    timeout.set_turn(is_clients=True)
+    await until(lambda: transport.lost_bytes > 0 or not transport.get_write_buffer_size())
+    timeout.cancel()
+    assert (transport.lost_bytes > 0) is loses
 
 
 def test_random_bytes_never_break_the_protocol(port: int) -> None:
