@@ -36,8 +36,6 @@ _START = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: |\Z)")
 
 _ABSOLUTE_FORM = re.compile(rb"https?://([^/?]+)", re.IGNORECASE)
 
-_ORIGIN = re.compile(rb"\r\norigin:[ \t]*([^\s,]+)[ \t]*\r\n", re.IGNORECASE)
-
 NOT_HTTP = (
     f"Send HTTP/1.1, with a first line and at most {MAX_HEADERS} headers, of at most {MAX_HEADER_BYTES} bytes in all."
 )
@@ -123,12 +121,6 @@ class _HeadParser:
     def on_body(self, _: bytes) -> None:
         """Take note that the parser found the end of the head before HEAD_END."""
         self.heads += 1
-
-
-def unparsed_head(data: bytes, connection: Mapping[str, Any]) -> RequestHead:
-    """Return the head to answer for an invalid one. It has the header Origin, for a page to read the refusal."""
-    origin = _ORIGIN.search(data)
-    return RequestHead(headers=((b"origin", origin[1]),) if origin else (), connection=connection)
 
 
 def check_start(data: bytes) -> None:

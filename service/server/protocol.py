@@ -10,7 +10,7 @@ from service.errors import MalformedHeader, Overloaded, ServiceError
 from service.server.client_timeout import ClientTimeout
 from service.server.cycle import RequestCycle
 from service.server.flow import SMALL_UNREAD_BYTES, FlowControl, addresses
-from service.server.head import HEAD_END, MAX_KEPT_HEADERS, RequestHead, check_start, parse_head, unparsed_head
+from service.server.head import HEAD_END, MAX_KEPT_HEADERS, RequestHead, check_start, parse_head
 
 if TYPE_CHECKING:
     import uvicorn
@@ -138,7 +138,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
             self._line_up()
         self.update()
         if unread and self._flow.exceeds_limit(unread):
-            self._fail(Overloaded(), self._unread)
+            self._fail(Overloaded())
 
     def _line_up(self) -> None:
         """Go on with the unread bytes in a later turn of the event loop."""
@@ -167,7 +167,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
                     return
                 self._head, self._head_data = parse_head(data[:end], self._scope), data[:end]
             except MalformedHeader as error:
-                self._fail(error, data)
+                self._fail(error)
                 return
         self._start(self._head, data[end:], Overloaded() if self._flow.exceeds_limit(len(data)) else None)
 
@@ -192,13 +192,13 @@ class HttpProtocol(asyncio.BufferedProtocol):
             self._end_request()
         return rest
 
-    def _fail(self, error: ServiceError, head: bytes = b"") -> None:
-        """Answer an error, unless a response is due before; read nothing behind it. head: an invalid or incomplete one."""
+    def _fail(self, error: ServiceError) -> None:
+        """Answer an error, unless a response is due before; read nothing behind it."""
         self._ignore_input()
         # the frames of tracebacks keep what was read
         error.__traceback__ = error.__context__ = None
         if self._cycle is None:
-            self._start(unparsed_head(head, self._scope), error=error)
+            self._start(RequestHead(connection=self._scope), error=error)
             return
         self._cycle.fail_body(error)
         if self._cycle.response_complete:
