@@ -1,7 +1,7 @@
 """The layer in front of the softmax, z = x W^T + b: forward, its gradients, one step of gradient descent.
 
-Every product is made in blocks of one fixed size by one BLAS thread, so that a row of logits has the same bits alone, in
-any batch, and on any number of cores.
+One BLAS thread makes every product in blocks, whose size follows from the lengths of the rows. So a row of logits has the
+same bits alone, in any batch, and on any number of cores.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ ROWS = 24
 
 The tile of OpenBLAS with AVX-512: rows of a shorter tile have other bits in the last columns.
 """
+
+LONG = 65_536
+"""Elements of a row and of its product from which on a block is one row: 24 of them would take too much memory."""
 
 SUMMED_ROWS = 48
 """Rows that BLAS adds one after another; longer sums are added pairwise."""
@@ -83,16 +86,17 @@ def by_rows(left: Floats, right: Floats, out: Floats | None = None) -> Floats:
     out: contiguous memory for the result.
     """
     _use_one_thread()
-    whole = len(left) // ROWS * ROWS
+    length = ROWS if left.shape[1] + right.shape[1] < LONG else 1
+    whole = len(left) // length * length
     if whole < len(left):
-        padded = np.zeros((ROWS, left.shape[1]))
+        padded = np.zeros((length, left.shape[1]))
         padded[: len(left) - whole] = left[whole:]
         last = (padded @ right)[: len(left) - whole]
         if not whole and out is None:
             return last
     products = np.empty((len(left), right.shape[1])) if out is None else out
     if whole:
-        np.matmul(_blocks(left[:whole], ROWS), right, out=_blocks(products[:whole], ROWS))
+        np.matmul(_blocks(left[:whole], length), right, out=_blocks(products[:whole], length))
     if whole < len(left):
         products[whole:] = last
     return products

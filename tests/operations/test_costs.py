@@ -119,6 +119,12 @@ def test_a_layer_of_all_scales_takes_little_more_memory(
     assert far < 1.5 * near + 20 * 2**20
 
 
+@pytest.mark.parametrize(("classes", "features"), [(2**20, 1), (1, 2**20)])
+def test_a_layer_of_one_long_row_is_not_padded(classes: int, features: int) -> None:
+    layer = {"inputs": np.ones((1, features)), "weights": np.ones((classes, features))}
+    assert peak(lambda: compute("softmax", {**layer, "outputs": ["predictions"]})) < 3 * layer["weights"].nbytes
+
+
 def test_requests_with_many_rows_leave_no_memory_behind() -> None:
     def ask(rows: int) -> None:
         compute("softmax", {"logits": np.zeros((rows, 2)), "outputs": ["predictions"]})

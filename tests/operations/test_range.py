@@ -236,7 +236,7 @@ def test_padding_by_masked_classes_changes_no_bit(classes: int) -> None:
         assert_same(masked, plain)
 
 
-@pytest.mark.parametrize(("features", "classes"), [(1, 1), (3, 5), (64, 10), (100, 130)])
+@pytest.mark.parametrize(("features", "classes"), [(1, 1), (3, 5), (64, 10), (100, 130), (1, 70_000), (70_001, 3)])
 def test_a_row_of_a_layer_does_not_know_its_batch(features: int, classes: int) -> None:
     generator = np.random.default_rng(features)
     inputs = generator.normal(size=(70, features))
