@@ -40,7 +40,7 @@ def sum_over_rows(
     if not is_replaced.any():
         return result
     exact = Scaled(np.zeros(result.shape), np.zeros(result.shape, np.int64))
-    length = rows_at_once(gradient.shape[1])
+    length = rows_at_once(*result.shape)
     for start in range(0, len(gradient), length):
         rows = np.arange(len(gradient))[start : start + length]
         factors = operand if operand is ONE else operand[rows]
@@ -57,7 +57,7 @@ def inputs_gradient(gradient: Floats, weights: Floats, extended: Extended) -> Fl
     is_replaced: Mask = ~np.asarray(np.isfinite(result).all(axis=1))
     if not harmless:
         is_replaced = is_replaced | _far_rows(gradient, SAFE) | _has_tiny(weights)
-    length = rows_at_once(gradient.shape[1])
+    length = rows_at_once(*weights.shape)
     for start in range(0, len(gradient), length):
         rows = start + np.flatnonzero(is_replaced[start : start + length])
         if not len(rows):

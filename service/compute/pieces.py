@@ -34,9 +34,14 @@ ELEMENTS = 262_144
 """Elements of a block of a matrix, whose pieces are made at once."""
 
 
-def rows_at_once(classes: int) -> int:
+def rows_at_once(classes: int, features: int) -> int:
     """Return how many rows `add_product` is given at once: a few of long rows, which take more memory than time."""
-    return max(ROWS // 4, ELEMENTS // (ROWS * classes) * ROWS)
+    return max(ROWS // 4, ELEMENTS // (ROWS * max(classes, min(features, _width(classes)))) * ROWS)
+
+
+def _width(classes: int) -> int:
+    """Return the columns of a block of the matrix at the right. The number of rows does not change it."""
+    return ELEMENTS // min(classes, ELEMENTS // ROWS)
 
 
 def add_product(
@@ -49,7 +54,7 @@ def add_product(
     product: of two pieces; left: (n, K), at most `rows_at_once` rows; right: (n, D) if it is over rows, else (K, D).
     """
     classes, length = left.mantissa.shape[1], ELEMENTS // ROWS
-    width = max(1, ELEMENTS // max(rows_at_once(classes), min(length, classes)))
+    width = _width(classes)
     for start in range(0, classes, length):
         some = slice(start, start + length)
         lefts = list(pieces(Scaled(left.mantissa[:, some], left.exponent[:, some])))

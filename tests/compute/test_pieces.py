@@ -65,7 +65,7 @@ def test_products_of_all_scales_are_exact(
     found = zeros(rows, features)
     pieces.add_product(found, linear.by_rows, Scaled.of(left), weights, over_rows=False)
     assert_exact(found, left, weights)
-    summed, length = zeros(classes, features), pieces.rows_at_once(classes)
+    summed, length = zeros(classes, features), pieces.rows_at_once(classes, features)
     for start in range(0, rows, length):
         some = slice(start, start + length)
         pieces.add_product(summed, linear.sum_of_outer_products, Scaled.of(left[some]), inputs[some], over_rows=True)
@@ -80,6 +80,24 @@ def test_a_row_of_a_product_has_the_bits_it_has_alone(classes: int, monkeypatch:
     pieces.add_product(together, linear.by_rows, Scaled.of(left), right, over_rows=False)
     pieces.add_product(alone, linear.by_rows, Scaled.of(left[7:8]), right, over_rows=False)
     np.testing.assert_array_equal(fractions(together)[7], fractions(alone)[0])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2**20), (2**20, 1), (2, 2**18), (500, 500)])
+def test_wide_matrices_are_made_of_few_blocks(shape: tuple[int, int]) -> None:
+    classes, features = shape
+    products: list[int] = []
+
+    def product(values: Floats, factors: Floats) -> Floats:
+        products.append(values.shape[1] * factors.shape[1])
+        return np.zeros((len(values), factors.shape[1]))
+
+    left, right = np.ones((linear.ROWS // 4, classes)), np.ones(shape)
+    pieces.add_product(zeros(len(left), features), product, Scaled.of(left), right, over_rows=False)
+    assert sum(products) == classes * features
+    assert max(products) <= pieces.ELEMENTS
+    assert len(products) <= 1 + 2 * max(1, classes // 10_000) * max(1, classes * features // pieces.ELEMENTS)
+    # a block at the right, and the sums, take no more than the few rows of long ones
+    assert pieces.rows_at_once(classes, features) * max(shape) <= max(pieces.ELEMENTS, 6 * 2**20)
 
 
 def test_pieces_add_up_to_the_numbers() -> None:
