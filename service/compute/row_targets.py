@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from service.compute.targets import Targets
     from service.compute.teacher import Teacher
 
-FARTHEST = -(2.0**400)
-"""Distance down to which its product with a number below `TINY` stays below `SAFE`."""
+FARTHEST = -(2.0**256)
+"""Distance down to which its product with a number below `TINY`, over the least divisor in doubles, stays below `SAFE`."""
 
 
 class RowTargets:

@@ -123,6 +123,15 @@ TEACHER: Request = {"logits": np.array([[1480.0, 601.0]]), "sample_weights": np.
         "temperature": 1e-323,
     }
 )
+@example(
+    {
+        "logits": np.array([[0.0, -1e120]]),
+        "targets": np.array([[0.0, 2.1e-296]]),
+        "class_weights": np.array([1.0, 9.9e-28]),
+        "sample_weights": np.array([2.0**100]),
+        "denominator": 2.0**-100,
+    }
+)
 @given(anywhere(within=True))
 @settings(max_examples=3 * settings().max_examples, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_output_anywhere_is_within_its_bound_0_or_infinite(request: Request) -> None:
