@@ -82,7 +82,7 @@ def archive(members: int, size: int, compression: int = zipfile.ZIP_STORED) -> C
 
     def make() -> bytes:
         stream, member = io.BytesIO(), io.BytesIO()
-        np.save(member, np.zeros(size))
+        np.save(member, np.zeros((size, 1)))
         with zipfile.ZipFile(stream, "w", compression) as file:
             for number in range(members):
                 file.writestr("logits.npy" if members == 1 else f"{number}.npy", member.getvalue())
@@ -109,6 +109,9 @@ LAYER_GRADIENTS = "/gradient?outputs=weights_gradient,bias_gradient,inputs_gradi
 
 NUMBERS = 4 * 2**20 - 100
 """Numbers of 8 bytes in a body, just below `max_elements` too."""
+
+LONG_ROW = 748_000
+"""Classes of the longest row that the default limits admit."""
 
 LONG_NUMBERS = b"[" + b",".join([b"0.12345678901234567"] * 100) + b"]"
 """A row of numbers as they are usually written."""
@@ -177,6 +180,14 @@ BODIES = {
     "teacher logits": Case(
         "/loss",
         lambda: b'{"logits":[[3,1]%b],"teacher_logits":[[1,3]%b]}' % ((b",[0.123456789,1]" * 1_000_000,) * 2),
+        200,
+    ),
+    "a long row beyond double range": Case(
+        "/loss",
+        lambda: (
+            b'{"logits":[[1%b]],"teacher_logits":[[1%b]],"denominator":1e-290,"outputs":["kl_divergence"]}'
+            % ((b",0.123456789" * LONG_ROW,) * 2)
+        ),
         200,
     ),
     "teacher logits of another shape": loss(
@@ -249,5 +260,5 @@ BODIES = {
     ),
     ".npz: a layer of all scales": Case(LAYER_GRADIENTS, lambda: layer(1000, 1500, 1000), 200, NPZ),
     ".npz: a layer of all scales with many classes": Case(LAYER_GRADIENTS, lambda: layer(40, 100_000, 20), 200, NPZ),
-    ".npz: compressed": Case("/softmax", archive(1, NUMBERS, zipfile.ZIP_DEFLATED), 200, NPZ),
+    ".npz: compressed": Case("/softmax?outputs=predictions", archive(1, NUMBERS, zipfile.ZIP_DEFLATED), 200, NPZ),
 }

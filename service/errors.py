@@ -226,7 +226,7 @@ class TooMuchWork(TooLarge):
     """The body and the outputs together take more memory than the limit."""
 
     def __init__(self, max_bytes: int) -> None:
-        super().__init__(f"The body and its outputs take more than {max_bytes} bytes; send fewer rows or outputs.")
+        super().__init__(f"The body and outputs take more than {max_bytes} bytes; send fewer rows, classes or outputs.")
 
 
 class UnknownPath(ServiceError):

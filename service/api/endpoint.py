@@ -142,8 +142,7 @@ class OperationEndpoint:
         request = self.validate(fields)
         size = request.size
         size.check(self.max_elements)
-        # a small layer may have many logits, and a single row a large Jacobian
-        work_bytes = ITEM_BYTES * max(size.logits, size.outputs)
+        work_bytes = ITEM_BYTES * size.work
         memory = 0 if work_bytes <= UNCOUNTED_BYTES else work_bytes
         if work_bytes > self.inline_bytes:
             memory = reservation.needed_for(work_bytes, body_is_kept=has_views(body, fields))

@@ -21,6 +21,9 @@ BLOCK_BYTES = 512 * 1024
 PARALLEL_ELEMENTS = 262_144
 """Logits from which on each core gets a thread."""
 
+PARALLEL_BYTES = 8 * BLOCK_BYTES
+"""Bytes of the logits that all threads of a request work on at once; they take up to 15 times as much memory."""
+
 CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 """File with the limit of a container (cgroup v2): microseconds of CPU time in each period, and those of the period."""
 
@@ -89,7 +92,8 @@ def each_block(work: Callable[[slice], Result], logits: Array, first: int = 0) -
             for start in share:
                 results[start] = work(slice(start, start + length))
 
-    cores = min(usable_cores(), len(starts)) if count * classes >= PARALLEL_ELEMENTS else 1
+    threads = PARALLEL_BYTES // (length * classes * logits.itemsize) or 1
+    cores = min(usable_cores(), len(starts), threads) if count * classes >= PARALLEL_ELEMENTS else 1
     _share(compute, [starts[core::cores] for core in range(cores)])
     return [results[start] for start in starts]
 

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from service.operations.spec import Operation
 
 
+LONG_ROW = 65_536
+"""Classes from which on a row is longer than a block, so that more memory than that of blocks computes it."""
+
+LONG_ROW_ARRAYS = 24
+"""Arrays of its length that a long row takes at most, beside its inputs and outputs: those of numbers beyond double range."""
+
+ARRAYS_FOR_EACH = 4
+"""Arrays of the memory of a process for each array that a limit counts, see docs/sizing.md."""
+
+
 class RequestSize(NamedTuple):
     """Size of a request: its rows, the elements of its logits, and those of all its outputs together.
 
@@ -25,6 +35,14 @@ class RequestSize(NamedTuple):
     logits: int
     outputs: int
     largest: tuple[str, int]
+
+    @property
+    def work(self) -> int:
+        """The elements to count for its work: those of its logits or outputs, and the arrays that a long row takes."""
+        classes = self.logits // self.rows
+        arrays = LONG_ROW_ARRAYS // ARRAYS_FOR_EACH if classes > LONG_ROW else 0
+        # a small layer may have many logits, and a single row a large Jacobian
+        return max(self.logits, self.outputs) + arrays * classes
 
     def check(self, max_elements: float) -> None:
         """Raise TensorTooLarge for an input or an output with more elements."""

@@ -490,6 +490,14 @@ async def test_a_request_that_waits_is_answered_while_draining() -> None:
     assert dict(start["headers"])[b"connection"] == b"close"
 
 
+@pytest.mark.parametrize(("classes", "status"), [(74_000, 200), (76_000, 413)])
+async def test_a_long_row_counts_with_the_arrays_that_it_takes(classes: int, status: int) -> None:
+    logits = json_encode.dumps({"logits": [[0] * classes]})
+    async with connect(application(max_bytes_in_flight=2**22, max_body_bytes=2**22)) as client:
+        reply = await client.post("/softmax?outputs=predictions", content=logits, headers=JSON)
+    assert reply.status_code == status
+
+
 async def test_a_request_that_can_never_fit_is_refused_for_good() -> None:
     async with connect(max_bytes_in_flight=1000, max_body_bytes=1000) as client:
         reply = await client.post("/softmax", json={"logits": [0] * 200, "outputs": ["jacobian"]})

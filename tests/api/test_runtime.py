@@ -246,7 +246,7 @@ ARCHIVE = npz(compressed=True, logits=np.zeros(NUMBERS))
 async def test_request_that_waits_for_memory_holds_no_tensors(
     monkeypatch: pytest.MonkeyPatch, body: bytes, headers: dict[str, str]
 ) -> None:
-    app = application(max_bytes_in_flight=2**21, max_body_bytes=2**21)
+    app = application(max_bytes_in_flight=2**24, max_body_bytes=2**21)
     decoded: list[weakref.ref[Any]] = []
     negotiate = PlainFormat.negotiate
 

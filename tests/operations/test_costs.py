@@ -11,6 +11,7 @@ import pytest
 from service.compute import blocks
 from service.formats import json_decode, json_encode, npy, open_inference, open_inference_reply
 from service.operations import OPERATIONS, execute
+from service.operations.size import LONG_ROW, LONG_ROW_ARRAYS
 from service.schemas.requests import request_model
 
 if TYPE_CHECKING:
@@ -123,6 +124,17 @@ def test_a_layer_of_all_scales_takes_little_more_memory(
 def test_a_layer_of_one_long_row_is_not_padded(classes: int, features: int) -> None:
     layer = {"inputs": np.ones((1, features)), "weights": np.ones((classes, features))}
     assert peak(lambda: compute("softmax", {**layer, "outputs": ["predictions"]})) < 3 * layer["weights"].nbytes
+
+
+@pytest.mark.parametrize("output", ["kl_divergence", "logits_gradient", "temperature_gradient"])
+def test_a_long_row_takes_the_arrays_that_are_counted(output: str) -> None:
+    random, shape = np.random.default_rng(0), (1, 2 * LONG_ROW)
+    logits, teacher_logits = random.normal(size=shape), random.normal(size=shape)
+    fields = {"logits": logits, "teacher_logits": teacher_logits, "denominator": 1e-290, "softcap": 3.0}
+    if output == "logits_gradient":
+        fields["class_weights"] = random.random(shape[1]) * 10.0 ** random.uniform(-300.0, 300.0, shape[1])
+    arrays = LONG_ROW_ARRAYS + 2
+    assert peak(lambda: compute("gradient", {**fields, "outputs": [output]})) < arrays * logits.nbytes
 
 
 def test_requests_with_many_rows_leave_no_memory_behind() -> None:
