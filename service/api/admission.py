@@ -160,7 +160,7 @@ class Gathering(Protocol):
 
 
 class NoRoom(Exception):
-    """There is no room for more of a decompressed body. size: the memory to wait for before it is decompressed again."""
+    """The limit has no room for more of a decompressed body. size: memory to wait for before it is decompressed again."""
 
     def __init__(self, size: int) -> None:
         super().__init__(size)
