@@ -237,7 +237,7 @@ BODIES = {
     "V2 JSON: inputs": Case(
         "/v2/models/softmax/infer", lambda: filled(b'{"inputs":[{"name":"a"}', b',{"name":"a"}', b"]}"), 400
     ),
-    "V2 binary: NaN": binary(400, "FP64", [1, NUMBERS // 2], lambda: np.full(NUMBERS // 2, np.nan).tobytes()),
+    "V2 binary: NaN": binary(400, "FP64", [2000, 1000], lambda: np.full(2_000_000, np.nan).tobytes()),
     "V2 binary: half precision": binary(413, "FP16", [1, 4 * NUMBERS], lambda: bytes(8 * NUMBERS)),
     "V2 binary: strings": binary(400, "BYTES", [1, 8 * NUMBERS // 5], lambda: b"\1\0\0\0a" * (8 * NUMBERS // 5)),
     "V2 binary: a long header": Case(

@@ -10,7 +10,7 @@ import numpy as np
 from service.arrays import Floats, Integers
 from service.compute import linear
 from service.compute.pieces import add_product, rows_at_once
-from service.compute.scaled import SAFE, TINY, Numbers, Scaled, choose, norm, rounded
+from service.compute.scaled import SAFE, TINY, Numbers, Scaled, norm, rounded
 
 if TYPE_CHECKING:
     from service.arrays import Mask
@@ -39,13 +39,15 @@ def sum_over_rows(
     is_replaced = ~np.isfinite(result) | (not harmless and (_far_rows(gradient, SAFE).any() or _has_tiny(operand)))
     if not is_replaced.any():
         return result
-    exact = Scaled(np.zeros(result.shape), np.zeros(result.shape, np.int64))
+    exact = Scaled(np.zeros(result.shape), np.zeros(result.shape, np.int32))
     length = rows_at_once(*result.shape)
     for start in range(0, len(gradient), length):
         rows = np.arange(len(gradient))[start : start + length]
         factors = operand if operand is ONE else operand[rows]
         add_product(exact, product, _exact(gradient, rows, extended), factors, over_rows=True)
-    return exact if is_replaced.all() else choose(is_replaced, exact, result)
+    kept = ~is_replaced
+    exact.mantissa[kept], exact.exponent[kept] = Scaled.of(result[kept])
+    return exact
 
 
 def inputs_gradient(gradient: Floats, weights: Floats, extended: Extended) -> Floats:
@@ -63,7 +65,7 @@ def inputs_gradient(gradient: Floats, weights: Floats, extended: Extended) -> Fl
         if not len(rows):
             continue
         shape = len(rows), result.shape[1]
-        exact = Scaled(np.zeros(shape), np.zeros(shape, np.int64))
+        exact = Scaled(np.zeros(shape), np.zeros(shape, np.int32))
         add_product(exact, linear.by_rows, _exact(gradient, rows, extended), weights, over_rows=False)
         result[rows] = rounded(exact)
     return result
