@@ -215,11 +215,11 @@ class Softmax:
     def log_probabilities(self) -> Floats:
         """(n, K) log p = d - log1p(s), nats; -inf for an excluded class."""
         log_tail, memory = self.log_tail[:, None], self._memory.get("log_probabilities")
-        if memory is None or not self._is_unscaled:
+        if not self._is_unscaled:
             return np.subtract(self.distances, log_tail, out=memory)
         # distances in the memory of the result stay in the cache
-        np.subtract(self.logits, self.reference[:, None], out=memory)
-        return np.subtract(memory, log_tail, out=memory)
+        distances = np.subtract(self.logits, self.reference[:, None], out=memory)
+        return np.subtract(distances, log_tail, out=distances)
 
     @property
     def largest(self) -> Floats:
