@@ -22,7 +22,7 @@ PARALLEL_ELEMENTS = 262_144
 """Logits from which on each core gets a thread."""
 
 PARALLEL_BYTES = 8 * BLOCK_BYTES
-"""Bytes of the logits that all threads of a request work on at once; they take up to 15 times as much memory."""
+"""Bytes of the logits that all threads of a request work on at once; they take up to 24 times as much memory."""
 
 CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 """File with the limit of a container (cgroup v2): microseconds of CPU time in each period, and those of the period."""

@@ -144,7 +144,7 @@ Numbers = Any
 
 
 def ldexp(mantissa: Any, exponent: Any) -> Floats:
-    """Return mantissa * 2**exponent. NumPy for Windows accepts no arrays of exponents of 64 bits."""
+    """Return mantissa * 2**exponent. NumPy accepts arrays of int and long, and a long has 32 bits on Windows."""
     return np.ldexp(mantissa, np.asarray(exponent, np.int32))
 
 

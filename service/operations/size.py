@@ -6,6 +6,7 @@ from math import prod
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
+from service.compute.blocks import BLOCK_BYTES
 from service.errors import TensorTooLarge
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from service.operations.spec import Operation
 
 
-LONG_ROW = 65_536
+LONG_ROW = BLOCK_BYTES // 8
 """Classes from which on a row is longer than a block, so that more memory than that of blocks computes it."""
 
 LONG_ROW_ARRAYS = 24

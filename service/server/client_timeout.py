@@ -17,7 +17,7 @@ MIN_BYTES_PER_SECOND = 2**14
 
 
 class ClientTimeout:
-    """Aborts a connection if the client makes no progress for some seconds while it is the client's turn.
+    """Clock of a connection, which aborts it if the client makes no progress for some seconds while it is the client's turn.
 
     A client that takes a response slowly has those seconds and, in addition, the time of MIN_BYTES_PER_SECOND.
     """
