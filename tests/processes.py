@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from service.formats.codecs import VARIABLE
@@ -79,13 +79,13 @@ def logging_to(log_file: Path, *flags: str, **variables: str) -> Iterator[tuple[
     """Yield the address and the process of a server whose stderr is a file. It ends with the block."""
     # an unread pipe fills up and blocks the server; a file does not
     with (
-        log_file.open("w+") as log,
+        log_file.open("w") as stderr,
         subprocess.Popen(
-            command(*flags), stdout=subprocess.DEVNULL, stderr=log, text=True, env=environment(NO_WAIT | variables)
+            command(*flags), stdout=subprocess.DEVNULL, stderr=stderr, text=True, env=environment(NO_WAIT | variables)
         ) as process,
     ):
         try:
-            yield _address(process, log), process
+            yield _address(process, log_file), process
         finally:
             process.terminate()
             try:
@@ -94,17 +94,16 @@ def logging_to(log_file: Path, *flags: str, **variables: str) -> Iterator[tuple[
                 process.kill()
 
 
-def _address(process: subprocess.Popen[str], log: IO[str]) -> str:
+def _address(process: subprocess.Popen[str], log_file: Path) -> str:
     """Return the address that a starting server logs. A supervisor logs it before its workers have started."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
-        log.seek(0)
-        lines = log.read()
+        # its own descriptor: a seek on that of the server would make the server write over its log
+        lines = log_file.read_text(encoding="utf-8")
         if READY in lines and (found := STARTED.search(lines)):
             return found.group(1)
         time.sleep(0.02)
-    log.seek(0)
-    raise AssertionError(f"the server did not start: {log.read()}")
+    raise AssertionError(f"the server did not start: {log_file.read_text(encoding='utf-8')}")
 
 
 def refused(*flags: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -89,8 +89,9 @@ async def shown(address: str) -> str:
 
 
 def levels(log: Path, level: str) -> list[str]:
-    """Return the messages of a level in the log."""
-    lines = map(json.loads, log.read_text(encoding="utf-8").splitlines())
+    """Return the messages of a level in the log, without a line that is being written."""
+    complete = log.read_text(encoding="utf-8").rpartition("\n")[0]
+    lines = map(json.loads, complete.splitlines())
     return [line["message"] for line in lines if line["level"] == level]
 
 
