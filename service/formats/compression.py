@@ -88,8 +88,8 @@ def _decompressor(body: bytes | bytearray, encoding: str) -> _Zlib | zstd.ZstdDe
 
 
 def _has_zlib_header(body: bytes | bytearray) -> bool:
-    """Return whether a body starts like the zlib format: deflate with a checksum over two bytes (RFC 1950, 2.2)."""
-    return len(body) > 1 and body[0] & 0x0F == zlib.DEFLATED and int.from_bytes(body[:2]) % 31 == 0
+    """Return whether a body starts like the zlib format (RFC 1950, 2.2). No compressor starts a raw stream so."""
+    return bool(body) and body[0] & 0x0F == zlib.DEFLATED
 
 
 def _inflate_member(
