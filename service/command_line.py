@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from difflib import get_close_matches
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic_settings import CliSettingsSource
@@ -15,7 +17,7 @@ from service.schemas.service import NAME
 from service.settings import Settings
 
 if TYPE_CHECKING:
-    from argparse import Action
+    from argparse import Action, Namespace
     from collections.abc import Sequence
 
     from pydantic.fields import FieldInfo
@@ -37,13 +39,27 @@ KINDS = {
 VALUE_NAMES: dict[object, str] = {int: "INTEGER", int | None: "INTEGER", float: "NUMBER", str: "TEXT"}
 """Names of single values in the help; any other is a file."""
 
+SWITCHES = {f"--{name.replace('_', '-')}" for name, field in Settings.model_fields.items() if field.annotation is bool}
+"""Flags without a value."""
+
+
+class _Parser(ArgumentParser):
+    """Parser whose errors are one line, without the list of all flags."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.exit(f"{self.prog}: {message}; --help lists the flags")
+
 
 def read_settings(arguments: Sequence[str]) -> Settings:
     """Return the settings of flags and variables. End the process with one line if one of them is wrong."""
-    parser = ArgumentParser(prog=NAME, description="Serve softmax, its loss and its gradient over HTTP.")
+    parser = _Parser(prog=NAME, description="Serve softmax, its loss and its gradient over HTTP.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"{NAME} {__version__}")
     source: CliSettingsSource[ArgumentParser] = CliSettingsSource(
-        Settings, cli_hide_none_type=True, root_parser=parser, add_argument_method=_add_flag
+        Settings,
+        cli_hide_none_type=True,
+        root_parser=parser,
+        add_argument_method=_add_flag,
+        parse_args_method=_parse,
     )
     try:
         return Settings(_cli_settings_source=source(args=list(arguments)))
@@ -59,6 +75,22 @@ def flag(name: str) -> str:
 def variable(name: str) -> str:
     """Return the environment variable of a setting."""
     return f"SOFTMAX_{name.upper()}"
+
+
+def _parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
+    """Return the values of the flags. End the process with one line for any other argument. Values may be secret."""
+    for argument, following in pairwise([*arguments, "--"]):
+        name, equals, _ = argument.partition("=")
+        if name in SWITCHES and (equals or not following.startswith("-")):
+            sys.exit(f"{NAME}: {name} has no value; write {name} or --no-{name.removeprefix('--')}")
+    values, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        name = unknown[0].partition("=")[0]
+        if not name.startswith("-"):
+            sys.exit(f"{NAME}: a value has no flag before it; write --NAME VALUE, and separate a list with commas")
+        near = get_close_matches(f"--{name.lstrip('-')}", [*map(flag, Settings.model_fields)], 1)
+        sys.exit(f"{NAME}: {name} is not a flag; {f'did you mean {near[0]}?' if near else '--help lists the flags'}")
+    return values
 
 
 def _add_flag(parser: ArgumentParser, long: str, **options: Any) -> Action:

@@ -243,11 +243,32 @@ def test_variable_without_a_setting_is_named_and_stops_nothing(
     assert "SOFTMAX_MAX_BODY_BITES is not a setting; did you mean SOFTMAX_MAX_BODY_BYTES?" in line
 
 
-def test_a_flag_that_does_not_exist_ends_the_start_and_is_named() -> None:
-    ended = refused("--max-rows", "7")
-    assert ended.returncode != 0
-    assert "--max-rows" in ended.stderr.splitlines()[-1]
-    assert "Traceback" not in ended.stderr
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_misspelt_flag_ends_the_start_with_the_right_one(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    right = f"--{name.replace('_', '-')}"
+    for wrong in (f"{right}s", right[:-1], f"--{name}_"):
+        line = start(monkeypatch, f"{wrong}=swordfish")
+        assert line == f"softmax-service: {wrong} is not a flag; did you mean {right}?"
+
+
+@pytest.mark.parametrize(
+    ("flags", "mend"),
+    [
+        (["--xyzzy", "swordfish"], "--xyzzy is not a flag; --help lists the flags"),
+        (["-port", "swordfish"], "-port is not a flag; did you mean --port?"),
+        (["swordfish"], "write --NAME VALUE"),
+        (["--api-keys", "one", "swordfish"], "separate a list with commas"),
+        (["--port"], "--port: expected one argument; --help lists the flags"),
+        (["--pages=swordfish"], "--pages has no value; write --pages or --no-pages"),
+        (["--tracing", "swordfish"], "--tracing has no value; write --tracing or --no-tracing"),
+    ],
+)
+def test_wrong_argument_ends_the_start_with_its_mend(
+    monkeypatch: pytest.MonkeyPatch, flags: list[str], mend: str
+) -> None:
+    line = start(monkeypatch, *flags)
+    assert mend in line
+    assert "swordfish" not in line
 
 
 def test_every_setting_is_tried_with_a_wrong_value() -> None:
