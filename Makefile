@@ -7,10 +7,15 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 
+# $(call stop,MESSAGE): end with a message
+stop = { echo "make: $(1)" >&2; exit 1; }
 # $(call venv,FOLDER): create a virtual environment unless it is there
-venv = test -x $(1)/bin/python || $(PYTHON) -m venv $(1) || { \
-	echo "make: $(PYTHON) cannot create a virtual environment; install its venv module (Debian: apt install python3-venv)" >&2; \
-	rm -rf $(1); exit 1; }
+venv = test -x $(1)/bin/python || { \
+	test -w . || $(call stop,this folder is not writable; clone the repository into a folder of yours); \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || \
+		$(call stop,$(PYTHON) is not Python 3.11 or newer; name one that is: make $(MAKECMDGOALS) PYTHON=python3.13); \
+	$(PYTHON) -m venv $(1) || { rm -rf $(1); \
+		$(call stop,$(PYTHON) has no venv module; install it (Debian: apt install python3-venv)); }; }
 # $(call pip,FOLDER): install from a lock file, hashes checked
 pip = $(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes
 # $(call accelerators,FOLDER): install each optional JSON codec that has a wheel for this machine, and say which are active
@@ -18,7 +23,7 @@ accelerators = for name in pysimdjson ssrjson; do \
 	awk "/^[^ ]/ { wanted = /^$$name==/ } wanted" requirements/fast.txt | $(call pip,$(1)) --only-binary :all: -r /dev/stdin 2> /dev/null || true; done; \
 	$(1)/bin/python -c 'from service.formats.codecs import active; print(f"JSON reader: {active.reader_name}, JSON writer: {active.writer_name}")'
 # $(call need,PROGRAM OR FILE,DEBIAN PACKAGE): stop unless a program is installed, or a file is there
-need = command -v $(1) > /dev/null || test -e $(1) || { echo "make: $(1) is not installed (Debian: apt install $(2))" >&2; exit 1; }
+need = command -v $(1) > /dev/null || test -e $(1) || $(call stop,$(1) is not installed (Debian: apt install $(2)))
 
 .PHONY: help
 help: ## list the targets

@@ -12,14 +12,23 @@ if __name__ == "__main__":
     # during the imports, Ctrl-C would end the process with a traceback
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from service.command_line import read_settings, variable
-from service.formats import codecs
-from service.schemas.service import NAME
-from service.server.files import read_secrets
-from service.server.listen import listening
-from service.server.server import serve
-from service.server.supervisor import Supervisor
-from service.settings import Settings
+if sys.version_info < (3, 11):  # noqa: UP036  a plain python may be older than those that the package accepts
+    sys.exit(f"softmax-service: needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}")
+
+try:
+    from service.command_line import read_settings, variable
+    from service.formats import codecs
+    from service.schemas.service import NAME
+    from service.server.files import read_secrets
+    from service.server.listen import listening
+    from service.server.server import serve
+    from service.server.supervisor import Supervisor
+    from service.settings import Settings
+except ModuleNotFoundError as missing:
+    sys.exit(
+        f"softmax-service: {sys.executable} has no package {missing.name}; "
+        "start the service with: make run, or .venv/bin/python -m service"
+    )
 
 EXPORTER = "opentelemetry-exporter-otlp-proto-http"
 """Package of the extra `tracing`, which a registry has."""
@@ -31,6 +40,8 @@ TELEMETRY = {"tracing": "TRACES", "otlp_metrics": "METRICS"}
 def main() -> None:
     """Serve until a signal. End the process with one line if it cannot start."""
     settings = read_settings(sys.argv[1:])
+    if os.environ.get(codecs.VARIABLE, "auto") not in codecs.PREFERENCES:
+        sys.exit(f"{NAME}: {codecs.VARIABLE} must be one of {', '.join(codecs.PREFERENCES)}")
     warn_of_unknown_variables()
     for name, kind in TELEMETRY.items():
         if getattr(settings, name):

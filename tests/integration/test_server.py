@@ -275,6 +275,27 @@ def test_every_setting_is_tried_with_a_wrong_value() -> None:
     assert {setting.replace("-", "_") for setting, _ in WRONG} == set(Settings.model_fields) - ANY_TEXT
 
 
+def test_missing_package_ends_the_start_with_one_line() -> None:
+    # -S: without the installed packages, as a plain python outside of .venv
+    ended = subprocess.run([sys.executable, "-S", "-m", "service"], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert " has no package " in line
+    assert "make run, or .venv/bin/python -m service" in line
+
+
+def test_old_python_ends_the_start_with_one_line() -> None:
+    code = "import runpy, sys; sys.version_info = (3, 10, 1); runpy.run_module('service')"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("softmax-service: needs Python 3.11 or newer; ")
+
+
+def test_wrong_json_codec_ends_the_start_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert start(monkeypatch, SOFTMAX_JSON_CODEC="fast").endswith("SOFTMAX_JSON_CODEC must be one of auto, portable")
+
+
 def test_ctrl_c_during_the_imports_ends_without_a_traceback() -> None:
     command = [sys.executable, "-X", "importtime", "-m", "service", "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 VARIABLE = "SOFTMAX_JSON_CODEC"
 """Environment variable that hides the accelerators if it is "portable"."""
 
+PREFERENCES = ("auto", "portable")
+"""Values of the variable."""
+
 
 class NumberReader(Protocol):
     """Reader of the numbers of one tensor, used for one text after the other."""
