@@ -72,6 +72,7 @@ def used(actual: Array, exact: Any, allowed: Any) -> float:
     """
     actual, exact = np.atleast_1d(actual), np.atleast_1d(np.asarray(exact, object))
     allowed = np.broadcast_to(np.asarray(allowed, object), exact.shape)
+    assert (allowed >= 0).all(), "a bound is negative"
     sizes = np.abs(exact)
     beyond = sizes > LARGEST * (1 + 2.0**-48)
     assert (np.isinf(actual) | ~beyond).all(), "finite although the truth overflows"
@@ -251,7 +252,7 @@ def of_updated(gradient: Callable[[Case], Any], values: str) -> Callable[[Case],
 def of_perplexity(each: Case) -> Any:
     """Return the bound of the mean cross-entropy, and 16, of the perplexity."""
     exact = each.exact
-    share = 1 / exact.denominator if exact.denominator else 0
+    share = 1 / abs(exact.denominator) if exact.denominator else 0
     return exact.perplexity * (of_row_losses(each, share, 0).sum() + 16)
 
 

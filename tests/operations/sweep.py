@@ -49,6 +49,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
         "sample_weights": EXTREME,
     },
     "penalized sum": {"targets": [0, 4, 2], "z_loss": 0.1, "reduction": "sum"},
+    "weights of both signs": {"targets": [0, 4, 2], "sample_weights": [1.0, -3.0, 0.5], "reduction": "sum"},
     "smoothed rows": {"targets": [0, 4, 2], "label_smoothing": 1e-3, "reduction": "none", "sample_weights": EXTREME},
     "probabilities": {"targets": GENERATOR.random((3, 5)), "denominator": 1e-290},
     "large divisor": {"targets": GENERATOR.random((3, 5)), "denominator": 1e290, "z_loss": 1e-3},
