@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.server.flow import bytes_in_kernel
+from service.server.flow import abort, bytes_in_kernel
 
 if TYPE_CHECKING:
     import asyncio
@@ -57,11 +57,11 @@ class ClientTimeout:
         since = now if self._turn_since is None else self._turn_since
         unsent_bytes = self._count_unsent()
         if self._turn_since is not None and unsent_bytes and now >= self._taken_by:
-            self._transport.abort()
+            abort(self._transport)
             return
         if now - since >= self._seconds:
             if unsent_bytes in {0, self._unsent_bytes}:
-                self._transport.abort()
+                abort(self._transport)
                 return
             self._unsent_bytes = unsent_bytes
             since = self._turn_since = now

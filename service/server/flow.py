@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections import deque
 from sys import byteorder
 from typing import TYPE_CHECKING
@@ -80,6 +82,13 @@ def bytes_in_kernel(transport: asyncio.Transport) -> int:
         return int.from_bytes(ioctl(transport.get_extra_info("socket").fileno(), TIOCOUTQ, bytes(4)), byteorder)
     except (OSError, ValueError):
         return 0
+
+
+def abort(transport: asyncio.Transport) -> None:
+    """Close a connection at once, and drop what the client has not taken: the kernel would keep it until the client leaves."""
+    if bytes_in_kernel(transport):
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 def addresses(transport: asyncio.Transport) -> tuple[tuple[str, int | None], tuple[str, int] | None]:

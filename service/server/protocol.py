@@ -9,7 +9,7 @@ from service.api.context import REJECTION, SERVER
 from service.errors import MalformedHeader, Overloaded, ServiceError
 from service.server.client_timeout import ClientTimeout
 from service.server.cycle import RequestCycle
-from service.server.flow import SMALL_UNREAD_BYTES, FlowControl, addresses
+from service.server.flow import SMALL_UNREAD_BYTES, FlowControl, abort, addresses
 from service.server.head import HEAD_END, MAX_KEPT_HEADERS, RequestHead, check_start, parse_head
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ class HttpProtocol(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """Close the connection without sending the rest."""
-        self._transport.abort()
+        abort(self._transport)
 
     def response_completed(self) -> None:
         """Go on to the next request."""

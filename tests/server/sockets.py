@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import uvicorn
@@ -18,7 +19,9 @@ from tests.bodies import BODY
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from service.api.app import Service
+    from starlette.types import ASGIApp
+
+    from tests.certificates import Certificate
 
 CLIENT_TIMEOUT = 0.2
 """Seconds that an impatient server waits for a client."""
@@ -29,15 +32,18 @@ LENGTH = b"Content-Length: %d\r\n" % len(BODY)
 
 @contextmanager
 def serving(
-    app: Service,
+    app: ASGIApp,
     loop: Literal["uvloop", "asyncio"] = "uvloop",
     *,
     client_timeout: float = 10,
     flow: FlowControl | None = None,
+    certificate: Certificate | None = None,
 ) -> Iterator[int]:
     """Yield the port of a server in a thread of this process."""
     http: Any = partial(HttpProtocol, flow=flow or FlowControl())
     config = uvicorn.Config(app, port=0, loop=loop, http=http, ws="none", log_config=None)
+    if certificate is not None:
+        config.ssl_certfile, config.ssl_keyfile = map(str, certificate)
     config.timeout_keep_alive = client_timeout  # type: ignore[assignment]  # tests need a fraction of a second
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -50,6 +56,15 @@ def serving(
     finally:
         server.should_exit = True
         thread.join(10)
+
+
+def unsent_bytes(port: int, client_port: int) -> int:
+    """Return the bytes that the kernel keeps for a client on this machine."""
+    for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+        _, *ends, _, queues = line.split()[:5]
+        if [int(end.rpartition(":")[2], 16) for end in ends] == [port, client_port]:
+            return int(queues.partition(":")[0], 16)
+    return 0
 
 
 async def until(condition: Callable[[], bool]) -> None:

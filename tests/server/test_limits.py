@@ -7,6 +7,7 @@ import gc
 import os
 import re
 import socket
+import ssl
 import struct
 import time
 import tracemalloc
@@ -21,15 +22,17 @@ from service.server.body import MAX_CHUNK_LINE_BYTES
 from service.server.head import MAX_HEADER_BYTES, MAX_HEADERS, MAX_TARGET_BYTES
 from service.server.protocol import HttpProtocol
 from tests.bodies import BODY, JSON
+from tests.certificates import certificate
 from tests.connections import answer, application, connection, post, statuses
-from tests.server.sockets import CLIENT_TIMEOUT, HEAD, LENGTH, serving, until
+from tests.server.sockets import CLIENT_TIMEOUT, HEAD, LENGTH, serving, unsent_bytes, until
 from tests.server.streams import LAST as LAST_REQUESTS
 from tests.server.streams import LOOPS, Request, Response, Server, Stream, seeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 LIVE = b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n"
 LAST = b"GET /livez HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
@@ -405,6 +408,34 @@ async def test_a_client_that_reads_too_slowly_is_let_go(monkeypatch: pytest.Monk
             assert time.monotonic() - start < 10
 
 
+async def cut_off(scope: Scope, receive: Receive, send: Send) -> None:
+    """Fail with a part of the response sent."""
+    del scope, receive
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": bytes(2_000_000), "more_body": True})
+    raise RuntimeError
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("app", [application(), cut_off], ids=["not read", "cut off"])
+@pytest.mark.parametrize("has_tls", [False, True], ids=["http", "https"])
+async def test_the_kernel_keeps_nothing_for_a_client_that_is_let_go(
+    tmp_path: Path, loop: Any, app: ASGIApp, *, has_tls: bool
+) -> None:
+    ours = certificate(tmp_path, "ours") if has_tls else None
+    with (
+        serving(app, loop, client_timeout=CLIENT_TIMEOUT, certificate=ours) as port,
+        socket.create_connection(("127.0.0.1", port)) as opened,
+    ):
+        own_port = opened.getsockname()[1]
+        context = ssl.create_default_context(cafile=ours.chain) if ours else None
+        with context.wrap_socket(opened, server_hostname="localhost") if context else opened as client:
+            client.sendall(LARGE_POST)
+            client.recv(1)
+            await asyncio.sleep(2 * CLIENT_TIMEOUT)
+            await until(lambda: unsent_bytes(port, own_port) == 0)
+
+
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_last_response_that_is_not_read_is_let_go(loop: str) -> None:
     async def ask() -> None:
@@ -450,6 +481,12 @@ class Reading:
     def __init__(self, size: int, bytes_per_second: float) -> None:
         self.size, self.rate, self.started = size, bytes_per_second, time.monotonic()
         self.lost_bytes = 0
+        self._socket = socket.socket()
+        self._socket.close()
+
+    def get_extra_info(self, _: str) -> socket.socket:
+        """Return a socket whose kernel keeps nothing."""
+        return self._socket
 
     def get_write_buffer_size(self) -> int:
         """Return the bytes that the client has not read."""
@@ -464,7 +501,6 @@ class Reading:
 async def test_a_response_keeps_its_time_when_the_next_starts(
     monkeypatch: pytest.MonkeyPatch, pace: float, *, loses: bool
 ) -> None:
-    monkeypatch.setattr(client_timeout, "bytes_in_kernel", lambda _: 0)
     monkeypatch.setattr(client_timeout, "MIN_BYTES_PER_SECOND", 10_000)
     transport = Reading(10_000, pace * 10_000)
     timeout = client_timeout.ClientTimeout(asyncio.get_running_loop(), cast("Any", transport), CLIENT_TIMEOUT)
