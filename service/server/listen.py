@@ -65,22 +65,22 @@ def listening(settings: Settings) -> Iterator[Listeners]:
     with ExitStack() as stack:
         metrics = []
         if settings.metrics_port is not None:
-            metrics = _listen_on_port(stack, settings.host, settings.metrics_port, "metrics-port")
+            metrics = _listen_on_port(stack, settings, settings.metrics_port, "metrics-port")
         if settings.uds is None:
-            service = _listen_on_port(stack, settings.host, settings.port, "port")
+            service = _listen_on_port(stack, settings, settings.port, "port")
         else:
             service = [_listen_on_path(stack, settings.uds)]
         yield Listeners(service, metrics)
 
 
-def _listen_on_port(stack: ExitStack, host: str, port: int, name: str) -> list[socket.socket]:
+def _listen_on_port(stack: ExitStack, settings: Settings, port: int, name: str) -> list[socket.socket]:
     """Return a socket for each address of the host. Port 0 selects a free port.
 
     name: the setting of the port, as in its flag.
     """
     mend = f"--{name} or SOFTMAX_{name.upper().replace('-', '_')}"
     try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(settings.host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
         sys.exit(f"{NAME}: host: no such host or address; change --host or SOFTMAX_HOST")
     sockets: list[socket.socket] = []
@@ -91,6 +91,9 @@ def _listen_on_port(stack: ExitStack, host: str, port: int, name: str) -> list[s
             if os.name == "posix":
                 # elsewhere it lets two programs listen on one port
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):
+                # the kernel would keep a response as long as its client neither reads it nor leaves
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * settings.keep_alive_seconds)
             if family == socket.AF_INET6:
                 each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             try:

@@ -10,6 +10,7 @@ import pytest
 
 from service.server.listen import listening
 from service.settings import Settings
+from tests.server.sockets import unsent_bytes, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +33,19 @@ def test_every_address_of_a_host_listens_on_one_port(host: str) -> None:
             with socket.create_connection(each.getsockname()[:2]):
                 pass
         assert not listeners.metrics
+
+
+async def test_kernel_keeps_no_response_that_nobody_reads() -> None:
+    with listening(Settings(port=0, keep_alive_seconds=1)) as listeners:
+        (listener,) = listeners.service
+        with socket.create_connection(listener.getsockname()) as client:
+            ports = listener.getsockname()[1], client.getsockname()[1]
+            accepted, _ = listener.accept()
+            with accepted:
+                accepted.settimeout(0)
+                accepted.send(bytes(2**22))
+            assert unsent_bytes(*ports) > 0
+            await until(lambda: unsent_bytes(*ports) == 0)
 
 
 def test_addresses_are_logged(caplog: pytest.LogCaptureFixture) -> None:
