@@ -40,8 +40,8 @@ class Connection(Protocol):
 
     write_paused: bool
 
-    def start_response(self) -> bytes:
-        """Start the client's time for a response. Return the end of its head, with the time of now."""
+    def start_response(self) -> list[tuple[bytes, bytes]]:
+        """Start the client's time for a response. Return the header with its date."""
 
     async def drain(self) -> None:
         """Wait until the client has taken most of what was written."""
@@ -247,7 +247,7 @@ class RequestCycle:
 
     def _start_response(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Keep the head of the response, to be sent with the first piece of its body."""
-        lines = [STATUS_LINES[status], *map(b": ".join, headers)]
+        lines = [STATUS_LINES[status], *map(b": ".join, (*headers, *self._connection.start_response()))]
         text = b"".join(lines)
         # checked first: the response to the error starts afresh
         if LINE_FEED in text or CARRIAGE_RETURN in text:
@@ -267,7 +267,7 @@ class RequestCycle:
         elif self._head.http_version != "1.0":
             self._is_chunked = True
             lines.append(b"transfer-encoding: chunked")
-        self._response_head = b"\r\n".join((*lines, self._connection.start_response()))
+        self._response_head = b"\r\n".join((*lines, b"", b""))
         self._response_started = True
 
     def _send_body(self, body: Piece, *, is_last: bool) -> None:

@@ -17,7 +17,7 @@ except ImportError:
     ioctl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 MAX_UNREAD_BYTES = 2**23
 """Bytes of heads, waiting requests and untaken bodies that all connections of a process may hold."""
@@ -41,14 +41,6 @@ class FlowControl:
     def __init__(self) -> None:
         self.memory = memoryview(bytearray(READ_BYTES))
         self._line: deque[Callable[[], None]] = deque()
-        self._headers: Sequence[tuple[bytes, bytes]] = ()
-        self._header_lines = b"\r\n"
-
-    def header_lines(self, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-        """Return the end of a response head: the headers that uvicorn makes once a second, and the empty line."""
-        if headers is not self._headers:
-            self._headers, self._header_lines = headers, b"".join(b"%b: %b\r\n" % each for each in headers) + b"\r\n"
-        return self._header_lines
 
     def exceeds_limit(self, own: int) -> bool:
         """Return whether all connections hold too much for one of them to hold its own bytes."""

@@ -214,10 +214,10 @@ class HttpProtocol(asyncio.BufferedProtocol):
             if piece and not self._transport.is_closing():
                 self._transport.write(piece)
 
-    def start_response(self) -> bytes:
-        """Start the client's time for a response. Return the end of its head, with the time of now."""
+    def start_response(self) -> list[tuple[bytes, bytes]]:
+        """Start the client's time for a response. Return the header with its date, which uvicorn makes once a second."""
         self._timeout.start_response()
-        return self._flow.header_lines(self._server.default_headers)
+        return self._server.default_headers
 
     async def drain(self) -> None:
         """Wait until the client has taken most of what was written."""
