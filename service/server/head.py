@@ -139,14 +139,10 @@ def _check_size(data: bytes) -> None:
 def parse_head(data: bytes, connection: Mapping[str, Any]) -> RequestHead:
     """Parse a whole request head, its empty line included. Raise MalformedHeader if it is invalid."""
     _check_size(data)
-    parser = _HeadParser()
-    parser.feed(data)
-    return _checked(parser, connection)
-
-
-def _checked(head: _HeadParser, connection: Mapping[str, Any]) -> RequestHead:
-    """Check what the parser does not: the target, and how the body is framed. The application checks Host."""
+    head = _HeadParser()
+    head.feed(data)
     headers = head.headers
+    # httptools checks neither the target nor how the body is framed; the application checks Host
     if len(head.target) > MAX_TARGET_BYTES:
         raise MalformedHeader(f"Send a path and a query string of at most {MAX_TARGET_BYTES} bytes.")
     is_http_1_1 = head.version == "1.1"
