@@ -211,7 +211,7 @@ def test_the_rules_of_the_documentation_are_those_of_the_model() -> None:
     small, large = 10, 1024 * 1000
     ratios = [measured_ratio(point) for point in POINTS.values() if point.connections == CONNECTION_COUNT]
     for said in (
-        f"Measured with {CONNECTION_COUNT} connections were {min(ratios):.2f}x to {max(ratios):.1f}x",
+        f"With {CONNECTION_COUNT} connections, the measured CPU time was {min(ratios):.2f}x to {max(ratios):.1f}x",
         f"{OVERHEAD_SECONDS * 1e3:.2f} ms",
         f"{SECONDS_PER_ELEMENT['json'] * 1e9:.0f} ns for each number",
         f"{SECONDS_PER_ELEMENT['binary'] * 1e9:.0f} ns in a binary",
