@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     """Origins whose pages may call the service from a browser, separated by commas; `*` means all."""
 
     tls_certificate_file: FilePath | None = None
-    """PEM file with the certificate chain. The service then speaks https, and needs `tls_key_file`."""
+    """PEM file with the certificate chain. The service then serves HTTPS, and needs `tls_key_file`."""
 
     tls_key_file: FilePath | None = None
     """PEM file with the private key, without a passphrase."""
@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     """PEM file with the authorities of client certificates. Every client must then have one (mTLS)."""
 
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
-    """Addresses or networks of proxies, separated by commas. The log has the client that they name in X-Forwarded-For."""
+    """Addresses or networks of proxies, separated by commas. The log names the client of their X-Forwarded-For."""
 
     pages: bool = True
     """Serve the pages /docs and /playground."""
@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     """API keys, separated by commas. Operations then require one as `Authorization: Bearer KEY`."""
 
     api_keys_file: FilePath | None = None
-    """File with API keys, one a line."""
+    """File with one API key on each line."""
 
     max_body_bytes: Annotated[int, Field(ge=1)] = 32 * 2**20
     """Longest request body, in bytes, before and after decompression."""
