@@ -238,7 +238,11 @@ class ByteReservation:
         """Reserve memory in all if there is room and no other request comes first. Return whether it did. Raise TooMuchWork."""
         if size > self._admission.max_bytes:
             raise TooMuchWork(self._admission.max_bytes)
-        return self._try_grow_to(size)
+        if size > self._bytes:
+            if not self._admission.try_take_in_order(size - self._bytes, self._bytes):
+                return False
+            self._bytes = size
+        return True
 
     async def reserve(self, size: int) -> None:
         """Wait for room for memory in all, holding the body, which is decoded again. Raise Overloaded or TooMuchWork."""
@@ -256,13 +260,6 @@ class ByteReservation:
         if size > self._bytes:
             await self._admission.take(size - self._bytes, self._bytes)
             self._bytes = size
-
-    def _try_grow_to(self, size: int) -> bool:
-        if size > self._bytes:
-            if not self._admission.try_take_in_order(size - self._bytes, self._bytes):
-                return False
-            self._bytes = size
-        return True
 
     def _shrink_to(self, size: int) -> None:
         if size < self._bytes:

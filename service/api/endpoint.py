@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from service.api.runtime import Runtime
-    from service.api.wire_formats import Body, Decode, Fields, Negotiated, Reply, WireFormat, Write
+    from service.api.wire_formats import Body, Fields, Negotiated, Reply, WireFormat, Write
     from service.operations.spec import Operation
     from service.schemas.requests import ValidatedRequest
 
@@ -96,10 +96,9 @@ class OperationEndpoint:
         context.key_id = self.runtime.keys.check(context.header(b"authorization"))
         if formats is None:
             formats = context.known[self] = self.wire_format.negotiate(context)
-        encoding = formats.encoding
         await context.read(reservation, self.body_seconds, formats.memory_factor)
-        decode = partial(self._decode, context, reservation, formats.decode, encoding)
-        if encoding is None and context.bytes_in <= self.inline_bytes and not formats.is_archive:
+        decode = partial(self._decode, context, reservation, formats)
+        if formats.encoding is None and context.bytes_in <= self.inline_bytes and not formats.is_archive:
             while not self.runtime.turn_has_time():  # noqa: ASYNC110  the next turn is the event
                 # new clients and probes are served between two turns
                 await asyncio.sleep(0)
@@ -130,15 +129,13 @@ class OperationEndpoint:
             raise Disconnected
         return self._answer(context, request, write) if reservation.try_reserve(memory) else memory
 
-    def _decode(
-        self, context: RequestContext, reservation: ByteReservation, decode: Decode, encoding: str | None
-    ) -> _Job:
+    def _decode(self, context: RequestContext, reservation: ByteReservation, formats: Negotiated) -> _Job:
         """Decode and validate a request. Raise ServiceError."""
         start = perf_counter()
         body = context.content
-        if encoding is not None:
-            body = inflate(body, encoding, reservation.add_inflated)
-        fields, write = decode(context, body, self.operation)
+        if formats.encoding is not None:
+            body = inflate(body, formats.encoding, reservation.add_inflated)
+        fields, write = formats.decode(context, body, self.operation)
         request = self.validate(fields)
         size = request.size
         size.check(self.max_elements)

@@ -106,11 +106,6 @@ PROBLEM_TYPES: dict[type[ServiceError], ProblemType] = {
 }
 """The problem type of each error."""
 
-HEADERS: dict[int, tuple[bytes, bytes]] = {
-    HTTPStatus.REQUEST_TIMEOUT: (b"connection", b"close"),
-}
-"""The header that a status requires (RFC 9110)."""
-
 BEARER = b'Bearer realm="softmax-service"'
 """The challenge to a client without a key (RFC 6750)."""
 
@@ -159,8 +154,9 @@ def problem_response(error: Exception, request_id: str, invalid_status: int = 42
     headers = [(b"content-type", MEDIA_TYPE.encode())]
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers.append((b"retry-after", b"%d" % random.randint(*RETRY_SECONDS)))  # noqa: S311  not a secret
-    elif status in HEADERS:
-        headers.append(HEADERS[status])
+    elif status == HTTPStatus.REQUEST_TIMEOUT:
+        # RFC 9110, 15.5.9
+        headers.append((b"connection", b"close"))
     elif isinstance(error, errors.Unauthenticated):
         # a place means that a key was sent
         headers.append((b"www-authenticate", BEARER + b', error="invalid_token"' * bool(error.locations)))
