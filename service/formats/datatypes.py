@@ -42,8 +42,6 @@ def to_datatype(values: Array, datatype: str) -> Array:
     """Return the floats of an answer rounded to a datatype, still as numbers."""
     if datatype == "BF16":
         return _from_bits(_bf16_bits(values))
-    if values.dtype == STORED[datatype]:
-        return values
     with np.errstate(over="ignore"):
         return values.astype(STORED[datatype], copy=False)
 

@@ -98,8 +98,6 @@ def parse_strictly(text: bytes | bytearray, *, constants: bool = False) -> Any:
 
 def parse_start(text: bytes | bytearray, *, constants: bool = False) -> tuple[Any, int]:
     """Return the value at the start of a text of at most MAX_SLOW_BYTES, and its length. Raises as `parse` does."""
-    if len(text) > MAX_SLOW_BYTES:
-        raise JsonMistake(MAX_SLOW_BYTES, Mend.TOO_LONG)
     start = len(BYTE_ORDER_MARK) if text.startswith(BYTE_ORDER_MARK) else 0
     content = _decoded(text, start)
     first = len(content) - len(content.lstrip(BLANKS.decode()))

@@ -113,12 +113,8 @@ def _not_numbers(name: str, level: list[Any], shape: list[int], origin: Shape, d
 def _places(name: str, wrong: Iterable[bool], shape: list[int], origin: Shape) -> list[Location]:
     """Return the locations of the first items that are wrong, in a level of that shape."""
     found = islice((index for index, is_wrong in enumerate(wrong) if is_wrong), MAX_ERRORS)
-    return [(name, *_shifted(np.unravel_index(index, shape), origin)) for index in found]
-
-
-def _shifted(index: Iterable[np.intp], origin: Shape) -> Iterable[int]:
-    """Return the index in the whole tensor of an item of a part that starts at origin."""
-    first, *rest = (*map(int, index), 0)
-    if not origin:
-        return (first, *rest)[:-1]
-    return (*origin[:-1], origin[-1] + first, *rest[:-1])
+    indices = [tuple(map(int, np.unravel_index(index, shape))) for index in found]
+    if origin:
+        *batch, start = origin
+        indices = [(*batch, start + first, *rest) for first, *rest in indices]
+    return [(name, *index) for index in indices]

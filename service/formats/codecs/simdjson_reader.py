@@ -9,7 +9,7 @@ import numpy as np
 import simdjson
 
 from service.formats.codecs import portable
-from service.formats.codecs.numbers import NotNumbers, count_brackets
+from service.formats.codecs.numbers import NotNumbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +38,7 @@ class SimdjsonReader:
         except (TypeError, ValueError, RuntimeError):
             raise NotNumbers from None
         # [1, [2]] has the numbers of [1, 2], and a bracket more
-        if np.count_nonzero(np.frombuffer(text, np.uint8) == OPENING_BRACKET) != count_brackets(shape):
+        if np.count_nonzero(np.frombuffer(text, np.uint8) == OPENING_BRACKET) != _count_brackets(shape):
             raise NotNumbers
         return array
 
@@ -69,3 +69,12 @@ def _numbers(value: simdjson.Array, *, integers: bool) -> Array:
         except (TypeError, ValueError):
             pass
     return np.frombuffer(value.as_buffer(of_type="d"))
+
+
+def _count_brackets(shape: tuple[int, ...]) -> int:
+    """Return how many brackets a nested array of a shape opens."""
+    opened = count = 1
+    for length in shape[:-1]:
+        count *= length
+        opened += count
+    return opened
