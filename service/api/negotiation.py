@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import lru_cache, wraps
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 from service.errors import UnreadableEncoding, UnreadableMediaType, UnwritableMediaType
 from service.formats.compression import ENCODINGS
 
-F = TypeVar("F", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 CACHE_SIZE = 64
 
@@ -24,15 +27,15 @@ MAX_RANGES = 64
 """Number of media ranges of a header Accept that are read."""
 
 
-def remembered(function: F) -> F:
+def remembered(function: Callable[[bytes | None, *Ts], T]) -> Callable[[bytes | None, *Ts], T]:
     """Return a function of a header that keeps its results, except those of long headers, which would take memory."""
     cached = lru_cache(maxsize=CACHE_SIZE)(function)
 
     @wraps(function)
-    def call(header: bytes | None, *args: tuple[str, ...]) -> Any:
+    def call(header: bytes | None, *args: *Ts) -> T:
         return (cached if header is None or len(header) <= MAX_KEPT_BYTES else function)(header, *args)
 
-    return cast("F", call)
+    return call
 
 
 @remembered
