@@ -59,9 +59,8 @@ class Reply(NamedTuple):
     content: Sequence[Piece]
 
 
-Write = Callable[..., Reply]
+Write = Callable[["Mapping[str, Array]"], Reply]
 """Encode outputs, by name, as a response. Raises ServiceError."""
-
 
 Decode = Callable[["RequestContext", Body, "Operation"], tuple[Fields, Write]]
 """Return the fields in a body, and the function that encodes the outputs. Raises ServiceError."""
