@@ -38,23 +38,9 @@ def unfilled(size: int) -> bytearray:
 
 
 class Heap(ctypes.Structure):
-    """The result of mallinfo2, with its names. `fordblks` counts the bytes that are freed and kept."""
+    """The result of mallinfo2. `fordblks` counts the bytes that are freed and kept."""
 
-    _fields_ = tuple(
-        (name, ctypes.c_size_t)
-        for name in (
-            "arena",
-            "ordblks",
-            "smblks",
-            "hblks",
-            "hblkhd",
-            "usmblks",
-            "fsmblks",
-            "uordblks",
-            "fordblks",
-            "keepcost",
-        )
-    )
+    _fields_ = (("others", ctypes.c_size_t * 8), ("fordblks", ctypes.c_size_t), ("keepcost", ctypes.c_size_t))
 
 
 def give_back_freed_memory() -> None:
