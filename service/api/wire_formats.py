@@ -167,8 +167,8 @@ class OpenInferenceFormat:
             reject_parameters(context.query, "send parameters in the body.")
         inference = open_inference.decode(body, _header_length(context), operation, max_elements=self._max_elements)
         # the inputs are freed before the outputs are encoded
-        fields, inference.fields = inference.fields, {}
-        return fields, partial(_write_inference, inference, operation, context.headers.get(b"accept"))
+        answered = inference._replace(fields={})
+        return inference.fields, partial(_write_inference, answered, operation, context.headers.get(b"accept"))
 
 
 def _header_length(context: RequestContext) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -74,8 +73,7 @@ class OutputOptions(NamedTuple):
     classes: int | None = None
 
 
-@dataclass(slots=True)
-class Inference:
+class Inference(NamedTuple):
     """A decoded request.
 
     fields: inputs, parameters and outputs by name.
@@ -86,9 +84,9 @@ class Inference:
 
     fields: dict[str, Any]
     datatype: str
-    id: str | None = None
-    outputs: Mapping[str, OutputOptions] = field(default_factory=dict)
-    binary_output: bool = False
+    id: str | None
+    outputs: Mapping[str, OutputOptions]
+    binary_output: bool
 
 
 def decode(
