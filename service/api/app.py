@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -82,12 +81,15 @@ class Service(FastAPI):
         app = self.operations.get(path) if scope["method"] == "POST" else None
         await (app or self.others)(scope, receive, send)
 
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        return document(self, self.runtime.settings)
+
 
 def create_app(settings: Settings | None = None) -> Service:
     """Return the application. Settings come from the environment unless they are given."""
     runtime = Runtime(settings or Settings())
     app = Service(runtime, operation_routes(runtime))
-    app.openapi = partial(document, app, runtime.settings)  # type: ignore[method-assign]
     app.include_router(about_router(runtime.settings))
     if runtime.settings.metrics_port is None:
         app.include_router(metrics_router(runtime))

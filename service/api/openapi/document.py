@@ -69,13 +69,7 @@ TAGS = [
 
 
 def document(app: FastAPI, settings: Settings) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of an application. It is built on the first call."""
-    if app.openapi_schema is None:
-        app.openapi_schema = _build(app, settings)
-    return app.openapi_schema
-
-
-def _build(app: FastAPI, settings: Settings) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of an application."""
     openapi = get_openapi(
         title=TITLE,
         version=__version__,

@@ -104,7 +104,7 @@ def refusals(operation: Operation, settings: Settings, media_types: tuple[str, .
     ):
         if isinstance(error, TooLarge):
             name_limits(error, settings)
-        problem = _problem(error)
+        problem = json.loads(problem_response(error, REQUEST_ID).body)
         example = {"summary": summary, "description": f"Sent: `{sent}`", "value": problem}
         refused.setdefault(problem["status"], {})[name] = example
     return refused
@@ -148,8 +148,3 @@ def _refusal(function: Callable[..., object], *arguments: object) -> ServiceErro
     except ServiceError as error:
         return error
     raise AssertionError(f"{function.__name__} takes {arguments}")
-
-
-def _problem(error: ServiceError) -> Any:
-    """Return the body of the response to an error."""
-    return json.loads(problem_response(error, REQUEST_ID).body)
