@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 from deploy.batch.executor import VARIABLES
 
@@ -13,8 +14,14 @@ def main() -> None:
     # until the run starts, Ctrl-C ends the process without a traceback
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.environ.update(VARIABLES)  # NumPy reads them when it is imported
-    from deploy.batch import command  # noqa: PLC0415 - only now
-
+    try:
+        from deploy.batch import command  # noqa: PLC0415 - only now
+    except ModuleNotFoundError as missing:
+        sys.stderr.write(
+            f"{sys.executable} has no package {missing.name}; "
+            "run make .venv-ray/ray, then .venv-ray/bin/python -m deploy.batch\n"
+        )
+        sys.exit(2)
     command.main()
 
 
