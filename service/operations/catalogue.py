@@ -6,6 +6,7 @@ input, parameter or output that is added appears in all of them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from service.operations.calibration_outputs import CALIBRATION_OUTPUTS
@@ -184,7 +185,11 @@ OPERATIONS = (
         name="calibrate",
         summary="The temperature that calibrates a classifier",
         doc="`T` that minimises the mean of `-ln p_y` over the rows, with `p = softmax(z / T)`, and the calibration error at `T`.",
-        inputs=(*LOGITS, *(each for each in TARGETS if each.name in ("targets", "sample_weights"))),
+        # the temperature, and so every output at it, depends on the weights of the rows
+        inputs=(
+            *LOGITS,
+            *(replace(each, outputs=()) for each in TARGETS if each.name in ("targets", "sample_weights")),
+        ),
         alternatives=(("logits", "inputs"), ("targets",)),
         parameters=tuple(each for each in (*SCALING, *REDUCTION, BINS) if each.name in CALIBRATION_PARAMETERS),
         outputs=CALIBRATION_OUTPUTS,

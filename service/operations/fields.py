@@ -10,6 +10,12 @@ from service.operations.spec import TARGET, TARGET_CLASSES, Domain, Input, Param
 ROWS = ("...",)
 CLASSES = ("...", "K")
 
+GRADIENTS = (
+    *("logits_gradient", "weights_gradient", "bias_gradient", "inputs_gradient", "temperature_gradient", "hessian"),
+    *("updated_weights", "updated_bias"),
+)
+"""The derivatives of the loss that every weight and reduction changes."""
+
 LOGITS = (
     Input(
         "logits",
@@ -53,6 +59,7 @@ TARGETS = (
         Domain.NON_NEGATIVE,
         "Weight of each class, shape (K,); 1 if left out.",
         needs=(TARGET,),
+        outputs=("loss", "denominator", "row_losses", "perplexity", "targets_gradient", *GRADIENTS),
     ),
     Input(
         "sample_weights",
@@ -60,6 +67,7 @@ TARGETS = (
         Domain.FINITE,
         "Weight of each row, shape (...), 1 if left out. Negative weights need a denominator, or reduction sum or none.",
         needs=(TARGET,),
+        outputs=("loss", "denominator", "row_losses", "perplexity", "kl_divergence", "targets_gradient", *GRADIENTS),
     ),
 )
 
@@ -101,6 +109,7 @@ REDUCTION = (
         "Reduction of the row losses: their weighted mean, their sum, or none (one loss for each row).",
         choices=("mean", "sum", "none"),
         needs=(TARGET,),
+        outputs=("loss", "kl_divergence", "targets_gradient", *GRADIENTS),
     ),
     Parameter(
         "label_smoothing",
@@ -109,6 +118,7 @@ REDUCTION = (
         minimum=0.0,
         below=1.0,
         needs=(TARGET,),
+        outputs=("loss", "row_losses", "perplexity", "targets_gradient", *GRADIENTS),
     ),
     Parameter(
         "ignore_index",
@@ -124,6 +134,7 @@ REDUCTION = (
         "Weight of the penalty log_normalizer**2, which keeps logits from drifting.",
         minimum=0.0,
         needs=(TARGET,),
+        outputs=("loss", "row_losses", *GRADIENTS),
     ),
     Parameter(
         "denominator",
@@ -131,6 +142,7 @@ REDUCTION = (
         "Divisor of the mean in place of the sum of weights, for batches that are sent in several requests.",
         minimum=0.0,
         needs=(TARGET,),
+        outputs=("loss", "denominator", "perplexity", "kl_divergence", "targets_gradient", *GRADIENTS),
     ),
 )
 
@@ -140,6 +152,7 @@ BINS = Parameter(
     "Number of equal bins of confidence over (0, 1] for the calibration error.",
     minimum=1,
     maximum=10_000,
+    needs=(TARGET,),
     axis="bins",
     outputs=(
         *("expected_calibration_error", "bin_counts", "bin_confidences", "bin_accuracies"),

@@ -58,6 +58,7 @@ class Input:
 
     axes: the shapes it may have. If there are several, the rank decides on the meaning.
     needs: fields that it requires, "a or b" for one of two.
+    outputs: the outputs that it changes; empty where it changes most of them.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Input:
     domain: Domain
     doc: str
     needs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,8 @@ class Parameter:
     """A named scalar with its default and its range.
 
     choices: the accepted words of a str. minimum, maximum: inclusive bounds. above, below: exclusive bounds.
-    needs: as for an input.
+    needs, outputs: as for an input.
     axis: the axis of outputs whose length it sets.
-    outputs: the outputs that it changes; empty where it changes most of them.
     """
 
     name: str
@@ -174,10 +175,14 @@ class Operation:
         return {each.name: each.domain for each in self.inputs}
 
     @cached_property
+    def described(self) -> tuple[Input | Parameter, ...]:
+        """The inputs and parameters."""
+        return (*self.inputs, *self.parameters)
+
+    @cached_property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The fields that each input and parameter needs, where it needs any."""
-        described: list[Input | Parameter] = [*self.inputs, *self.parameters]
-        return {each.name: each.needs for each in described if each.needs}
+        return {each.name: each.needs for each in self.described if each.needs}
 
     @cached_property
     def defaults(self) -> Mapping[str, float | str | None]:

@@ -54,15 +54,20 @@ def check_outputs(operation: Operation, outputs: Sequence[str], given: Given) ->
             raise InvalidOutputs(f"outputs cannot have {name} {reason}.", (("outputs", index), reason))
 
 
-def check_parameters(operation: Operation, outputs: Collection[str], given: Given) -> None:
-    """Raise InvalidParameter for a parameter that changes none of the outputs."""
-    for parameter in operation.parameters:
-        changed = [name for name in parameter.outputs if name in operation.named_outputs]
-        if parameter.name in given and changed and not set(changed) & set(outputs):
-            raise InvalidParameter(
-                f"{parameter.name} changes {', '.join(changed)} only; ask for one of these outputs, or leave it out.",
-                ((parameter.name,), "changes none of the outputs"),
-            )
+def check_effects(operation: Operation, outputs: Collection[str], given: Given) -> None:
+    """Raise InvalidParameter for an input or a parameter that changes none of the outputs."""
+    for each in operation.described:
+        if each.name not in given or not each.outputs or set(each.outputs) & set(outputs):
+            continue
+        changed = [
+            output.name
+            for output in operation.outputs
+            if output.name in each.outputs and unavailable_reason(output, given) is None
+        ]
+        raise InvalidParameter(
+            f"{each.name} changes only {', '.join(changed)}; name one of these in outputs, or leave {each.name} out.",
+            ((each.name,), "changes none of the outputs"),
+        )
 
 
 def unavailable_reason(output: Output, given: Given) -> str | None:

@@ -25,8 +25,8 @@ from service.operations.size import RequestSize, request_size
 from service.operations.spec import SHAPE_CACHE_SIZE, Domain, Operation, ShapeSignature
 from service.operations.validation import (
     axis_lengths,
+    check_effects,
     check_outputs,
-    check_parameters,
     check_presence,
     unavailable_reason,
 )
@@ -104,7 +104,7 @@ def _agreed(
         outputs = tuple(name for name, reason in reasons.items() if reason is None)
     else:
         check_outputs(operation, outputs, given)
-    check_parameters(operation, outputs, given)
+    check_effects(operation, outputs, given)
     return outputs, request_size(operation, given, outputs)
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from service.operations import OPERATIONS
-from service.operations.spec import Input
+from service.operations.spec import TARGET_PROBABILITIES, Input
 from tests.bodies import infer
 from tests.schemas.requests import described, named, request
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import httpx
 
     from service.operations.spec import Operation, Parameter
+
+LOSS = next(operation for operation in OPERATIONS if operation.name == "loss")
 
 LENGTHS = {"...": (4,), "K": (3,), "D": (3,)}
 
@@ -30,6 +32,9 @@ VALUES: dict[str, Any] = {
     "softcap": 3,
 }
 """Logits with two rows of four right, so that a temperature between the bounds calibrates them."""
+
+SHARES = [[0.5, 0.25, 0.25], [0.125, 0.5, 0.375], [0.25, 0, 0.75], [1, 0, 0]]
+"""Targets that are probabilities."""
 
 FIELDS = [(operation, name) for operation in OPERATIONS for name in operation.names if name != "outputs"]
 PARAMETERS = [(operation, each.name) for operation in OPERATIONS for each in operation.parameters]
@@ -106,6 +111,48 @@ async def test_a_field_in_the_body_has_an_effect(
     else:
         assert answer.status_code == 422
         assert answer.json()["detail"]
+
+
+@every_field
+async def test_a_field_changes_an_output_of_the_request_or_is_refused(
+    client: httpx.AsyncClient, operation: Operation, name: str
+) -> None:
+    each = described(operation)[name]
+    available, unchanged = 0, set()
+    for output in operation.outputs:
+        # smoothing changes the sum of a target, which is in the Hessian, only where the classes have weights
+        weights = ["class_weights"] if output.name == "hessian" else []
+        asked = written(operation, name, *(need for need in output.needs if need in operation.names), *weights)
+        asked |= {"outputs": [output.name]}
+        if TARGET_PROBABILITIES in output.needs and name != "ignore_index":
+            asked |= {"targets": SHARES}
+        answer = await post(client, operation, asked)
+        if each.outputs and output.name not in each.outputs:
+            assert answer.status_code == 422
+            continue
+        without = await post(client, operation, {field: asked[field] for field in asked if field != name})
+        available += answer.status_code == 200
+        if answer.content == without.content:
+            unchanged.add(output.name)
+    assert available
+    if each.outputs:
+        assert not unchanged
+    elif name != "ignore_index":
+        # which makes a label valid, whatever the outputs are
+        assert len(unchanged) < available / 2
+
+
+@pytest.mark.parametrize("name", ["sample_weights", "class_weights", "label_smoothing", "z_loss", "reduction"])
+async def test_a_field_without_an_effect_is_refused_by_name(client: httpx.AsyncClient, name: str) -> None:
+    """A weighted accuracy, for example, is not what the service computes."""
+    fields = written(LOSS, name) | {"outputs": ["accuracy", "entropy"]}
+    answer = await post(client, LOSS, fields)
+    assert_names(answer, name)
+    detail = answer.json()["detail"]
+    assert detail.startswith(f"{name} changes only loss")
+    # outputs that the request cannot have are no remedy
+    assert "kl_divergence" not in detail
+    assert_names(await post_v2(client, LOSS, fields), name, 400)
 
 
 @every_field

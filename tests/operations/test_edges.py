@@ -368,6 +368,7 @@ def test_accuracy_is_unweighted_share_of_right_counted_rows() -> None:
     request: Request = {"logits": [[2.0, 1.0], [2.0, 1.0], [1.0, 2.0], [1.0, 2.0]], "outputs": ["accuracy"]}
     assert answer("loss", **request, targets=[0, 1, 0, 0])["accuracy"] == 0.25
     assert answer("loss", **request, targets=[0, 1, 0, -1], ignore_index=-1)["accuracy"] == 1 / 3
+    request["outputs"].append("loss")
     assert answer("loss", **request, targets=[0, 1, 0, 0], sample_weights=[9.0, 0.0, 1.0, 1.0])["accuracy"] == 0.25
 
 

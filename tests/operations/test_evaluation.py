@@ -111,7 +111,9 @@ def test_ties_at_top_k_count_for_the_lowest_class() -> None:
 
 
 def test_the_perplexity_of_equal_logits_is_the_number_of_classes() -> None:
-    answered = answer("loss", logits=np.zeros((5, 50)), targets=[3] * 5, reduction="sum", outputs=["perplexity"])
+    answered = answer(
+        "loss", logits=np.zeros((5, 50)), targets=[3] * 5, reduction="sum", outputs=["loss", "perplexity"]
+    )
     np.testing.assert_allclose(answered["perplexity"], 50.0, rtol=1e-14)
 
 

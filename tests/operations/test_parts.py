@@ -140,7 +140,7 @@ def test_means_of_parts_combine_to_those_of_the_whole(kind: str) -> None:
 @pytest.mark.parametrize("kind", REQUESTS)
 def test_parts_with_the_denominator_of_the_whole_add_up(kind: str) -> None:
     request = REQUESTS[kind]
-    denominator = sum(float(part["denominator"]) for part in parts_of(request, ["denominator"]))
+    denominator = sum(float(part["denominator"]) for part in parts_of(request, ["loss", "denominator"]))
     added = ["loss", "weights_gradient", "bias_gradient", "temperature_gradient"]
     rows = ["logits_gradient", "inputs_gradient", "row_losses", "hessian"]
     whole = answer("gradient", **request, outputs=[*added, *rows])
