@@ -26,6 +26,9 @@ NONFINITE = {"Infinity": inf, "-Infinity": -inf, "NaN": nan}
 TYPED_ARRAY = " with numbered members, as JSON has a typed array of JavaScript (convert it with Array.from)"
 """The remedy for an object such as {"0": 1.5, "1": 2}."""
 
+INFERENCE_TENSOR = " of the Open Inference Protocol (send it to a path below /v2/models)"
+"""The remedy for an object with a datatype."""
+
 KIND_NAMES = {bool: "a boolean", str: "a string", dict: "an object", type(None): "null"}
 """The JSON values that are not numbers, as an error names them."""
 
@@ -102,11 +105,11 @@ def _not_numbers(name: str, level: list[Any], shape: list[int], origin: Shape, d
         return RaggedTensor(*_places(name, ((type(item) is list) != is_row for item in level), shape, origin))
     flags = (type(item) not in accepted and type(item) is not list for item in level)
     places = _places(name, flags, shape, origin)
-    is_typed_array = type(wrong[0]) is dict and "0" in wrong[0]
+    members = wrong[0] if type(wrong[0]) is dict else {}
     return NotANumber(
         name,
         *((place, f"is {KIND_NAMES[type(item)]}") for place, item in zip(places, wrong, strict=False)),
-        hint=TYPED_ARRAY if is_typed_array else "",
+        hint=TYPED_ARRAY if "0" in members else INFERENCE_TENSOR if "datatype" in members else "",
     )
 
 

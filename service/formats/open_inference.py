@@ -190,6 +190,8 @@ def _inputs(
     tensors: dict[str, Any] = {}
     datatypes: dict[str, str] = {}
     used = 0
+    if value is None:
+        raise MissingField("Send inputs, a list of tensors.", (("inputs",), "is missing"))
     for index, item in enumerate(_list(value, "inputs")):
         place = ("inputs", index)
         members = _members(item, ("name", "shape", "datatype", "parameters", "data"), place)

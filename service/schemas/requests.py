@@ -20,7 +20,7 @@ from service.errors import (
     written,
 )
 from service.operations.arguments import Arguments
-from service.operations.names import hint, nearest
+from service.operations.names import hint, output_hint
 from service.operations.size import RequestSize, request_size
 from service.operations.spec import SHAPE_CACHE_SIZE, Domain, Operation, ShapeSignature
 from service.operations.validation import (
@@ -128,14 +128,12 @@ def refusal(error: ValidationError, operation: Operation, sent: Mapping[str, Any
 
 def _unknown_output(sent: Any, location: Location, operation: Operation) -> str:
     """Return one sentence about the first item of `outputs` that is not an output of the operation."""
-    known = list(operation.named_outputs)
-    advice = f"outputs must be a list of one or more of {', '.join(known)}."
+    advice = f"outputs must be a list of one or more of {', '.join(operation.named_outputs)}."
     if len(location) == 1:
         return advice
     name = sent[location[1]]
-    close = nearest(name, known, cutoff=0.7) if isinstance(name, str) else None
-    remedy = f'did you mean "{close}"?' if close else advice
-    return f"{written(location)} is not an output of {operation.name}; {remedy}"
+    remedy = output_hint(name, operation) if isinstance(name, str) else None
+    return f"{written(location)} is not an output of {operation.name}; {remedy or advice}"
 
 
 BOXED = "; write it without brackets (in R, with auto_unbox = TRUE)"

@@ -139,7 +139,10 @@ async def test_outputs_that_are_wrong_are_named_by_their_place(client: httpx.Asy
     ("outputs", "detail"),
     [
         (["logits", "probabilites"], 'outputs[1] is not an output of softmax; did you mean "probabilities"?'),
-        (["loss"], "outputs[0] is not an output of softmax; outputs must be a list of one or more of probabilities, "),
+        (
+            ["swordfish"],
+            "outputs[0] is not an output of softmax; outputs must be a list of one or more of probabilities, ",
+        ),
         ([""], "outputs[0] is not an output of softmax; outputs must be a list of one or more of probabilities, "),
         ([7], "outputs[0] is not an output of softmax; outputs must be a list of one or more of probabilities, "),
         ([["logits"]], "outputs[0] is not an output of softmax; outputs must be a list of one or more of "),

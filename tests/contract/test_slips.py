@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 LOGITS = [[2, 3, 4]]
 ARRAY = np.array(LOGITS)
+TENSOR = {"name": "logits", "shape": [1, 3], "datatype": "FP64", "data": LOGITS}
+"""The logits as an input of the Open Inference Protocol."""
 
 BODIES: dict[str, tuple[str, dict[str, Any], str]] = {
     "boxed number of R": (
@@ -57,6 +59,74 @@ BODIES: dict[str, tuple[str, dict[str, Any], str]] = {
     "axis of Keras and SciPy": ("/softmax", {"logits": LOGITS, "axis": 0}, "classes are always the last axis"),
     "from_logits of Keras": ("/loss", {"logits": LOGITS, "from_logits": True}, "the service always takes logits"),
     "eps": ("/loss", {"logits": LOGITS, "targets": [1], "eps": 0.1}, "the name here is label_smoothing."),
+    "ignore_class of Keras": ("/loss", {"logits": LOGITS, "ignore_class": 0}, "the name here is ignore_index."),
+    "probabilities in place of logits": (
+        "/softmax",
+        {"probs": LOGITS},
+        "send the logarithms of probabilities as logits.",
+    ),
+    "student beside a teacher": (
+        "/loss",
+        {"student_logits": LOGITS, "teacher_logits": LOGITS},
+        'Unknown field "student_logits"; the name here is logits.',
+    ),
+    "targets of softmax": (
+        "/softmax",
+        {"logits": LOGITS, "targets": [1]},
+        'Unknown field "targets"; it is an input of loss, gradient, calibrate.',
+    ),
+    "learning rate of a loss": ("/loss", {"logits": LOGITS, "lr": 1}, "learning_rate is a parameter of gradient."),
+    "output as a field": (
+        "/softmax",
+        {"logits": LOGITS, "entropy": True},
+        "it is an output of softmax, loss, gradient: name it in outputs.",
+    ),
+    "output of another operation": (
+        "/softmax",
+        {"logits": LOGITS, "outputs": ["loss"]},
+        "outputs[0] is not an output of softmax; loss is an output of loss, gradient, calibrate.",
+    ),
+    "output of another library": (
+        "/gradient",
+        {"logits": LOGITS, "targets": [1], "outputs": ["cross_entropy"]},
+        'outputs[0] is not an output of gradient; did you mean "loss"?',
+    ),
+    "gradient of weights": (
+        "/gradient",
+        {"logits": LOGITS, "targets": [1], "outputs": ["grad_weights"]},
+        'did you mean "weights_gradient"?',
+    ),
+    "input in the query": (
+        "/softmax?logits=1",
+        {},
+        'Unknown query parameter "logits"; it is an input of softmax, loss, gradient, calibrate: send it in the body.',
+    ),
+    "Open Inference body": (
+        "/softmax",
+        {"inputs": [TENSOR]},
+        "inputs[0] is an object of the Open Inference Protocol (send it to a path below /v2/models)",
+    ),
+    "plain body": (
+        "/v2/models/softmax/infer",
+        {"logits": LOGITS},
+        'Unknown member "logits"; it is an input of softmax, loss, gradient, calibrate: send it as an item of inputs.',
+    ),
+    "parameter as a member": (
+        "/v2/models/softmax/infer",
+        {"inputs": [TENSOR], "temperature": 2},
+        "it is a parameter of softmax, loss, gradient: send it in parameters.",
+    ),
+    "parameter as an input": (
+        "/v2/models/softmax/infer",
+        {"inputs": [TENSOR, TENSOR | {"name": "temperature"}]},
+        'Unknown input "temperature"; it is a parameter of softmax, loss, gradient: send it as a parameter.',
+    ),
+    "outputs as a parameter": (
+        "/v2/models/softmax/infer",
+        {"inputs": [TENSOR], "parameters": {"outputs": ["entropy"]}},
+        'Unknown parameter "outputs"; it is a member of the request, beside inputs and parameters.',
+    ),
+    "no inputs": ("/v2/models/softmax/infer", {}, "Send inputs, a list of tensors."),
     "input of MLServer": (
         "/v2/models/softmax/infer",
         {"inputs": [{"name": "input-1", "shape": [1], "datatype": "FP64", "data": [1]}]},
@@ -85,6 +155,35 @@ async def test_a_slip_is_answered_with_its_mend(
     assert sentence in answer.json()["detail"]
     assert answer.json()["errors"]
     assert len(answer.content) < 4096
+
+
+SIGNATURES = {
+    "torch.nn.functional.cross_entropy": "input target weight size_average ignore_index reduce reduction label_smoothing",
+    "torch.nn.functional.kl_div": "input target size_average reduce reduction log_target",
+    "torch.nn.functional.binary_cross_entropy_with_logits": "input target weight pos_weight",
+    "torch.softmax": "input dim dtype",
+    "torch.logsumexp": "input dim keepdim",
+    "torch.topk": "input k dim",
+    "keras.losses.SparseCategoricalCrossentropy": "y_true y_pred from_logits ignore_class axis reduction sample_weight",
+    "keras.losses.CategoricalCrossentropy": "y_true y_pred from_logits label_smoothing axis reduction",
+    "scipy.special.softmax": "x axis",
+    "scipy.special.logsumexp": "a axis keepdims",
+    "scipy.stats.entropy": "pk qk base axis keepdims",
+    "sklearn.metrics.log_loss": "y_true y_pred normalize sample_weight labels",
+    "sklearn.metrics.top_k_accuracy_score": "y_true y_score k normalize sample_weight labels",
+}
+"""The names of parameters in other libraries."""
+
+
+@pytest.mark.parametrize("function", SIGNATURES)
+async def test_names_of_other_libraries_are_recognised(client: httpx.AsyncClient, function: str) -> None:
+    for name in SIGNATURES[function].split():
+        answer = await client.post("/loss", json={"logits": LOGITS, "targets": [1], name: None})
+        if answer.status_code != 200:
+            detail = answer.json()["detail"]
+            assert detail.startswith(f'Unknown field "{name}"; '), detail
+            assert "known are" not in detail
+            assert "did you mean" not in detail
 
 
 FILES = {

@@ -268,7 +268,7 @@ REFUSED: dict[str, tuple[bytes, type[ServiceError]]] = {
     "nothing": (b"", MalformedBody),
     "no JSON": (b"logits", MalformedBody),
     "no object": (b"[]", NotAnObject),
-    "no inputs": (b"{}", MalformedBody),
+    "no inputs": (b"{}", MissingField),
     "a member that is not known": (infer(listed("logits", LOGITS), bogus=1), UnknownField),
     "a member twice": (b'{"inputs": [], "inputs": []}', DuplicateField),
     "an id that is a number": (infer(listed("logits", LOGITS), id=7), MalformedBody),
