@@ -169,7 +169,8 @@ class NumberOutOfRange(InvalidTensor):
 
     def __init__(self, dtype: str, *places: Location) -> None:
         problem = f"is beyond the range of {dtype}"
-        super().__init__(f"{written(places[0])} {problem}; scale it down.", *((place, problem) for place in places))
+        mend = {"float64": "scale it down", "float32": "set dtype to float64"}.get(dtype, "use a type that holds it")
+        super().__init__(f"{written(places[0])} {problem}; {mend}.", *((place, problem) for place in places))
 
 
 class InvalidDatatype(InvalidTensor):
@@ -216,10 +217,9 @@ class TensorTooLarge(TooLarge):
     """An input or an output has more elements than the limit."""
 
     def __init__(self, name: str, size: int, max_elements: float, rows: int = 1) -> None:
-        fitting = int(max_elements * rows // size)
-        hint = f"send at most {fitting} of its {rows} rows." if rows > fitting > 0 else "send less."
-        detail = f"{name} has {size} elements, and the limit is {max_elements}; {hint}"
-        super().__init__(detail, ((name,), "has too many elements"))
+        rows = int(max_elements * rows // size)
+        hint = f"send at most {rows} row{'s' * (rows > 1)}" if rows else "send fewer classes or features"
+        super().__init__(f"{name} has more than {max_elements} elements; {hint}.", ((name,), "has too many elements"))
 
 
 class TooMuchWork(TooLarge):

@@ -61,8 +61,8 @@ def content_encoding(header: bytes | None) -> str | None:
     if not applied:
         return None
     if len(applied) > 1 or applied[0] not in ENCODINGS:
-        supported = ", ".join(ENCODINGS)
-        raise UnreadableEncoding(f"Compress the body at most once. The supported encodings are {supported}.")
+        once = "Compress the body once at most. " if len(applied) > 1 else ""
+        raise UnreadableEncoding(f"{once}Set the header Content-Encoding to {' or '.join(ENCODINGS)}, or leave it out.")
     return applied[0]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fastapi.routing import iter_route_contexts
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, compile_path
 
 from service import errors
 from service.errors import MAX_ERRORS, ServiceError
@@ -194,13 +194,22 @@ async def handle_http_exception(request: Request, error: HTTPException) -> Respo
         headers = {"Allow": allowed}
         problem: ServiceError = errors.UnknownMethod(f"This path accepts {allowed} only.")
     else:
-        # a folder of files has no page of its own
-        found = iter_route_contexts(request.app.routes)
-        paths = [each.path or "" for each in found if isinstance(each.original_route, Route)]
-        problem = errors.UnknownPath(request.scope["path"].removeprefix(request.scope.get("root_path", "")), paths)
+        problem = _unknown_path(request)
     response = _as_response(problem_response(problem, request.state.request_id))
     response.headers.update(headers)
     return response
+
+
+def _unknown_path(request: Request) -> errors.UnknownPath:
+    """Return the error for the path of a request."""
+    scope = request.scope
+    # a folder of files has a root path of its own, and no page
+    path = scope["path"].removeprefix(scope.get("app_root_path", scope.get("root_path", "")))
+    found = iter_route_contexts(request.app.routes)
+    paths = [each.path or "" for each in found if isinstance(each.original_route, Route)]
+    bare = path.rstrip("/")
+    exists = any(compile_path(template)[0].match(bare) for template in paths)
+    return errors.UnknownPath(path, [bare] if exists else paths)
 
 
 def _as_response(problem: ProblemResponse) -> Response:

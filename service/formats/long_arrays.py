@@ -184,7 +184,8 @@ class LongArray(NamedTuple):
                 raise EmptyAxis(f"{written(place)} is empty; a row must hold numbers.", (place, "is empty"))
             items, size = items + len(part), size + part.size
             if size > self.max_elements:
-                raise TensorTooLarge(self.name, size, self.max_elements)
+                rows = items if span.rank > 1 and not origin else 1
+                raise TensorTooLarge(self.name, size, self.max_elements, rows)
             parts.append(part)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from service.arrays import Array
+    from service.errors import Location
     from service.formats import Piece
     from service.formats.open_inference import Inference
     from service.operations.spec import Operation, Output
@@ -33,7 +34,7 @@ def encode(inference: Inference, outputs: Mapping[str, Array], operation: Operat
     header: list[Piece] = [opening[:-1]]
     before = b',"outputs":['
     tensors: list[Piece] = []
-    for name, values in outputs.items():
+    for index, (name, values) in enumerate(outputs.items()):
         output = operation.named_outputs[name]
         options = inference.outputs.get(name, OutputOptions())
         datatype = _datatype(output, values, inference.datatype)
@@ -41,7 +42,8 @@ def encode(inference: Inference, outputs: Mapping[str, Array], operation: Operat
         entry: dict[str, Any] = {"name": name, "shape": values.shape, "datatype": datatype}
         data: list[Piece] = []
         if options.classes is not None:
-            strings = _classification(name, output, to_datatype(values, datatype), options.classes)
+            place = ("outputs", index, "parameters", "classification")
+            strings = _classification(place, output, to_datatype(values, datatype), options.classes)
             entry |= {"shape": strings.shape, "datatype": "BYTES"}
             texts = strings.reshape(-1).tolist()
             data = [_length_prefixed(texts) if binary else json_encode.dumps(texts)]
@@ -68,21 +70,23 @@ def _datatype(output: Output, values: Array, datatype: str) -> str:
     return WIDER.get(datatype, datatype) if is_summary else datatype
 
 
-def _classification(name: str, output: Output, values: Array, classes: int) -> Array:
+def _classification(place: Location, output: Output, values: Array, classes: int) -> Array:
     """Return the largest values of each row as "value:index" strings, ties by the lowest index.
+
+    place: that of the parameter which asks for them.
 
     Source: the classification extension of Triton.
     """
     if output.integer or not all(axes and axes[-1] == "K" for axes in output.axes):
         raise InvalidOutputs(
-            f"outputs cannot have a classification of {name}; it has no value for each class.",
-            ((name,), "has no value for each class"),
+            f"outputs cannot have a classification of {output.name}; it has no value for each class.",
+            (place, "has no value for each class"),
         )
     classes = min(classes, values.shape[-1])
     shape = (*values.shape[:-1], classes)
     rows = values.reshape(-1, values.shape[-1])
     if len(rows) * classes > MAX_STRINGS:
-        raise TensorTooLarge(name, len(rows) * classes, MAX_STRINGS)
+        raise TensorTooLarge(output.name, len(rows) * classes, MAX_STRINGS, len(rows))
     order = np.argsort(-rows, axis=-1, kind="stable")[:, :classes]
     best = np.take_along_axis(rows, order, axis=-1)
     texts = [f"{value}:{index}" for value, index in zip(best.ravel().astype(str), order.ravel(), strict=True)]

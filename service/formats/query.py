@@ -44,7 +44,7 @@ def parameters(operation: Operation, query: str) -> Mapping[str, Any]:
     found = {name: _value(described[name], text) for name, text in pairs if name != "outputs"}
     if outputs:
         found["outputs"] = [
-            output for name, text in pairs if name == "outputs" for output in text.split(",", MAX_FIELDS)
+            output.strip() for name, text in pairs if name == "outputs" for output in text.split(",", MAX_FIELDS)
         ]
     return found
 

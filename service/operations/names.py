@@ -20,6 +20,7 @@ SYNONYMS = {
     "y_pred": ("logits",),
     "output": ("outputs", "logits"),
     "scores": ("logits",),
+    "instances": ("logits",),
     "a": ("logits",),
     "student_logits": ("logits",),
     "decision_function": ("logits",),
@@ -156,7 +157,8 @@ def hint(name: str, known: Collection[str], kind: str = "field") -> str:
         if role is not None:
             return f"{'it' if meant == lower else meant} {role}."
     close = nearest(name, known)
-    return f'did you mean "{close}"?' if close else f"known are {', '.join(known)}."
+    verb = "are" if len(known) > 1 else "is"
+    return f'did you mean "{close}"?' if close else f"known {verb} {', '.join(known)}."
 
 
 def _role(name: str, kind: str) -> str | None:

@@ -29,13 +29,13 @@ ARRAYS_FOR_EACH = 4
 class RequestSize(NamedTuple):
     """Size of a request: its rows, the elements of its logits, and those of all its outputs together.
 
-    largest: the name and the elements of its largest input or output.
+    largest: the name, the elements and the rows of its largest input or output; 1 row if it has no batch axes.
     """
 
     rows: int
     logits: int
     outputs: int
-    largest: tuple[str, int]
+    largest: tuple[str, int, int]
 
     @property
     def work(self) -> int:
@@ -47,9 +47,9 @@ class RequestSize(NamedTuple):
 
     def check(self, max_elements: float) -> None:
         """Raise TensorTooLarge for an input or an output with more elements."""
-        name, size = self.largest
+        name, size, rows = self.largest
         if size > max_elements:
-            raise TensorTooLarge(name, size, max_elements, self.rows)
+            raise TensorTooLarge(name, size, max_elements, rows)
 
 
 def request_size(operation: Operation, shapes: Mapping[str, Shape], outputs: Iterable[str]) -> RequestSize:
@@ -63,11 +63,16 @@ def request_size(operation: Operation, shapes: Mapping[str, Shape], outputs: Ite
         name: max(prod([lengths[axis] for axis in axes]) for axes in operation.named_outputs[name].axes)
         for name in outputs
     }
+    rows, logits = lengths["..."], lengths["..."] * classes
     # an input without elements may still have too many classes
-    inputs = {name: _size(shapes[name]) for name in operation.input_names if name in shapes}
-    logits = lengths["..."] * classes
-    largest = max([*inputs.items(), *asked.items(), ("logits", logits)], key=itemgetter(1))
-    return RequestSize(lengths["..."], logits, sum(asked.values()), largest)
+    inputs = [each for each in operation.inputs if each.name in shapes]
+    tensors = [
+        *((each.name, _size(shapes[each.name]), rows if each.has_rows else 1) for each in inputs),
+        *((name, size, rows if operation.named_outputs[name].has_rows else 1) for name, size in asked.items()),
+        ("logits", logits, rows),
+    ]
+    largest = max(tensors, key=itemgetter(1))
+    return RequestSize(rows, logits, sum(asked.values()), largest)
 
 
 def _size(shape: Shape) -> int:

@@ -68,6 +68,11 @@ class Input:
     needs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
 
+    @property
+    def has_rows(self) -> bool:
+        """Return whether the input has a part for each row."""
+        return any("..." in axes for axes in self.axes)
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:

@@ -37,7 +37,13 @@ def check_presence(operation: Operation, given: Given) -> None:
     for name in given:
         for needed in operation.needs.get(name, ()):
             if not is_met(needed, given):
-                raise MissingField(f"{name} needs {needed}; leave {name} out otherwise.", ((name,), f"needs {needed}"))
+                is_other = name == "weights" and "class_weights" in operation.domains
+                advice = (
+                    "those of a loss are class_weights and sample_weights"
+                    if is_other
+                    else f"leave {name} out otherwise"
+                )
+                raise MissingField(f"{name} needs {needed}; {advice}.", ((name,), f"needs {needed}"))
     if "denominator" in given and "reduction" in given:
         raise ConflictingFields(
             "denominator divides the mean; leave it out, or set reduction to mean.", (("denominator",), "needs a mean")
@@ -74,7 +80,8 @@ def unavailable_reason(output: Output, given: Given) -> str | None:
     """Return the reason why the request cannot have an output, None if it can."""
     for needed in output.needs:
         if not is_met(needed, given):
-            return f"without {needed}"
+            has_other = needed == TARGET_PROBABILITIES and "teacher_logits" not in output.unless
+            return f"without {needed}{' or teacher_logits' if has_other else ''}"
     for excluded in output.unless:
         if excluded in given:
             return f"together with {excluded}"
@@ -109,9 +116,12 @@ def axis_lengths(inputs: Iterable[Input], shapes: Mapping[str, Shape]) -> dict[s
             raise _mismatch(tensor, shape, lengths, named)
         for axis in ("K", "D"):
             if found.get(axis) == (0,):
+                missing = "classes" if axis == "K" else "features"
+                # an empty list is the batch without rows of a client that sends JSON
+                empty_batch = f" A batch without rows has shape (0, {axis}), which .npy files and /v2 can send."
+                hint = empty_batch if shape == (0,) else ""
                 raise EmptyAxis(
-                    f"{tensor.name} has no {'classes' if axis == 'K' else 'features'}; its shape is {shape}.",
-                    ((tensor.name,), "is empty"),
+                    f"{tensor.name} has no {missing}; its shape is {shape}.{hint}", ((tensor.name,), "is empty")
                 )
         lengths.update(found)
         named.append(f"{tensor.name} {shape}")
@@ -136,8 +146,12 @@ def _match(axes: Axes, shape: Shape, lengths: Mapping[str, Shape]) -> dict[str, 
 def _mismatch(tensor: Input, shape: Shape, lengths: Mapping[str, Shape], named: Iterable[str]) -> ShapeMismatch:
     expected = " or ".join(_expected(axes, lengths) for axes in tensor.axes)
     beside = f" beside {', '.join(named)}" if named else ""
+    logits = (*lengths.get("...", ()), *lengths.get("K", ()))
+    # PyTorch has the classes on the second axis
+    is_second = tensor.name == "targets" and shape == (*logits[:1], *logits[2:])
+    hint = " Move the classes to the last axis." if is_second else ""
     return ShapeMismatch(
-        f"{tensor.name} has shape {shape}; it must have shape {expected}{beside}.",
+        f"{tensor.name} has shape {shape}; it must have shape {expected}{beside}.{hint}",
         ((tensor.name,), "has the wrong shape"),
     )
 

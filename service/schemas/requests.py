@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping  # noqa: TC003  Pydantic evaluates the annotations
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
@@ -121,7 +122,12 @@ def refusal(error: ValidationError, operation: Operation, sent: Mapping[str, Any
             _unknown_output(sent["outputs"], found[0]["loc"], operation),
             *((each["loc"], "is not an output") for each in found),
         )
-    advice = BOXED if isinstance(sent.get(field), list) else ADVICE.get((field, found[0]["type"]), "")
+    value = sent.get(field)
+    advice = ADVICE.get((field, found[0]["type"]), "")
+    if isinstance(value, list):
+        advice = BOXED if len(value) == 1 else SEVERAL
+    elif isinstance(value, str) and NUMBER.fullmatch(value):
+        advice = QUOTED
     locations = [(each["loc"], each["msg"].replace("Input should be", "must be")) for each in found]
     return InvalidParameter(f"{field} {locations[0][1]}{advice}.", *locations)
 
@@ -138,6 +144,14 @@ def _unknown_output(sent: Any, location: Location, operation: Operation) -> str:
 
 BOXED = "; write it without brackets (in R, with auto_unbox = TRUE)"
 """The remedy for a parameter that is a list of one value."""
+
+SEVERAL = "; send one value for all rows"
+"""The remedy for a parameter that is a list of several values. A long one is empty here."""
+
+QUOTED = "; write it without quotes"
+"""The remedy for a parameter that is a number in a string."""
+
+NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 
 ADVICE = {("temperature", "greater_than"): "; the limit of temperature 0 is the output predictions"}
 """Remedies for a parameter outside its range, by field and type of error."""

@@ -40,6 +40,14 @@ NOT_HTTP = (
     f"Send HTTP/1.1, with a first line and at most {MAX_HEADERS} headers, of at most {MAX_HEADER_BYTES} bytes in all."
 )
 
+NOT_ENCODED = "Percent-encode the request target; it has no fragment."
+
+REMEDIES = {
+    httptools.HttpParserInvalidMethodError: "Send a method that HTTP defines, in capital letters.",
+    httptools.HttpParserInvalidURLError: NOT_ENCODED,
+}
+"""Remedies for some errors of the parser."""
+
 
 @dataclass(frozen=True)
 class RequestHead:
@@ -92,17 +100,18 @@ class _HeadParser:
 
     def feed(self, data: bytes) -> None:
         """Parse a head. Raise MalformedHeader if it is invalid."""
+        # the parser reads RTSP and ICE too
+        is_http = data.partition(b"\r\n")[0].endswith(VERSIONS)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             pass  # Upgrade is ignored, RFC 9110, 7.8
-        except httptools.HttpParserError:
-            raise MalformedHeader(NOT_HTTP) from None
+        except httptools.HttpParserError as error:
+            raise MalformedHeader(REMEDIES.get(type(error), NOT_HTTP) if is_http else NOT_HTTP) from None
         finally:
             # it refers to this object
             del self._parser
-        # the parser reads RTSP and ICE too
-        if self.heads != 1 or not data.partition(b"\r\n")[0].endswith(VERSIONS):
+        if self.heads != 1 or not is_http:
             raise MalformedHeader(NOT_HTTP)
 
     def on_url(self, target: bytes) -> None:
@@ -170,7 +179,7 @@ def _split_target(method: str, target: bytes) -> tuple[bytes, bytes | None]:
     if method == "CONNECT":
         return b"/", None
     if b"#" in target or not target.isascii():
-        raise MalformedHeader("Percent-encode the request target; it has no fragment.")
+        raise MalformedHeader(NOT_ENCODED)
     if target.startswith(b"/") or (target == b"*" and method == "OPTIONS"):
         return target, None
     match = _ABSOLUTE_FORM.match(target)

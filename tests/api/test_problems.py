@@ -160,6 +160,8 @@ async def test_an_unknown_output_gets_a_hint(client: httpx.AsyncClient, outputs:
     [
         ("/softmx", "No such path: /softmx; did you mean /softmax? GET / lists the paths."),
         ("/softmax/", "No such path: /softmax/; did you mean /softmax? GET / lists the paths."),
+        ("/playground/", "No such path: /playground/; did you mean /playground? GET / lists the paths."),
+        ("/static/weather.js", "No such path: /static/weather.js. GET / lists the paths."),
         ("/weather", "No such path: /weather. GET / lists the paths."),
         ("/" + "a" * 64, "No such path. GET / lists the paths."),
         ("/%3Cscript%3E", "No such path. GET / lists the paths."),
@@ -171,6 +173,16 @@ async def test_an_unknown_output_gets_a_hint(client: httpx.AsyncClient, outputs:
 )
 async def test_an_unknown_path_gets_a_hint(client: httpx.AsyncClient, path: str, detail: str) -> None:
     assert (await client.get(path)).json()["detail"] == detail
+
+
+async def test_a_slash_behind_a_path_gets_a_hint(client: httpx.AsyncClient) -> None:
+    described = (await client.get("/openapi.json")).json()["paths"]
+    for template in [*described, "/docs", "/problems", "/openapi/typed.json"]:
+        path = template.format(model="loss", version="1")
+        problem = (await client.get(f"{path}/")).json()
+        # the first path of the protocol is defined with a slash and without
+        if path != "/v2":
+            assert problem["detail"] == f"No such path: {path}/; did you mean {path}? GET / lists the paths."
 
 
 async def test_a_slip_in_any_listed_path_gets_a_hint(client: httpx.AsyncClient) -> None:

@@ -167,13 +167,24 @@ async def test_the_request_is_answered_with_its_problem(refusal: type[ServiceErr
         assert_problem(await client.send(case.request), refusal)
 
 
-def test_what_is_no_http_is_answered_with_its_problem(server: str) -> None:
+@pytest.mark.parametrize(
+    ("head", "mend"),
+    [
+        (NO_HTTP, "Send HTTP/1.1, "),
+        (b"post /softmax HTTP/1.1\r\nHost: a\r\n\r\n", "Send a method that HTTP defines, in capital letters."),
+        (b"GET /#a HTTP/1.1\r\nHost: a\r\n\r\n", "Percent-encode the request target; it has no fragment."),
+        ("GET /é HTTP/1.1\r\nHost: a\r\n\r\n".encode(), "Percent-encode the request target; it has no fragment."),
+        (b"GET / a HTTP/1.1\r\nHost: a\r\n\r\n", "Send HTTP/1.1, "),
+    ],
+)
+def test_a_malformed_head_is_answered_with_its_problem(server: str, head: bytes, mend: str) -> None:
     with socket.create_connection((urlsplit(server).hostname, urlsplit(server).port), timeout=10) as connection:
-        connection.sendall(NO_HTTP)
+        connection.sendall(head)
         answer = HTTPResponse(connection)
         answer.begin()
         reply = httpx.Response(answer.status, headers=answer.getheaders(), content=answer.read())
     assert_problem(reply, errors.MalformedHeader)
+    assert reply.json()["detail"].startswith(mend)
 
 
 def test_tree_in_the_module_docstring_matches_the_classes() -> None:

@@ -26,7 +26,14 @@ BODIES: dict[str, tuple[str, dict[str, Any], str]] = {
         "temperature must be a valid number; write it without brackets (in R, with auto_unbox = TRUE).",
     ),
     "boxed word of R": ("/softmax", {"logits": LOGITS, "dtype": ["float32"]}, "write it without brackets"),
-    "long list for a number": ("/softmax", {"logits": LOGITS, "temperature": [0.5] * 3000}, "without brackets"),
+    "temperature of each row": ("/softmax", {"logits": LOGITS, "temperature": [2, 3]}, "send one value for all rows."),
+    "long list for a number": ("/softmax", {"logits": LOGITS, "temperature": [0.5] * 3000}, "one value for all rows."),
+    "instances of TensorFlow Serving": ("/softmax", {"instances": LOGITS}, "the name here is logits."),
+    "classes on the second axis": (
+        "/loss",
+        {"logits": [[[1, 2], [3, 4], [5, 6]]], "targets": [[0, 2]]},
+        "it must have shape (1, 3) or (1, 3, 2) beside logits (1, 3, 2). Move the classes to the last axis.",
+    ),
     "typed array of JavaScript": (
         "/softmax",
         {"logits": [{"0": 2.5, "1": 3.5}]},
@@ -135,7 +142,42 @@ BODIES: dict[str, tuple[str, dict[str, Any], str]] = {
     "number beyond float32": (
         "/softmax",
         {"logits": [[1, 2], [3, 1e300]], "dtype": "float32"},
-        "logits[1, 1] is beyond the range of float32; scale it down.",
+        "logits[1, 1] is beyond the range of float32; set dtype to float64.",
+    ),
+    "number beyond INT8": (
+        "/v2/models/softmax/infer",
+        {"inputs": [TENSOR | {"datatype": "INT8", "data": [-300, 2, 3]}]},
+        "logits[0] is beyond the range of INT8; use a type that holds it.",
+    ),
+    "number in quotes": (
+        "/softmax",
+        {"logits": LOGITS, "temperature": "0.5"},
+        "temperature must be a valid number; write it without quotes.",
+    ),
+    "integer in quotes": (
+        "/softmax",
+        {"logits": LOGITS, "top_k": "2"},
+        "top_k must be a valid integer; write it without",
+    ),
+    "batch without rows": (
+        "/softmax",
+        {"logits": []},
+        "logits has no classes; its shape is (0,). A batch without rows has shape (0, K), which .npy files and /v2 can send.",
+    ),
+    "weights of a loss": (
+        "/loss",
+        {"logits": LOGITS, "targets": [1], "weights": [1, 1, 1]},
+        "weights needs inputs; those of a loss are class_weights and sample_weights.",
+    ),
+    "divergence from labels": (
+        "/loss",
+        {"logits": LOGITS, "targets": [1], "outputs": ["kl_divergence"]},
+        "outputs cannot have kl_divergence without targets that are class probabilities or teacher_logits.",
+    ),
+    "classification of an entropy": (
+        "/v2/models/softmax/infer",
+        {"inputs": [TENSOR], "outputs": [{"name": "entropy", "parameters": {"classification": 2}}]},
+        "outputs cannot have a classification of entropy; it has no value for each class.",
     ),
     "start of a parameter": ("/softmax", {"logits": LOGITS, "temp": 2}, 'field "temp"; did you mean "temperature"?'),
     "start of a second word": ("/loss", {"logits": LOGITS, "smoot": 0}, 'did you mean "label_smoothing"?'),
@@ -233,8 +275,13 @@ async def test_a_plus_in_a_query_number_is_read(client: httpx.AsyncClient, query
 
 
 async def test_outputs_may_be_repeated_in_the_query(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/softmax?outputs=entropy&outputs=predictions", json={"logits": LOGITS})
-    assert list(answer.json()) == ["entropy", "predictions"]
+    for query in (
+        "outputs=entropy&outputs=predictions",
+        "outputs=entropy, predictions",
+        "outputs=entropy+,predictions",
+    ):
+        answer = await client.post(f"/softmax?{query}", json={"logits": LOGITS})
+        assert list(answer.json()) == ["entropy", "predictions"]
 
 
 @pytest.mark.parametrize("blanks", [b" " * 300_000, b"\r\n\t " * 2_000_000], ids=["300 kB", "8 MB"])
@@ -254,17 +301,49 @@ async def test_blanks_around_the_object_are_accepted(client: httpx.AsyncClient, 
         assert line in (1, refused.json()["errors"][0]["loc"][1])
 
 
-@pytest.mark.parametrize(
-    ("rows", "hint"),
-    [(100, "about 45 % of its rows would fit."), (40, "send at most 10 of its 40 rows.")],
-    ids=["a body too long", "too many elements"],
-)
-async def test_a_413_names_both_limits_and_the_rows_that_fit(rows: int, hint: str) -> None:
-    async with connect(max_body_bytes=1000, max_elements=100) as client:
-        answer = await client.post("/softmax", json={"logits": [[1] * 10] * rows})
+LAYER = {"inputs": [[1] * 11] * 9, "weights": [[1] * 11] * 10}
+
+TOO_LARGE: dict[str, tuple[dict[str, Any], int, str]] = {
+    "a body": ({"logits": [[1] * 10] * 100}, 1000, "longer than 1000 bytes; about 45 % of its rows would fit."),
+    "a tensor": (
+        {"logits": [[1] * 10] * 40},
+        1000,
+        "logits has more than 100 elements; send at most 10 rows.",
+    ),
+    "a long tensor": (
+        {"logits": [[1] * 10] * 400},
+        10_000,
+        "logits has more than 100 elements; send at most 10 rows.",
+    ),
+    "a long row": (
+        {"logits": [1] * 4000},
+        10_000,
+        "logits has more than 100 elements; send fewer classes or features.",
+    ),
+    "weights": (LAYER, 1000, "weights has more than 100 elements; send fewer classes or features."),
+    "an output": (
+        {"logits": [[1] * 8] * 2, "outputs": ["jacobian"]},
+        1000,
+        "jacobian has more than 100 elements; send at most 1 row.",
+    ),
+    "a row of an output": (
+        {"logits": [[1] * 11] * 2, "outputs": ["jacobian"]},
+        1000,
+        "jacobian has more than 100 elements; send fewer classes or features.",
+    ),
+}
+"""The request, the limit of a body, and a part of the answer."""
+
+
+@pytest.mark.parametrize(("request_", "limit", "sentence"), TOO_LARGE.values(), ids=TOO_LARGE)
+async def test_a_413_names_both_limits_and_the_rows_that_fit(
+    request_: dict[str, Any], limit: int, sentence: str
+) -> None:
+    async with connect(max_body_bytes=limit, max_elements=100) as client:
+        answer = await client.post("/softmax", json=request_)
     assert answer.status_code == 413
     detail = answer.json()["detail"]
-    assert hint in detail
+    assert sentence in detail
     assert detail.endswith(
-        "A body has at most 1000 bytes, and a tensor 100 elements; docs/recipes.md shows how to send a batch in parts."
+        f"A body has at most {limit} bytes, and a tensor 100 elements; docs/recipes.md shows how to send a batch in parts."
     )

@@ -558,5 +558,6 @@ def test_a_classification_names_the_best_classes_of_each_row(*, binary: bool) ->
 @pytest.mark.parametrize("name", ["predictions", "log_normalizer"])
 def test_classification_of_output_without_classes_is_rejected(name: str) -> None:
     text = infer(listed("logits", LOGITS), outputs=[{"name": name, "parameters": {"classification": 1}}])
-    with pytest.raises(InvalidOutputs, match=name):
+    with pytest.raises(InvalidOutputs, match=name) as caught:
         encode(decode(text, None, SOFTMAX), {name: np.ones(1)}, SOFTMAX)
+    assert caught.value.locations[0][0] == ("outputs", 0, "parameters", "classification")
