@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import os
 from bisect import bisect_left
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from time import time
 from typing import TYPE_CHECKING, NamedTuple
@@ -105,7 +105,8 @@ class Metrics:
         # they would double the number of series
         disable_created_metrics()
         self.registry = registry = CollectorRegistry()
-        self.requests = Counter("http_requests", "Requests answered.", ("method", "route", "status"), registry=registry)
+        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        requests = counter("http_requests", "Requests answered.", ("method", "route", "status"))
         self.durations = BatchedHistogram(
             "http_request_duration_seconds",
             "Time from the request head to the last response byte written.",
@@ -113,41 +114,19 @@ class Metrics:
             registry=registry,
             buckets=SECONDS,
         )
-        self.in_flight = Gauge(
-            "http_requests_in_flight",
-            "Requests for operations in progress.",
-            registry=registry,
-            multiprocess_mode="livesum",
+        self.in_flight = gauge(
+            "http_requests_in_flight", "Requests for operations in progress.", multiprocess_mode="livesum"
         )
-        self.body_bytes = Counter(
-            "http_body_bytes", "Bytes of bodies, by direction: in or out.", ("route", "direction"), registry=registry
+        body_bytes = counter("http_body_bytes", "Bytes of bodies, by direction: in or out.", ("route", "direction"))
+        elements = counter("softmax_elements", "Logits processed.", ("operation",))
+        stages = counter(
+            "softmax_stage_seconds", "Time in the stages decode, compute and encode.", ("operation", "stage")
         )
-        self.elements = Counter("softmax_elements", "Logits processed.", ("operation",), registry=registry)
-        self.stages = Counter(
-            "softmax_stage_seconds",
-            "Time in the stages decode, compute and encode.",
-            ("operation", "stage"),
-            registry=registry,
+        self._shed = counter("softmax_requests_shed", "Requests for operations answered with 503.", ("operation",))
+        self.bytes_in_flight = gauge(
+            "softmax_bytes_in_flight", "Bytes of bodies and output tensors in memory.", multiprocess_mode="livesum"
         )
-        self.shed = Counter(
-            "softmax_requests_shed",
-            "Requests for operations answered with 503.",
-            ("operation",),
-            registry=registry,
-        )
-        self.bytes_in_flight = Gauge(
-            "softmax_bytes_in_flight",
-            "Bytes of bodies and output tensors in memory.",
-            registry=registry,
-            multiprocess_mode="livesum",
-        )
-        build = Gauge(
-            "softmax_build_info",
-            "1, with the version as a label.",
-            ("version",),
-            registry=registry,
-            multiprocess_mode="max",
-        )
+        build = gauge("softmax_build_info", "1, with the version as a label.", ("version",), multiprocess_mode="max")
         build.labels(__version__).set(1)
         self.shared = SHARED in os.environ
         if not self.shared:
@@ -156,11 +135,11 @@ class Metrics:
         self._tallies: collections.defaultdict[tuple[str, str, int, str], Tally] = collections.defaultdict(Tally)
         self._last: dict[str, float] = {}
         # a look-up by labels costs more than counting
-        self._elements = lru_cache(self.elements.labels)
-        self._request = lru_cache(self.requests.labels)
+        self._elements = lru_cache(elements.labels)
+        self._request = lru_cache(requests.labels)
         self._duration = lru_cache(self.durations.labels)
-        self._bytes = lru_cache(self.body_bytes.labels)
-        self._stage = lru_cache(self.stages.labels)
+        self._bytes = lru_cache(body_bytes.labels)
+        self._stage = lru_cache(stages.labels)
 
     def count(self, context: RequestContext, seconds: float) -> None:
         """Count an answered request; the next `flush` adds it to the metrics."""
@@ -188,7 +167,7 @@ class Metrics:
                 self._bytes(route, "in").inc(tally.bytes_in)
                 self._elements(operation).inc(tally.elements)
             if operation and status == SHED:
-                self.shed.labels(operation).inc(requests)
+                self._shed.labels(operation).inc(requests)
             for stage, milliseconds in zip(STAGES, tally.stages, strict=True):
                 if milliseconds:
                     self._stage(operation, stage).inc(milliseconds / 1e3)
