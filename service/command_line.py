@@ -29,10 +29,6 @@ KINDS = {
     "cors_origins": "origins such as https://app.example.org, separated by commas",
     "trusted_proxies": "IP addresses or networks, separated by commas",
     "api_keys": "keys, separated by commas",
-    "tls_certificate_file": "the path of an existing file",
-    "tls_key_file": "the path of an existing file",
-    "tls_client_ca_file": "the path of an existing file",
-    "api_keys_file": "the path of an existing file",
 }
 """Kinds of value that do not follow from the type of a setting."""
 
@@ -139,7 +135,10 @@ def _kind(name: str) -> str:
         return f"one of {', '.join(get_args(field.annotation))}"
     if field.annotation is bool:
         return "true or false"
-    number = "an integer" if VALUE_NAMES.get(field.annotation) == "INTEGER" else "a finite number"
+    value = _value_name(field)
+    if value == "FILE":
+        return "the path of an existing file"
+    number = "an integer" if value == "INTEGER" else "a finite number"
     limits = {key: getattr(each, key) for each in field.metadata for key in ("ge", "gt", "le") if hasattr(each, key)}
     if "le" in limits:
         return f"{number} from {limits['ge']} to {limits['le']}"
