@@ -27,14 +27,13 @@ from service.api.wire_formats import INFER_TYPES, JSON, PLAIN_TYPES
 from service.formats.open_inference import HEADER_LENGTH
 from service.operations import OPERATIONS
 from service.schemas.definitions import message_schemas
+from service.schemas.service import NAME
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from service.operations.spec import Operation
     from service.settings import Settings
-
-TITLE = "softmax-service"
 
 SUMMARY = "Softmax, cross-entropy loss and its analytic gradient for batches of logits."
 
@@ -71,7 +70,7 @@ TAGS = [
 def document(app: FastAPI, settings: Settings) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of an application."""
     openapi = get_openapi(
-        title=TITLE,
+        title=NAME,
         version=__version__,
         summary=SUMMARY,
         description=DESCRIPTION,

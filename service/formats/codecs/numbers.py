@@ -1,4 +1,4 @@
-"""Vocabulary that the codecs share."""
+"""The error of a reader of numbers."""
 
 from __future__ import annotations
 
