@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
 from ipaddress import ip_address
@@ -117,7 +116,6 @@ class Hosts:
         self._all = "*" in names
         self._names = frozenset(names)
         self._suffixes = tuple(name[1:] for name in names if name.startswith("*."))
-        self._error = lru_cache(maxsize=64)(self._find_error)
 
     def check(self, host: bytes | None, http_version: str, path: str) -> None:
         """Raise InvalidHost unless there is one valid host, UntrustedHost unless it is one of the names.
@@ -126,14 +124,13 @@ class Hosts:
         """
         if host is None:
             host = b"," if http_version == "1.1" else b""
-        # a long one is not kept
-        error = self._error(host) if len(host) <= MAX_HOST_BYTES else InvalidHost
+        error = self._error(host)
         if error is not None and (error is InvalidHost or path not in PROBED):
             raise error
 
-    def _find_error(self, host: bytes) -> type[ServiceError] | None:
+    def _error(self, host: bytes) -> type[ServiceError] | None:
         match = HOST.fullmatch(host)
-        if match is None:
+        if match is None or len(host) > MAX_HOST_BYTES:
             return InvalidHost
         name = match[1].decode().lower()
         if self._all or name in self._names or (name.endswith(self._suffixes) and not name.startswith(".")):
