@@ -13,3 +13,6 @@ Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 Shape = tuple[int, ...]
+
+Block = slice | Integers
+"""Some rows of a batch: a range of them, or the place of each."""

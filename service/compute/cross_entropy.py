@@ -15,6 +15,7 @@ from service.compute.gradients import EVERY_ROW, HARMLESS, NO_ROW, RowGradient, 
 from service.compute.row_targets import RowTargets
 from service.compute.rows import argmax, at, put, row_sums, row_totals
 from service.compute.scaled import (
+    Factor,
     Numbers,
     Scaled,
     column,
@@ -28,7 +29,7 @@ from service.compute.scaled import (
 )
 
 if TYPE_CHECKING:
-    from service.arrays import Floats, Mask
+    from service.arrays import Block, Floats, Mask
     from service.compute.softmax import Softmax
     from service.compute.targets import Targets
     from service.compute.teacher import Teacher
@@ -45,7 +46,7 @@ class CrossEntropy(RowGradient):
     """
 
     def __init__(
-        self, softmax: Softmax | ExtendedSoftmax, targets: Targets, block: slice, teacher: Teacher | None = None
+        self, softmax: Softmax | ExtendedSoftmax, targets: Targets, block: Block, teacher: Teacher | None = None
     ) -> None:
         self.softmax = softmax
         self._targets = targets
@@ -61,12 +62,12 @@ class CrossEntropy(RowGradient):
         return CrossEntropy(ExtendedSoftmax(self.softmax.doubles), self._targets, self._block, self._teacher)
 
     @cached_property
-    def factor(self) -> Numbers:
+    def factor(self) -> Factor:
         """(n,) or single factor of the derivative of CE by v in that of the reduced loss by z: s / denominator / T."""
         return rows_of(self._targets.shares, self._block) / in_range(self.softmax.temperature)
 
     @cached_property
-    def penalty(self) -> Numbers | None:
+    def penalty(self) -> Factor | None:
         """(n,) Derivative of the z-loss with respect to l, over T: 2 s z_loss l / total weight / T; None without a z-loss."""
         if not self._targets.z_loss:
             return None
@@ -110,7 +111,7 @@ class CrossEntropy(RowGradient):
         """(n,) s (CE + z_loss l**2), before the reduction."""
         losses = self.weighted_losses
         if self._targets.is_plain or (is_safe(losses) and not np.count_nonzero(self.extreme)):
-            return losses
+            return rounded(losses)
         return rounded(self.extended.weighted_losses)
 
     @property
@@ -167,7 +168,7 @@ class CrossEntropy(RowGradient):
         """(n, K) p A - a."""
         softmax = self.softmax
         if self._is_one_hot and softmax is softmax.doubles:
-            slopes = softmax.probabilities.copy()
+            slopes: Numbers = softmax.probabilities.copy()
             put(slopes, self._labels, 0.0 - softmax.complements_at(self._labels))
             weighted = self._targets.class_weights is not None
             return slopes * column(self.row_targets.weight_of_label(1.0)) if weighted else slopes
@@ -196,13 +197,13 @@ class CrossEntropy(RowGradient):
         return gradient
 
     @property
-    def size(self) -> Numbers:
+    def size(self) -> Floats | float:
         """(n,) or single bound on dL/dz, up to a factor of 2**32."""
-        size = self.factor
+        size, penalty = rounded(self.factor), self.penalty
         if self._targets.probabilities is not None:
             # NaN for a factor of 0 and an infinite sum of targets
-            size = rounded(size) * np.maximum(1.0, rounded(self.row_targets.totals))
-        return size if self.penalty is None else abs(size) + abs(self.penalty)
+            size = size * np.maximum(1.0, rounded(self.row_targets.totals))
+        return size if penalty is None else np.abs(size) + np.abs(rounded(penalty))
 
     @property
     def drift(self) -> Numbers:
@@ -250,26 +251,28 @@ class CrossEntropy(RowGradient):
         """(n, K) dL/dt = -(1 - eps) s w log p / denominator."""
         targets, softmax = self._targets, self.softmax.doubles
         factors = column(rows_of(targets.shares, self._block)) * (1.0 - targets.label_smoothing)
-        if targets.class_weights is not None:
+        if targets.weights_of_classes is not None:
             factors = factors * targets.weights_of_classes
         gradient = product(rounded(factors), softmax.surprisals)
-        lost = np.isinf(gradient) if softmax.included is None else np.isinf(gradient) & softmax.included
+        lost: Mask = np.isinf(gradient) if softmax.included is None else np.isinf(gradient) & softmax.included
         if largest(factors) > HARMLESS or isinstance(factors, Scaled):
-            lost |= (abs(rounded(factors)) > HARMLESS) | is_out_of_range(factors)
+            lost |= (np.abs(rounded(factors)) > HARMLESS) | is_out_of_range(factors)
         if not lost.any():
             return gradient
         exact = rounded(product(factors, ExtendedSoftmax(softmax).surprisals))
-        return np.where(lost.any(axis=-1)[:, None], exact, gradient)
+        return np.where(lost.any(axis=-1, keepdims=True), exact, gradient)
 
     @property
     def hessian(self) -> Floats:
         """(n, K, K) d2L/dz2 = ((A + 2 z_loss l) (diag p - p p^T) + 2 z_loss p p^T) / T**2, scaled like the loss."""
-        temperature, square = in_range(self.softmax.temperature), 0.0
+        temperature = in_range(self.softmax.temperature)
+        square: Factor = 0.0
         if self._is_one_hot:
             spread = self.row_targets.weight_of_label(self.factor)
         else:
             spread = self.extended.row_targets.totals * self.factor
-        if self._targets.z_loss:
-            spread = spread + self.extended.penalty
+        penalty = self.extended.penalty
+        if penalty is not None:
+            spread = spread + penalty
             square = rows_of(self._targets.penalty_shares, self._block) * 2.0 / temperature
         return curvature(self.softmax.doubles, spread / temperature, square / temperature)

@@ -9,7 +9,7 @@ import numpy as np
 from service.compute import softcap as softcaps
 from service.compute.extended import ExtendedSoftmax
 from service.compute.gradients import HARMLESS
-from service.compute.scaled import MOST, Numbers, Scaled, column, in_range, largest, rounded, rows_of
+from service.compute.scaled import MOST, Factor, Numbers, Scaled, column, in_range, largest, rounded, rows_of
 from service.compute.softmax import Softmax
 
 if TYPE_CHECKING:
@@ -26,14 +26,14 @@ def jacobian(softmax: Softmax) -> Floats:
     return curvature(softmax, 1.0 / in_range(softmax.temperature), 0.0, slopes)
 
 
-def curvature(softmax: Softmax, spread: Numbers, square: Numbers, slopes: Scaled | None = None) -> Floats:
+def curvature(softmax: Softmax, spread: Factor, square: Factor, slopes: Scaled | None = None) -> Floats:
     """Return (n, K, K) spread (diag p - p p^T) + square p p^T, for (n,) or single factors.
 
     slopes: (n, K) factor of each column j; None for 1.
     """
     if max(largest(spread), largest(square)) <= HARMLESS:
         return _curvature(softmax, rounded(spread), rounded(square), slopes)
-    size = np.maximum(abs(rounded(spread)), abs(rounded(square)))
+    size = np.maximum(np.abs(rounded(spread)), np.abs(rounded(square)))
     lost = (size > HARMLESS) & ~((size <= MOST) & (softmax.probabilities.min(axis=-1) >= LEAST_PROBABILITY))
     rows = np.flatnonzero(lost)
     if len(rows) == lost.size:
@@ -41,12 +41,12 @@ def curvature(softmax: Softmax, spread: Numbers, square: Numbers, slopes: Scaled
     result = _curvature(softmax, rounded(spread), rounded(square), slopes)
     if len(rows):
         some = Softmax(softmax.logits[rows], softmax.temperature, softmax.softcap)
-        factors = (None if each is None else rows_of(each, rows) for each in (spread, square, slopes))
-        result[rows] = _curvature(ExtendedSoftmax(some), *factors)
+        their_slopes = None if slopes is None else rows_of(slopes, rows)
+        result[rows] = _curvature(ExtendedSoftmax(some), rows_of(spread, rows), rows_of(square, rows), their_slopes)
     return result
 
 
-def _curvature(of: Softmax | ExtendedSoftmax, spread: Numbers, square: Numbers, slopes: Scaled | None) -> Floats:
+def _curvature(of: Softmax | ExtendedSoftmax, spread: Factor, square: Factor, slopes: Scaled | None) -> Floats:
     p, q, spread, square = of.probabilities, of.complements, column(spread), column(square)
     outer = _outer((square - spread) * p, p)
     diagonal = p * (spread * q + square * p)
@@ -60,9 +60,9 @@ def _curvature(of: Softmax | ExtendedSoftmax, spread: Numbers, square: Numbers, 
 
 def _outer(left: Numbers, right: Numbers) -> Numbers:
     """Return (n, K, K) left_i right_j."""
-    if not isinstance(left, Scaled):
+    if not isinstance(left, Scaled) and not isinstance(right, Scaled):
         return left[:, :, None] * right[:, None, :] + 0.0
-    right = Scaled.of(right)
+    left, right = Scaled.of(left), Scaled.of(right)
     return Scaled(
         left.mantissa[:, :, None] * right.mantissa[:, None, :] + 0.0,
         left.exponent[:, :, None] + right.exponent[:, None, :],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from service.compute.softmax import Softmax, needs_no_shift
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from service.arrays import Array, Integers
+    from service.arrays import Array, Floats, Integers, Mask
 
 SHORT_ROW = 64
 """Classes up to which float64 takes less time."""
@@ -50,15 +50,15 @@ class Float32Softmax:
         return np.where(self.maximum == -np.inf, -1, self.top)
 
     @cached_property
-    def _included(self) -> Any:
+    def _included(self) -> Mask | None:
         return included_classes(self.logits)
 
     @cached_property
-    def _exponentials(self) -> Any:
+    def _exponentials(self) -> Array:
         return np.exp(self.logits)
 
     @cached_property
-    def _tail(self) -> Any:
+    def _tail(self) -> Array:
         """(n,) Sum of exp(z) over every class except the top one."""
         exponentials = self._exponentials
         largest = at(exponentials, self.top)
@@ -68,17 +68,17 @@ class Float32Softmax:
         return tail
 
     @cached_property
-    def _log_tail(self) -> Any:
+    def _log_tail(self) -> Floats:
         return np.log1p(self._tail.astype(np.float64) / at(self._exponentials, self.top))
 
     @cached_property
-    def _is_shifted(self) -> Any:
+    def _is_shifted(self) -> Mask | None:
         """(n,) Rows whose largest logit is outside of 0 to `UNSHIFTED`; None for none."""
         if needs_no_shift(self.maximum, UNSHIFTED):
             return None
         return ~((self.maximum >= 0.0) & (self.maximum <= UNSHIFTED))
 
-    def _exact(self, quantity: Callable[[Softmax], Array], is_inexact: Any, values: Array) -> Array:
+    def _exact(self, quantity: Callable[[Softmax], Array], is_inexact: Mask | None, values: Array) -> Array:
         """Replace the rows that float32 cannot compute by those that float64 gives."""
         if is_inexact is not None and is_inexact.any():
             values[is_inexact] = quantity(Softmax(self.logits[is_inexact].astype(np.float64)))
@@ -105,6 +105,6 @@ class Float32Softmax:
         return self._exact(lambda softmax: softmax.log_normalizer, self._is_inexact_log, self.maximum + self._log_tail)
 
     @cached_property
-    def _is_inexact_log(self) -> Any:
+    def _is_inexact_log(self) -> Mask:
         is_small = self._tail < LEAST_TAIL
         return is_small if self._is_shifted is None else is_small | self._is_shifted

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from service.compute import softcap as softcaps
 from service.compute.extended import ExtendedSoftmax
 from service.compute.rows import at, row_sums
-from service.compute.scaled import TINY, Numbers, Scaled, choose, column, in_range, largest, product, rounded
+from service.compute.scaled import TINY, Factor, Numbers, Scaled, choose, column, in_range, largest, product, rounded
 
 if TYPE_CHECKING:
     from service.arrays import Floats, Mask
@@ -48,11 +48,11 @@ class RowGradient(ABC):
 
     @property
     @abstractmethod
-    def factor(self) -> Numbers:
+    def factor(self) -> Factor:
         """(n,) or single factor of the slopes, the 1 / T of the chain rule included."""
 
     @property
-    def penalty(self) -> Numbers | None:
+    def penalty(self) -> Factor | None:
         """(n,) Factor of p, the 1 / T of the chain rule included; None for 0."""
         return None
 
@@ -63,7 +63,7 @@ class RowGradient(ABC):
 
     @property
     @abstractmethod
-    def size(self) -> Numbers:
+    def size(self) -> Floats | float:
         """(n,) or single bound on dL/dz, up to a factor of 2**32, and at least the factor of what may have underflowed."""
 
     @property
@@ -77,7 +77,7 @@ class RowGradient(ABC):
         size, factor, penalty = self.size, self.factor, self.penalty
         if largest(size) <= HARMLESS and not isinstance(factor, Scaled) and not isinstance(penalty, Scaled):
             return NO_ROW
-        size = abs(rounded(size))
+        size = np.abs(size)
         is_lifted = np.logical_not(size <= HARMLESS)
         if np.any(is_lifted) and self.softmax.doubles.softcap is None and not isinstance(self.slopes, Scaled):
             sizes, p = np.abs(self.slopes), self.softmax.doubles.probabilities
@@ -107,7 +107,7 @@ class RowGradient(ABC):
             return gradient
         return gradient * self.matched(softcaps.slopes(softmax.logits, softmax.softcap))
 
-    def matched(self, factors: Numbers) -> Numbers:
+    def matched(self, factors: Factor) -> Factor:
         """Return factors as doubles if the softmax is made of doubles: what is beyond their range is `lost`."""
         return rounded(factors) if self.softmax is self.softmax.doubles else factors
 
@@ -168,7 +168,7 @@ class VectorJacobianProduct(RowGradient):
         self._vectors = vectors if softmax.included is None else np.where(softmax.included, vectors, 0.0)
 
     @property
-    def factor(self) -> Numbers:
+    def factor(self) -> Factor:
         """1 / T."""
         return 1.0 / in_range(self.softmax.temperature)
 
@@ -178,13 +178,13 @@ class VectorJacobianProduct(RowGradient):
         return VectorJacobianProduct(ExtendedSoftmax(self.softmax.doubles), self._vectors)
 
     @property
-    def size(self) -> Numbers:
+    def size(self) -> Floats | float:
         """(n,) or single bound on dL/dz; infinite where differences of u may be."""
-        most: Any = max(1.0, largest(self._vectors))
+        most: Floats | float = max(1.0, largest(self._vectors))
         if most * largest(self.factor) > HARMLESS:
             most = np.maximum(1.0, np.abs(self._vectors).max(axis=-1))
             most = np.where(most <= FAR_FROM_OVERFLOW, most, np.inf)
-        return self.factor * most
+        return rounded(self.factor) * most
 
     @cached_property
     def slopes(self) -> Numbers:
@@ -197,9 +197,9 @@ class VectorJacobianProduct(RowGradient):
         return slopes
 
 
-def is_out_of_range(factors: Numbers | None) -> Mask:
+def is_out_of_range(factors: Factor | None) -> Mask:
     """Return whether factors lose digits as doubles, at either end of their range. Only `Scaled` ones can."""
     if not isinstance(factors, Scaled):
         return NO_ROW
-    sizes = abs(rounded(factors))
+    sizes = np.abs(rounded(factors))
     return np.asarray(((sizes < LEAST_NORMAL) & (factors.mantissa != 0.0)) | (sizes == np.inf))

@@ -10,7 +10,7 @@ import numpy as np
 from service.arrays import Floats, Integers
 from service.compute import linear
 from service.compute.pieces import add_product, rows_at_once
-from service.compute.scaled import SAFE, TINY, Numbers, Scaled, norm, rounded
+from service.compute.scaled import SAFE, TINY, Numbers, Scaled, rounded
 
 if TYPE_CHECKING:
     from service.arrays import Mask
@@ -34,7 +34,7 @@ def sum_over_rows(
     """
     result = product(gradient, operand)
     harmless = is_harmless(len(gradient), operand, rate)
-    if harmless and norm(result) < np.inf:
+    if harmless and linear.norm(result) < np.inf:
         return result
     is_replaced = ~np.isfinite(result) | (not harmless and (_far_rows(gradient, SAFE).any() or _has_tiny(operand)))
     if not is_replaced.any():
@@ -54,7 +54,7 @@ def inputs_gradient(gradient: Floats, weights: Floats, extended: Extended) -> Fl
     """Return (N, D) dL/dx, given dL/dz (N, K) and the weights (K, D)."""
     result = linear.by_rows(gradient, weights)
     harmless = is_harmless(gradient.shape[1], weights)
-    if harmless and norm(result) < np.inf:
+    if harmless and linear.norm(result) < np.inf:
         return result
     is_replaced: Mask = ~np.asarray(np.isfinite(result).all(axis=1))
     if not harmless:
@@ -84,7 +84,7 @@ def _exact(gradient: Floats, rows: Integers, extended: Extended) -> Scaled:
 
 def is_harmless(count: int, operand: Floats, rate: float = 0.0) -> bool:
     """Return whether that many products with an operand, times a rate, lift nothing that dL/dz may have lost."""
-    return count * (1.0 + norm(operand)) * (1.0 + abs(rate)) <= HARMLESS
+    return count * (1.0 + linear.norm(operand)) * (1.0 + abs(rate)) <= HARMLESS
 
 
 def _far_rows(gradient: Floats, least: float) -> Mask:

@@ -7,12 +7,13 @@ same bits alone, in any batch, and on any number of cores.
 from __future__ import annotations
 
 from functools import cache
+from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from service.compute.scaled import Numbers, is_finite, ldexp, rounded
+from service.compute.scaled import Numbers, ldexp, rounded
 
 if TYPE_CHECKING:
     from service.arrays import Floats, Integers
@@ -134,6 +135,18 @@ def pairwise_sum(values: Floats) -> Floats:
 def _exponents(values: Floats) -> Integers:
     """Return (n, 1) the exponent of the largest of each row; 0 where all values are 0."""
     return np.frexp(np.max(np.abs(values), axis=1, keepdims=True))[1]
+
+
+def is_finite(values: Floats) -> bool:
+    """Return whether no number is infinite or NaN."""
+    # argmax and argmin return the place of a NaN; for a small array they take a third of the time of isfinite and all
+    return not values.size or (values.item(values.argmax()) < np.inf and values.item(values.argmin()) > -np.inf)
+
+
+def norm(values: Floats) -> float:
+    """Return the root of the sum of the squares, in one pass; infinite or NaN where a number or a square is."""
+    flat = values.ravel()
+    return sqrt(flat.dot(flat))
 
 
 @cache

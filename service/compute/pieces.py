@@ -6,7 +6,7 @@ the range of doubles.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from service.compute.scaled import Scaled, ldexp
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from service.arrays import Floats
+    from service.arrays import Floats, Integers
 
 PIECE = 960
 """Exponents of the numbers of a piece."""
@@ -75,8 +75,8 @@ def add_product(
 def _folded(sums: dict[int, Floats]) -> Scaled:
     """Return the sum of arrays in units of 2**unit, by unit: each element in the largest unit in which it is not 0."""
     first, *others = sorted(sums, reverse=True) or [0]
-    result: Any = sums.get(first, np.zeros(()))
-    units: Any = first
+    result: Floats = sums.get(first, np.zeros(()))
+    units: Integers | int = first
     for unit in others:
         is_zero = result == 0.0
         if is_zero.any():

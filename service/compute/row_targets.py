@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from service.compute.gradients import NO_ROW
 from service.compute.rows import put, row_totals
-from service.compute.scaled import MOST, Numbers, Scaled, choose, column, in_range, mantissas, product, rows_of
+from service.compute.scaled import MOST, Factor, Numbers, Scaled, choose, column, in_range, mantissas, product, rows_of
 
 if TYPE_CHECKING:
-    from service.arrays import Floats, Mask
+    from service.arrays import Block, Floats, Mask
     from service.compute.extended import ExtendedSoftmax
     from service.compute.softmax import Softmax
     from service.compute.targets import Targets
@@ -32,7 +32,7 @@ class RowTargets:
     """
 
     def __init__(
-        self, softmax: Softmax | ExtendedSoftmax, targets: Targets, block: slice, teacher: Teacher | None
+        self, softmax: Softmax | ExtendedSoftmax, targets: Targets, block: Block, teacher: Teacher | None
     ) -> None:
         self.softmax = softmax
         self._targets = targets
@@ -41,7 +41,11 @@ class RowTargets:
         self.labels: Any = None if targets.labels is None else targets.labels[block]
         """(n,) y; None for target probabilities."""
 
-    def weight_of_label(self, values: Numbers) -> Numbers:
+    @overload
+    def weight_of_label(self, values: Numbers) -> Numbers: ...
+    @overload
+    def weight_of_label(self, values: Factor) -> Factor: ...
+    def weight_of_label(self, values: Factor) -> Factor:
         """Return (n,) values times w[y]."""
         weights = self._targets.weights_of_classes
         return values if weights is None else values * rows_of(weights, self.labels)

@@ -7,15 +7,15 @@ stay in range, else `Scaled`. Both have the same operators, and give the same bi
 
 from __future__ import annotations
 
-from math import frexp, isnan, sqrt
-from typing import TYPE_CHECKING, Any, NamedTuple
+from math import frexp, isnan
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard, TypeVar, overload
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from service.arrays import Array, Floats, Mask
+    from service.arrays import Array, Block, Floats, Mask
 
 LARGEST_POWER = 100
 
@@ -139,8 +139,15 @@ class Scaled(NamedTuple):
 # NumPy leaves the operators to the class; an attribute inside of it would be a field
 Scaled.__array_ufunc__ = None  # type: ignore[attr-defined]
 
-Numbers = Any
-"""Doubles, in an array or one alone, or `Scaled`."""
+Numbers: TypeAlias = "Floats | Scaled"
+"""Doubles or `Scaled`."""
+
+Factor: TypeAlias = "Floats | float | Scaled"
+"""Numbers, or a single one that stands for all."""
+
+AnyNumbers = TypeVar("AnyNumbers", "Floats", "Scaled", "Numbers")
+AnyFactor = TypeVar("AnyFactor", "Floats", "float", "Scaled", "Numbers", "Factor")
+"""Numbers and factors of functions that return what they are given."""
 
 
 def ldexp(mantissa: Any, exponent: Any) -> Floats:
@@ -148,7 +155,13 @@ def ldexp(mantissa: Any, exponent: Any) -> Floats:
     return np.ldexp(mantissa, np.asarray(exponent, np.int32))
 
 
-def in_range(values: Any) -> Numbers:
+@overload
+def in_range(values: float) -> Scaled | float: ...
+@overload
+def in_range(values: Floats) -> Numbers: ...
+@overload
+def in_range(values: Scaled) -> Scaled: ...
+def in_range(values: Factor) -> Factor:
     """Return the values as they are if each is 0 or has a size from `LEAST` to `MOST`, else as `Scaled`."""
     if isinstance(values, Scaled):
         return values
@@ -161,7 +174,7 @@ def in_range(values: Any) -> Numbers:
     return values if ((sizes >= LEAST) & (sizes <= MOST)).all() else Scaled.of(values)
 
 
-def power_of_two(power: int) -> Numbers:
+def power_of_two(power: int) -> float | Scaled:
     """Return 2**power, in range."""
     return 2.0**power if abs(power) <= LARGEST_POWER else Scaled(1.0, power)
 
@@ -177,7 +190,7 @@ def normalized(values: Floats) -> tuple[Numbers, int]:
     return (quotients if is_double.all() else Scaled(mantissa, exponent - power)), power
 
 
-def is_safe(result: Numbers) -> bool:
+def is_safe(result: Numbers) -> TypeGuard[Floats]:
     """Return whether a result made in doubles is right: no factor was out of range, and neither is the result."""
     if isinstance(result, Scaled):
         return False
@@ -187,24 +200,16 @@ def is_safe(result: Numbers) -> bool:
     return bool(((sizes >= SAFE) & (sizes < np.inf)).all())
 
 
-def is_finite(values: Floats) -> bool:
-    """Return whether no number is infinite or NaN."""
-    # argmax and argmin return the place of a NaN; for a small array they take a third of the time of isfinite and all
-    return not values.size or (values.item(values.argmax()) < np.inf and values.item(values.argmin()) > -np.inf)
-
-
-def norm(values: Floats) -> float:
-    """Return the root of the sum of the squares, in one pass; infinite or NaN where a number or a square is."""
-    flat = values.ravel()
-    return sqrt(flat.dot(flat))
-
-
-def rounded(values: Numbers) -> Floats:
+@overload
+def rounded(values: float) -> float: ...
+@overload
+def rounded(values: Numbers) -> Floats: ...
+def rounded(values: Factor) -> Floats | float:
     """Return the nearest doubles: beyond double range an infinity, or 0."""
     return ldexp(*values) if isinstance(values, Scaled) else values
 
 
-def largest(values: Numbers) -> float:
+def largest(values: Factor) -> float:
     """Return the largest size, 0 without a number, infinity beyond double range."""
     if isinstance(values, float):
         return abs(values)
@@ -212,7 +217,7 @@ def largest(values: Numbers) -> float:
     return sizes.item(sizes.argmax()) if sizes.size else 0.0
 
 
-def total(values: Numbers) -> Numbers:
+def total(values: AnyNumbers) -> AnyNumbers:
     """Return the sum of (N,) numbers, pairwise."""
     if not isinstance(values, Scaled):
         return np.add.reduce(values)
@@ -220,7 +225,7 @@ def total(values: Numbers) -> Numbers:
     return Scaled(np.add.reduce(values.in_units(exponent)), exponent)
 
 
-def rows_of(values: Numbers, block: Any) -> Numbers:
+def rows_of(values: AnyFactor, block: Block) -> AnyFactor:
     """Return the numbers of some rows; a single number stands for every row."""
     if isinstance(values, float):
         return values
@@ -229,7 +234,7 @@ def rows_of(values: Numbers, block: Any) -> Numbers:
     return values[block] if values.ndim else values
 
 
-def column(values: Numbers) -> Numbers:
+def column(values: AnyFactor) -> AnyFactor:
     """Return (n,) numbers as (n, 1), a single one as it is."""
     if isinstance(values, float):
         return values
@@ -243,7 +248,11 @@ def mantissas(values: Numbers) -> Floats:
     return values.mantissa if isinstance(values, Scaled) else values
 
 
-def choose(condition: Mask, chosen: Numbers, others: Numbers) -> Numbers:
+@overload
+def choose(condition: Mask, chosen: Floats | float, others: Floats | float) -> Floats: ...
+@overload
+def choose(condition: Mask, chosen: Factor, others: Factor) -> Numbers: ...
+def choose(condition: Mask, chosen: Factor, others: Factor) -> Numbers:
     """Return the chosen numbers where the condition is true, the others elsewhere."""
     if not isinstance(chosen, Scaled) and not isinstance(others, Scaled):
         return np.where(condition, chosen, others)
@@ -251,7 +260,11 @@ def choose(condition: Mask, chosen: Numbers, others: Numbers) -> Numbers:
     return Scaled(*(np.where(condition, *each) for each in parts))
 
 
-def product(weights: Numbers, values: Numbers) -> Numbers:
+@overload
+def product(weights: Floats | float, values: Floats) -> Floats: ...
+@overload
+def product(weights: Factor, values: Numbers) -> Numbers: ...
+def product(weights: Factor, values: Numbers) -> Numbers:
     """Return weights * values with 0 * inf = 0: a weight of 0 excludes its value."""
     products = weights * values
     # argmax returns the place of a NaN, in a quarter of the time of a sum for a small array

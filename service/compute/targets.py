@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from service.compute.scaled import (
+    Factor,
     Numbers,
     Scaled,
     in_range,
@@ -23,7 +24,7 @@ from service.compute.scaled import (
 )
 
 if TYPE_CHECKING:
-    from service.arrays import Floats, Integers, Mask
+    from service.arrays import Block, Floats, Integers, Mask
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -34,8 +35,8 @@ class Scale(NamedTuple):
     factor: of weighted values; divisor: of the mean of weighted values, where powers of two cancel that both lack.
     """
 
-    factor: Numbers
-    divisor: Numbers
+    factor: Factor
+    divisor: Factor
 
 
 @dataclass(eq=False)
@@ -81,20 +82,21 @@ class Targets:
             self.weights, power = normalized(weights)
         if self.class_weights is not None:
             self.weights_of_classes, class_power = normalized(self.class_weights)
-        total_weight: Numbers = float(self.count) if self.weights is None else total(self.weights)
+        total_weight: Factor = float(self.count) if self.weights is None else total(self.weights)
         self.of_penalties = self._scale(power, total_weight, power)
         """Scale of values times s: the z-loss and the divergences."""
         self.of_losses = self.of_penalties
         """Scale of values times s and w: the cross-entropies."""
-        if self.weights_of_classes is not None and self.labels is None:
-            self.of_losses = self._scale(power + class_power, total_weight, power)
-        elif self.weights_of_classes is not None:
-            chosen = rows_of(self.weights_of_classes, self.labels)
-            total_weight, power = total(chosen if self.weights is None else chosen * self.weights), power + class_power
-            self.of_losses = self._scale(power, total_weight, power)
-        self._total_weight, self._power = total_weight, power
+        total_power = power
+        if self.weights_of_classes is not None:
+            if self.labels is not None:
+                chosen = rows_of(self.weights_of_classes, self.labels)
+                total_weight = total(chosen if self.weights is None else chosen * self.weights)
+                total_power = power + class_power
+            self.of_losses = self._scale(power + class_power, total_weight, total_power)
+        self._total_weight, self._total_power = total_weight, total_power
 
-    def _scale(self, power: int, total_weight: Numbers, total_power: int) -> Scale:
+    def _scale(self, power: int, total_weight: Factor, total_power: int) -> Scale:
         """Return the scale of values that lack 2**power, if the sum of their weights lacks 2**total_power."""
         if self.divisor is not None:
             total_weight, total_power = in_range(self.divisor), 0
@@ -105,19 +107,19 @@ class Targets:
         """() The divisor of the mean as a double: the sum of s * w[y] for labels, of s for probabilities; or `divisor`."""
         if self.divisor is not None:
             return np.asarray(self.divisor)
-        return np.asarray(rounded(self._total_weight * Scaled(1.0, self._power)))
+        return np.asarray(rounded(self._total_weight * Scaled(1.0, self._total_power)))
 
     @cached_property
-    def shares(self) -> Numbers:
+    def shares(self) -> Factor:
         """(N,) or single factor of a row's cross-entropy in the reduced loss."""
         return self._share(self.of_losses)
 
     @cached_property
-    def penalty_shares(self) -> Numbers:
+    def penalty_shares(self) -> Factor:
         """(N,) or single factor of a row's l**2 in the reduced loss."""
         return self._share(self.of_penalties) * in_range(self.z_loss)
 
-    def _share(self, scale: Scale) -> Numbers:
+    def _share(self, scale: Scale) -> Factor:
         weights = 1.0 if self.weights is None else self.weights
         if self.reduction != "mean":
             return weights * scale.factor
@@ -138,18 +140,18 @@ class Targets:
 
     def mean(self, values: Numbers, scale: Scale) -> Numbers:
         """Return () the sum of (N,) values of rows, times s, over the divisor; 0 if that of the losses is 0."""
-        return self._sum(values) / scale.divisor if self.of_losses.divisor else np.float64(0.0)
+        return self._sum(values) / scale.divisor if self.of_losses.divisor else np.zeros(())
 
     def _sum(self, values: Numbers) -> Numbers:
         """Return () the sum of (N,) values of rows, times the normalised s; inf for infinite ones of both signs."""
         result = total(self.times_weights(values))
-        return np.float64(inf) if isnan(mantissas(result)) else result
+        return np.array(inf) if isnan(mantissas(result)) else result
 
-    def weighted(self, values: Numbers, scale: Scale, block: slice = slice(None)) -> Numbers:
+    def weighted(self, values: Numbers, scale: Scale, block: Block = slice(None)) -> Numbers:
         """Return (n,) values of a block of rows, times s."""
         return self.times_weights(values, block) * scale.factor
 
-    def times_weights(self, values: Numbers, block: slice = slice(None)) -> Numbers:
+    def times_weights(self, values: Numbers, block: Block = slice(None)) -> Numbers:
         """Return (n,) values of a block of rows, times the normalised s."""
         return values if self.weights is None else product(rows_of(self.weights, block), values)
 

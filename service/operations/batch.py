@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from service.compute.top_k import is_in_top_k, top_k_classes
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from service.arrays import Array, Floats, Integers, Mask, Shape
+    from service.arrays import Array, Block, Floats, Integers, Mask, Shape
     from service.compute.targets import Targets
     from service.operations.arguments import Arguments
 
@@ -48,7 +48,7 @@ class Batch:
     weights: Floats | None = None
     bias: Floats | None = None
 
-    def rows(self, block: slice | Integers, memory: Mapping[str, Array]) -> Rows:
+    def rows(self, block: Block, memory: Mapping[str, Array]) -> Rows:
         """Return a block of rows; memory: see `service.compute.blocks.evaluate`."""
         return Rows(self, block, memory)
 
@@ -64,7 +64,7 @@ class Batch:
         assert self.targets is not None
         loss = self.targets.loss(cross_entropies, normalizers)
         if is_safe(loss) or (self.targets.is_plain and self.targets.reduction == "none"):
-            return loss
+            return rounded(loss)
         return rounded(self.targets.loss(self._extended("cross_entropies"), self._extended("normalizers")))
 
     def mean_cross_entropy(self, cross_entropies: Floats) -> Floats:
@@ -208,7 +208,7 @@ class Batch:
 class Rows:
     """A block of rows of a batch, and all that can be computed of it."""
 
-    def __init__(self, batch: Batch, block: Any, memory: Mapping[str, Array]) -> None:
+    def __init__(self, batch: Batch, block: Block, memory: Mapping[str, Array]) -> None:
         self._batch = batch
         self._block = block
         self._memory = memory

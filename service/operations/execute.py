@@ -34,15 +34,12 @@ def execute(operation: Operation, arguments: Arguments, output_names: Sequence[s
     plan = _plan(operation, tuple(output_names))
     dtype = arguments.dtype
     batch = prepare(arguments)
-    results: dict[str, Numbers] = _evaluate(plan, batch)
-    _check_maxima(results.pop("maximum"), batch)
-    for output in plan.reduced:
-        assert output.reduce is not None
-        result = output.reduce(batch, *[results[name] for name in output.depends_on])
-        results[output.name] = result if isinstance(result, Scaled) else np.asarray(result)
+    rows = _evaluate(plan, batch)
+    _check_maxima(rows.pop("maximum"), batch)
+    results = _reduce(plan, batch, rows) if plan.reduced else rows
     if dtype == "float64" and len(batch.axes) == 1:
-        return {name: rounded(results[name]) for name in output_names} if plan.reduced else results
-    return {output.name: _as_sent(output, rounded(results[output.name]), batch.axes, dtype) for output in plan.outputs}
+        return results
+    return {output.name: _as_sent(output, results[output.name], batch.axes, dtype) for output in plan.outputs}
 
 
 def _evaluate(plan: Plan, batch: Batch) -> dict[str, Array]:
@@ -52,6 +49,16 @@ def _evaluate(plan: Plan, batch: Batch) -> dict[str, Array]:
         return evaluate(batch.rows, batch.logits, plan.rows, rounded)
     rows = batch.rows(slice(None), {})
     return {name: quantity(rows) for name, quantity in plan.rows.items()}
+
+
+def _reduce(plan: Plan, batch: Batch, rows: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the outputs, some of which are made of quantities of the rows."""
+    results: dict[str, Numbers] = {**rows}
+    for output in plan.reduced:
+        assert output.reduce is not None
+        result = output.reduce(batch, *[results[name] for name in output.depends_on])
+        results[output.name] = result if isinstance(result, Scaled) else np.asarray(result)
+    return {output.name: rounded(results[output.name]) for output in plan.outputs}
 
 
 def _check_maxima(largest: Floats, batch: Batch) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from service.compute.curvature import jacobian
 from service.compute.evaluation import mean_of_counted
+from service.compute.scaled import rounded
 from service.operations.batch import aligned
 from service.operations.calibration_outputs import reliability_outputs
 from service.operations.fields import CLASSES, ROWS
@@ -256,7 +257,7 @@ GRADIENT_OUTPUTS = (
 
 ROW_QUANTITIES: Mapping[str, Callable[[Rows], Array]] = {
     "maximum": lambda rows: rows.leading.maximum,
-    "normalizers": lambda rows: rows.cross_entropy.normalizers,
+    "normalizers": lambda rows: rounded(rows.cross_entropy.normalizers),
     "cross_entropies": lambda rows: rows.cross_entropy.in_doubles("cross_entropies"),
     "tails": lambda rows: rows.softmax.tail,
     "brier_scores": lambda rows: rows.cross_entropy.brier_scores,

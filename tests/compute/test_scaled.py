@@ -47,7 +47,7 @@ def test_a_number_in_range_stays_a_double(value: float) -> None:
     ("result", "expected"), [(1.0, True), (0.0, False), (1e-200, False), (np.inf, False), (np.nan, False)]
 )
 def test_a_result_that_lost_digits_to_range_is_not_safe(result: float, expected: bool) -> None:  # noqa: FBT001
-    assert is_safe(np.float64(result)) is expected
+    assert is_safe(np.array(result)) is expected
     assert is_safe(np.array([1.0, result])) is expected
 
 
