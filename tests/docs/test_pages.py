@@ -141,6 +141,12 @@ def test_every_flag_of_the_other_programs_exists() -> None:
             assert f'"{flag}"' in source or flag in flags | {"--help"}, f"{program} {flag}"
 
 
+@every_page
+def test_code_has_no_html_entity(page: Path) -> None:
+    # Markdown shows &#124; inside of code as it is
+    assert not re.findall(r"`[^`\n]*&#?\w+;[^`\n]*`", read(page))
+
+
 def test_every_problem_type_has_an_entry() -> None:
     entries = re.findall(r"^### (\S+)$", read(ROOT / "docs/errors.md"), re.MULTILINE)
     assert sorted(entries) == sorted(kind.slug for kind in [INTERNAL, *PROBLEM_TYPES.values()])
