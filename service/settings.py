@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, FilePath, IPvAnyNetwork, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _check_file(path: Path) -> Path:
+    # Path.is_file raises PermissionError in a folder that is closed to this user
+    if os.path.isfile(path) and os.access(path, os.R_OK):  # noqa: PTH113
+        return path
+    raise ValueError("must be the path of an existing file that this user may read")
+
+
+ReadableFile = Annotated[Path, AfterValidator(_check_file)]
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -54,13 +65,13 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[Origin, ...], NoDecode] = ()
     """Origins whose pages may call the service from a browser, separated by commas; `*` means all."""
 
-    tls_certificate_file: FilePath | None = None
+    tls_certificate_file: ReadableFile | None = None
     """PEM file with the certificate chain. The service then serves HTTPS, and needs `tls_key_file`."""
 
-    tls_key_file: FilePath | None = None
+    tls_key_file: ReadableFile | None = None
     """PEM file with the private key, without a passphrase."""
 
-    tls_client_ca_file: FilePath | None = None
+    tls_client_ca_file: ReadableFile | None = None
     """PEM file with the authorities of client certificates. Every client must then have one (mTLS)."""
 
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
@@ -72,7 +83,7 @@ class Settings(BaseSettings):
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     """API keys, separated by commas. Operations then require one as `Authorization: Bearer KEY`."""
 
-    api_keys_file: FilePath | None = None
+    api_keys_file: ReadableFile | None = None
     """File with one API key on each line."""
 
     max_body_bytes: Annotated[int, Field(ge=1)] = 32 * 2**20

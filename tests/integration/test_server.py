@@ -137,7 +137,8 @@ def test_wrong_variable_ends_the_start_with_one_line(monkeypatch: pytest.MonkeyP
         ("drain-seconds", "-1", "a finite number of at least 0"),
         ("log-format", "xml", "one of auto, json, text"),
         ("trusted-proxies", "proxy.example.org", "IP addresses or networks, separated by commas"),
-        ("api-keys-file", "/nowhere.keys", "the path of an existing file"),
+        ("api-keys-file", "/nowhere.keys", "the path of an existing file that this user may read"),
+        ("tls-key-file", 300 * "a", "the path of an existing file that this user may read"),
     ],
 )
 def test_wrong_setting_names_its_source_and_kind_of_value(
