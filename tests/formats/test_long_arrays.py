@@ -28,6 +28,9 @@ ROW = b"[1.2345678901234567,-2.3456789012345678e-3,3]"
 MANY = b",".join([ROW] * 100_000)
 """Number of rows for several MB."""
 
+BLANKS = b" " * 300_000
+"""More blanks than the text outside of arrays may have."""
+
 WORDS = st.sampled_from(["-Infinity", "Infinity", "NaN", "]", "[", "1"])
 numerals = st.integers(-(10**20), 10**20) | st.floats(allow_nan=False, allow_infinity=False)
 nested: Any = st.recursive(numerals | WORDS | st.none(), st.lists, max_leaves=20)
@@ -127,6 +130,14 @@ def test_long_arrays_end_where_their_member_ends(number: bytes, behind: bytes) -
     assert fields["logits"].shape == (100_001, 3)
     assert fields["inputs"].shape == (100_000, 3)
     assert ("targets" in fields) == bool(behind)
+
+
+@pytest.mark.parametrize(("before", "behind"), [(BLANKS, b""), (b"", BLANKS), (BLANKS, BLANKS)])
+@pytest.mark.parametrize("opening", [b"", b"["], ids=["rank 1", "rank 2"])
+def test_blanks_between_numbers_have_no_limit(opening: bytes, before: bytes, behind: bytes) -> None:
+    closing = b"]" * len(opening)
+    body = b'{"logits":[%b1,%b2%b,3%b]}' % (opening, before, behind, closing)
+    assert decode(body, GRADIENT)["logits"].ravel().tolist() == [1, 2, 3]
 
 
 @pytest.mark.parametrize("shape", [(200_000,), (2, 100_000), (4, 2, 25_000), (50_000, 2, 2), (1,) * 30 + (200_000, 1)])

@@ -24,10 +24,11 @@ from service.errors import (
     RaggedTensor,
     ServiceError,
     ShapeMismatch,
+    TensorTooLarge,
     UnknownField,
 )
 from service.formats.open_inference import decode
-from service.formats.open_inference_reply import encode
+from service.formats.open_inference_reply import MAX_STRINGS, encode
 from service.operations import OPERATIONS
 from tests.bodies import heading, infer, listed, raw
 from tests.formats.bfloat16 import BFLOAT16
@@ -561,3 +562,13 @@ def test_classification_of_output_without_classes_is_rejected(name: str) -> None
     with pytest.raises(InvalidOutputs, match=name) as caught:
         encode(decode(text, None, SOFTMAX), {name: np.ones(1)}, SOFTMAX)
     assert caught.value.locations[0][0] == ("outputs", 0, "parameters", "classification")
+
+
+@pytest.mark.parametrize(("rows", "classes"), [(MAX_STRINGS, 1), (MAX_STRINGS // 4, 4)])
+def test_a_classification_has_a_limited_number_of_strings(rows: int, classes: int) -> None:
+    options = {"classification": classes}
+    text = infer(listed("logits", LOGITS), outputs=[{"name": "probabilities", "parameters": options}])
+    request = decode(text, None, SOFTMAX)
+    encode(request, {"probabilities": np.zeros((rows, 4))}, SOFTMAX)
+    with pytest.raises(TensorTooLarge, match=f"at most {rows} rows"):
+        encode(request, {"probabilities": np.zeros((rows + 1, 4))}, SOFTMAX)
