@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -124,6 +124,7 @@ def test_every_shape_is_written_as_nested_arrays(values: Array) -> None:
 
 
 @given(arrays(np.float32, st.integers(1, 9), elements=short))
+@example(np.array([f"{digit}e{exponent}" for digit in range(1, 10) for exponent in range(-45, 38)], np.float32))
 def test_single_precision_has_fewest_digits_that_read_back(values: Array) -> None:
     written = [number.decode() for number in NUMBER.findall(encode({"loss": values}))]
     assert np.array(written, np.float32).tobytes() == values.tobytes()

@@ -187,6 +187,7 @@ NOT_UTF8 = {
     "in a long word": b'{"dtype":"%b\xff"}' % (b"a" * 300_000),
     "in a long word without an end": b'{"dtype":"%b\xff' % (b"a" * 300_000),
     "half of a character at the end": b'{"logits":[%b\xe2\x82' % LONG_NUMBERS,
+    "half of a character at the end of a piece": b'{"logits": [%b\xe2\x82' % (b"1," * (5 * PIECE_BYTES // 2 - 7)),
     "on both sides of a piece": b'{"dtype":"%b\xe2\x82,"}' % (b"a" * (2 * PIECE_BYTES - 11)),
 }
 
