@@ -556,6 +556,12 @@ def test_a_classification_names_the_best_classes_of_each_row(*, binary: bool) ->
         assert output["data"] == expected
 
 
+def test_a_classification_has_the_first_of_equal_classes_first() -> None:
+    text = infer(listed("logits", LOGITS), outputs=[{"name": "probabilities", "parameters": {"classification": 50}}])
+    header, _ = split(encode(decode(text, None, SOFTMAX), {"probabilities": np.tile([0.0, 1.0], 50)}, SOFTMAX))
+    assert header["outputs"][0]["data"] == [f"1.0:{index}" for index in range(1, 100, 2)]
+
+
 @pytest.mark.parametrize("name", ["predictions", "log_normalizer"])
 def test_classification_of_output_without_classes_is_rejected(name: str) -> None:
     text = infer(listed("logits", LOGITS), outputs=[{"name": name, "parameters": {"classification": 1}}])
