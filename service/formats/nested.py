@@ -5,7 +5,7 @@ Short tensors are read here, and the pieces of long ones that a codec rejects.
 
 from __future__ import annotations
 
-from itertools import chain, islice
+from itertools import chain, compress, islice
 from math import inf, nan
 from typing import TYPE_CHECKING, Any
 
@@ -98,12 +98,12 @@ def _overflows(number: float) -> bool:
 
 def _not_numbers(name: str, level: list[Any], shape: list[int], origin: Shape, domain: Domain) -> ServiceError:
     """Return the error for values of one level of which some are not numbers."""
-    accepted = {int, float, bool} if domain is Domain.MASK else {int, float}
-    wrong = [item for item in level if type(item) not in accepted and type(item) is not list]
-    if not wrong:
+    accepted = {int, float, bool, list} if domain is Domain.MASK else {int, float, list}
+    flags = [type(item) not in accepted for item in level]
+    if not any(flags):
         is_row = type(level[0]) is list
         return RaggedTensor(*_places(name, ((type(item) is list) != is_row for item in level), shape, origin))
-    flags = (type(item) not in accepted and type(item) is not list for item in level)
+    wrong = list(compress(level, flags))
     places = _places(name, flags, shape, origin)
     members = wrong[0] if type(wrong[0]) is dict else {}
     return NotANumber(
