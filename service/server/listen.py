@@ -27,6 +27,9 @@ BACKLOG = 2048
 SOCKET_UMASK = 0o117
 """Permissions that the file of a Unix socket lacks: its owner and its group may connect."""
 
+MAX_TIMEOUT = 2**31 - 1
+"""Longest TCP_USER_TIMEOUT, in milliseconds."""
+
 PORT_MISTAKES = {
     errno.EADDRINUSE: "port {port} is in use by another program; choose another with {mend}",
     errno.EACCES: "this user may not listen on port {port}; choose one from 1024 with {mend}",
@@ -93,7 +96,8 @@ def _listen_on_port(stack: ExitStack, settings: Settings, port: int, name: str) 
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if hasattr(socket, "TCP_USER_TIMEOUT"):
                 # the kernel would keep a response as long as its client neither reads it nor leaves
-                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * settings.keep_alive_seconds)
+                milliseconds = min(1000 * settings.keep_alive_seconds, MAX_TIMEOUT)
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
             if family == socket.AF_INET6:
                 each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             try:

@@ -48,6 +48,11 @@ async def test_kernel_keeps_no_response_that_nobody_reads() -> None:
             await until(lambda: unsent_bytes(*ports) == 0)
 
 
+def test_any_time_to_keep_connections_is_accepted() -> None:
+    with listening(Settings(port=0, keep_alive_seconds=10**9)) as listeners:
+        assert len(listeners.service) == 1
+
+
 def test_addresses_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     settings = Settings(port=0, metrics_port=0)
     with caplog.at_level("INFO", "service"), listening(settings) as listeners:
