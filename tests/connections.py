@@ -14,6 +14,7 @@ from service.api.app import create_app
 from service.api.context import SERVER
 from service.settings import Settings
 from tests.bodies import JSON
+from tests.processes import PATIENCE
 
 if TYPE_CHECKING:
     import ssl
@@ -184,11 +185,11 @@ async def connection(server: str | int, tls: ssl.SSLContext | None = None) -> As
 
 async def ask_once(server: str | int, sent: bytes) -> Reply:
     """Return the response to a request on its own connection."""
-    async with asyncio.timeout(30), connection(server) as peer:
+    async with asyncio.timeout(PATIENCE), connection(server) as peer:
         return await peer.ask(sent)
 
 
-async def answer(server: str | int, *pieces: bytes, seconds: float = 10) -> bytes:
+async def answer(server: str | int, *pieces: bytes, seconds: float = PATIENCE) -> bytes:
     """Return all that a client of some pieces receives until the server closes the connection."""
     async with connection(server) as (reader, writer), asyncio.timeout(seconds):
         try:

@@ -23,7 +23,7 @@ STARTED = re.compile(r"Listening on ([^\s\"]+)")
 READY = "Application startup complete"
 
 PATIENCE = 60
-"""Seconds to wait for a process to start or to end."""
+"""Seconds to wait for what takes milliseconds on a quiet machine, or a process seconds to start or to end."""
 
 NO_WAIT = {"SOFTMAX_DRAIN_SECONDS": "0"}
 """Drain at once: no load balancer polls /readyz here."""

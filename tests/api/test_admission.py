@@ -29,6 +29,7 @@ from service.operations import OPERATIONS
 from service.settings import Settings
 from tests.bodies import BODY, JSON, body_of, compress
 from tests.connections import LEFT, Upload, application, connect, converse, piece
+from tests.processes import PATIENCE
 from tests.server.sockets import until
 
 if TYPE_CHECKING:
@@ -247,7 +248,7 @@ async def test_the_newest_give_way_if_all_hold_little() -> None:
         return "got"
 
     assert counter.try_take(LIMIT)
-    outcomes = await asyncio.wait_for(asyncio.gather(*(ask() for _ in range(10))), 2)
+    outcomes = await asyncio.wait_for(asyncio.gather(*(ask() for _ in range(10))), PATIENCE)
     assert outcomes == ["got"] * 5 + ["Overloaded"] * 5
     assert (counter.bytes, counter.waiting) == (0, 0)
 
@@ -329,7 +330,7 @@ async def test_a_request_that_ends_as_it_gives_way_leaves_no_trace(
         await newer
     assert (counter.bytes, counter.waiting, caplog.records) == (LIMIT - 10, 1, [])
     counter.give_back(45)
-    await asyncio.wait_for(older, 2)
+    await asyncio.wait_for(older, PATIENCE)
 
 
 async def test_memory_freed_in_a_thread_wakes_a_request() -> None:
@@ -338,7 +339,7 @@ async def test_memory_freed_in_a_thread_wakes_a_request() -> None:
     waiting = asyncio.create_task(counter.take(LIMIT, 0))
     await turns()
     await asyncio.to_thread(counter.give_back, LIMIT)
-    assert await asyncio.wait_for(outcome(waiting), 2) == "got"
+    assert await asyncio.wait_for(outcome(waiting), PATIENCE) == "got"
 
 
 async def test_more_than_the_limit_is_refused_at_once() -> None:
@@ -382,7 +383,7 @@ async def test_a_body_that_does_not_arrive_keeps_no_memory(monkeypatch: pytest.M
         await slow.reserve_body(length)
     await slow.add_body(1)
     assert counter.bytes == (length or LIMIT)
-    await asyncio.wait_for(fast.reserve_body(90), 2)
+    await asyncio.wait_for(fast.reserve_body(90), PATIENCE)
     # when the slow body continues, it waits in line
     more = asyncio.create_task(slow.add_body(50))
     await turns()
@@ -450,8 +451,8 @@ async def test_a_client_that_leaves_frees_its_place() -> None:
     await turns()
     assert app.runtime.admission.waiting == 2
     app.runtime.admission.give_back(LIMIT)
-    assert await asyncio.wait_for(gone, 2) == []
-    start, _ = await asyncio.wait_for(waiting, 2)
+    assert await asyncio.wait_for(gone, PATIENCE) == []
+    start, _ = await asyncio.wait_for(waiting, PATIENCE)
     assert start["status"] == 200
     assert in_flight(app) == (0, 0)
 
@@ -472,7 +473,7 @@ async def test_a_client_that_leaves_waits_no_longer(body: bytes, headers: dict[s
     others = 2000 - len(body) * (COMPRESSED_FACTOR if headers else 1)
     app.runtime.admission.try_take(others)
     headers = {**headers, "content-length": str(len(body))}
-    assert await asyncio.wait_for(converse(app, "/softmax", [piece(body), LEFT], headers), 5) == []
+    assert await asyncio.wait_for(converse(app, "/softmax", [piece(body), LEFT], headers), PATIENCE) == []
     assert in_flight(app) == (others, 0)
     assert app.runtime.admission.waiting == 0
 
@@ -485,7 +486,7 @@ async def test_a_request_that_waits_is_answered_while_draining() -> None:
     app.runtime.lifecycle.leaving = app.runtime.lifecycle.refusing = True
     (late, _) = await converse(app, "/softmax", [piece(BODY)])
     app.runtime.admission.give_back(LIMIT)
-    start, _ = await asyncio.wait_for(waiting, 2)
+    start, _ = await asyncio.wait_for(waiting, PATIENCE)
     assert (start["status"], late["status"]) == (200, 503)
     assert dict(start["headers"])[b"connection"] == b"close"
 
@@ -524,7 +525,7 @@ async def test_a_small_request_with_a_long_response_waits_for_memory() -> None:
     await turns()
     assert (start["status"], waiting.done(), app.runtime.admission.waiting) == (200, False, 1)
     app.runtime.admission.give_back(app.runtime.admission.max_bytes)
-    start, *_ = await asyncio.wait_for(waiting, 5)
+    start, *_ = await asyncio.wait_for(waiting, PATIENCE)
     assert start["status"] == 200
     assert in_flight(app) == (0, 0)
 
@@ -673,7 +674,7 @@ async def test_nothing_is_in_flight_after_a_client_has_left(messages: list[Messa
 
 async def test_a_body_that_takes_too_long_is_refused_and_holds_nothing() -> None:
     app = application(body_timeout_seconds=0.05)
-    start, body = await asyncio.wait_for(converse(app, "/softmax", [piece(b"{", more=True)]), 5)
+    start, body = await asyncio.wait_for(converse(app, "/softmax", [piece(b"{", more=True)]), PATIENCE)
     headers = dict(start["headers"])
     assert start["status"] == 408
     assert b"0.05 seconds" in body["body"]

@@ -11,6 +11,7 @@ import pytest
 from service.settings import Settings
 from tests.bodies import JSON
 from tests.connections import LEFT, Upload, application, connect, converse, piece
+from tests.processes import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -93,7 +94,7 @@ async def test_server_refuses_a_long_body_while_it_arrives(server: str) -> None:
         "POST /softmax HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: 1000000000\r\n\r\n"
     )
     writer.write(head.encode() + b" " * 1000)
-    status = (await asyncio.wait_for(reader.readline(), 10)).split()[1]
+    status = (await asyncio.wait_for(reader.readline(), PATIENCE)).split()[1]
     writer.close()
     await writer.wait_closed()
     assert status == b"413"

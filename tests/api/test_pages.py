@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.connections import connect
+from tests.processes import PATIENCE
 
 if TYPE_CHECKING:
     import httpx
@@ -80,7 +81,7 @@ async def test_others_are_answered_while_a_document_is_built(monkeypatch: pytest
     answered = Event()
 
     def build(_: object) -> dict[str, bool]:
-        return {"built last": answered.wait(10)}
+        return {"built last": answered.wait(PATIENCE)}
 
     monkeypatch.setattr("service.api.routes.pages.typed_document", build)
     async with connect() as client:

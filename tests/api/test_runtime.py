@@ -24,6 +24,7 @@ from service.compute.blocks import usable_cores
 from service.operations.size import RequestSize
 from tests.bodies import BODY, JSON, body_of, compress, npz
 from tests.connections import LEFT, application, connect, converse, piece
+from tests.processes import PATIENCE
 from tests.server.sockets import until
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ async def test_event_loop_answers_others_during_large_outputs(
 
     def execute(*args: Any) -> Any:
         # on the event loop this would never end
-        assert answered.wait(5)
+        assert answered.wait(PATIENCE)
         return compute(*args)
 
     monkeypatch.setattr(endpoint, "execute", execute)
@@ -146,7 +147,7 @@ async def test_a_request_waits_for_a_thread(computed_in: list[str]) -> None:
         await asyncio.sleep(0.05)
         assert not waiting.done()
         free.set()
-        start, *_ = await asyncio.wait_for(waiting, 5)
+        start, *_ = await asyncio.wait_for(waiting, PATIENCE)
     assert start["status"] == 200
     assert len(computed_in) == 1
 
@@ -154,7 +155,7 @@ async def test_a_request_waits_for_a_thread(computed_in: list[str]) -> None:
 async def test_a_request_waits_no_longer_than_the_longest_time(computed_in: list[str]) -> None:
     app = application(max_wait_seconds=0.05)
     with busy(app):
-        start, body = await asyncio.wait_for(converse(app, "/softmax", [piece(LARGE)]), 5)
+        start, body = await asyncio.wait_for(converse(app, "/softmax", [piece(LARGE)]), PATIENCE)
         assert start["status"] == 503
         assert b"/problems/overloaded" in body["body"]
         assert b"retry-after" in dict(start["headers"])
@@ -178,7 +179,7 @@ async def test_work_that_has_begun_outlasts_the_longest_wait(monkeypatch: pytest
 async def test_nothing_is_computed_for_a_client_that_left_waiting(computed_in: list[str]) -> None:
     app = application()
     with busy(app):
-        assert await asyncio.wait_for(converse(app, "/softmax", [piece(LARGE), LEFT]), 5) == []
+        assert await asyncio.wait_for(converse(app, "/softmax", [piece(LARGE), LEFT]), PATIENCE) == []
         assert app.runtime.admission.bytes == 0
     app.runtime.threads.shutdown()
     assert computed_in == []
@@ -191,11 +192,11 @@ async def test_nothing_is_computed_for_a_client_that_left_decoding(
 
     def slowly(*_: object) -> None:
         loop.call_soon_threadsafe(reading.set)
-        assert left.wait(5)
+        assert left.wait(PATIENCE)
 
     monkeypatch.setattr(RequestSize, "check", slowly)
     app = application()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         conversation = asyncio.create_task(converse(app, "/softmax", [piece(LARGE), LEFT]))
         await reading.wait()
         left.set()

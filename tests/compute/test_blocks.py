@@ -14,6 +14,7 @@ from service.compute import blocks
 from service.compute.blocks import BLOCK_BYTES, each_block, evaluate, usable_cores
 from service.compute.curvature import jacobian
 from service.compute.softmax import Softmax
+from tests.processes import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,12 +73,12 @@ def test_a_batch_waits_for_no_thread_that_has_other_work(monkeypatch: pytest.Mon
     def slow(rows: slice, _: object) -> Softmax:
         if current_thread().name.startswith("rows"):
             busy.set()
-            free.wait(10)
+            free.wait(PATIENCE)
         return Softmax(logits[rows])
 
     with ThreadPoolExecutor(1) as thread:
         other = thread.submit(evaluate, slow, logits, QUANTITIES)
-        assert busy.wait(10)
+        assert busy.wait(PATIENCE)
         results = evaluate(lambda rows, _: Softmax(logits[rows]), logits, QUANTITIES)
         assert not other.done()
         free.set()

@@ -19,6 +19,7 @@ from service.errors import ServiceError
 from service.settings import Settings
 from tests.bodies import JSON
 from tests.connections import application, connect
+from tests.processes import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -178,7 +179,7 @@ async def test_the_request_is_answered_with_its_problem(refusal: type[ServiceErr
     ],
 )
 def test_a_malformed_head_is_answered_with_its_problem(server: str, head: bytes, mend: str) -> None:
-    with socket.create_connection((urlsplit(server).hostname, urlsplit(server).port), timeout=10) as connection:
+    with socket.create_connection((urlsplit(server).hostname, urlsplit(server).port), timeout=PATIENCE) as connection:
         connection.sendall(head)
         answer = HTTPResponse(connection)
         answer.begin()

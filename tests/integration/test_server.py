@@ -26,7 +26,7 @@ from service.formats.codecs import active_codecs
 from service.server.listen import Listeners
 from service.server.server import Server, serve
 from service.settings import Settings
-from tests.processes import refused, running
+from tests.processes import PATIENCE, refused, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -315,7 +315,7 @@ def test_sigterm_ends_the_process_in_good_order() -> None:
         client.get("/livez")
         process.terminate()
         start = time.monotonic()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
         assert time.monotonic() - start < 5
 
 

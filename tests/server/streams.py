@@ -20,6 +20,7 @@ from uvicorn.server import ServerState
 
 from service.server.protocol import HttpProtocol
 from tests.connections import application
+from tests.processes import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +37,6 @@ SETTINGS: tuple[dict[str, int], ...] = ({}, {"inline_body_bytes": 10})
 
 IDS = re.compile(rb"[0-9a-f]{32}")
 """Request ids that the service makes."""
-
-SECONDS = 20
 
 
 class Response(NamedTuple):
@@ -249,7 +248,7 @@ class Server:
         await self.accept(theirs)
         receiving = asyncio.create_task(self._receive(ours))
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(PATIENCE):
                 for piece in stream.pieces:
                     try:
                         await asyncio.get_running_loop().sock_sendall(ours, piece)

@@ -24,6 +24,7 @@ from service.server.protocol import HttpProtocol
 from tests.bodies import BODY, JSON
 from tests.certificates import certificate
 from tests.connections import answer, application, connection, post, statuses
+from tests.processes import PATIENCE
 from tests.server.sockets import CLIENT_TIMEOUT, HEAD, LENGTH, serving, unsent_bytes, until
 from tests.server.streams import LAST as LAST_REQUESTS
 from tests.server.streams import LOOPS, Request, Response, Server, Stream, seeded
@@ -321,14 +322,14 @@ async def test_new_client_is_answered_before_requests_sent_ahead(loop: Any) -> N
                 await reader.read()
                 # both threads share an interpreter: some are served until it switches to this one
                 assert served.index(writer.get_extra_info("sockname")) - before < 5 * clients
-            for received in await asyncio.wait_for(asyncio.gather(*receiving), 60):
+            for received in await asyncio.wait_for(asyncio.gather(*receiving), PATIENCE):
                 assert statuses(received) == [200] * ahead
 
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_new_client_is_answered_before_very_small_chunks(loop: str) -> None:
     clients = 40
-    chunks = Request("POST", "/softmax", raw=CHUNKED + b"1\r\n \r\n" * 20_000 + b"0\r\n\r\n")
+    chunks = Request("POST", "/softmax", raw=CHUNKED + b"1\r\n \r\n" * 5_000 + b"0\r\n\r\n")
     live = LAST_REQUESTS[0]
 
     async def send_all() -> None:
@@ -376,7 +377,7 @@ async def test_a_slow_body_has_the_time_of_bodies(impatient: int) -> None:
         writer.write(HEAD + LENGTH + b"\r\n" + BODY[:5])
         await asyncio.sleep(2 * CLIENT_TIMEOUT)
         writer.write(BODY[5:])
-        assert (await asyncio.wait_for(reader.readline(), 5)).split()[1] == b"200"
+        assert (await asyncio.wait_for(reader.readline(), PATIENCE)).split()[1] == b"200"
 
 
 async def test_a_client_that_reads_nothing_is_let_go() -> None:

@@ -13,6 +13,7 @@ import pytest
 from service.formats import json_encode
 from tests.bodies import BODY
 from tests.connections import answer, application, connection, statuses
+from tests.processes import PATIENCE
 from tests.server.sockets import CLIENT_TIMEOUT, HEAD, LENGTH, serving
 from tests.server.streams import LOOPS
 
@@ -57,7 +58,7 @@ async def test_a_half_closed_connection_is_answered(port: int) -> None:
         async with connection(port) as (reader, writer):
             writer.write(request)
             writer.write_eof()
-            assert set(statuses(await asyncio.wait_for(reader.read(), 10))) == {200}
+            assert set(statuses(await asyncio.wait_for(reader.read(), PATIENCE))) == {200}
 
 
 async def test_a_request_behind_a_long_body_is_answered_before_the_end(port: int) -> None:
@@ -228,7 +229,7 @@ async def test_a_client_that_goes_on_sending_reads_its_refusal(port: int) -> Non
         for _ in range(90):
             writer.write(b" " * 100_000)
             await asyncio.sleep(0)
-        assert statuses(await asyncio.wait_for(reader.read(), 10)) == [415]
+        assert statuses(await asyncio.wait_for(reader.read(), PATIENCE)) == [415]
 
 
 async def test_a_client_is_not_waited_for_after_its_refusal() -> None:

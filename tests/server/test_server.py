@@ -21,6 +21,7 @@ from service.settings import Settings
 from tests.bodies import JSON
 from tests.certificates import certificate
 from tests.connections import ask_once, connection, get, post
+from tests.processes import PATIENCE
 from tests.production.looks import eventually
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from pathlib import Path
 
-SECONDS = 30
-"""Longest time until a server has started, has read a file again, or has ended."""
 
 SMALL = post("/softmax", b'{"logits": [0, 0]}', {**JSON, "Authorization": "Bearer swordfish"})
 
@@ -49,13 +48,13 @@ async def serving(supervisor: Connection | None = None, **settings: Any) -> Asyn
         server = Server(create_app(built), listeners, read_secrets(built).tls, supervisor)
         running = asyncio.create_task(server.serve(listeners.all))
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(PATIENCE):
                 while not server.started:  # noqa: ASYNC110  uvicorn has no event for it
                     await asyncio.sleep(0.01)
             yield [each.getsockname()[1] for each in listeners.all]
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
-            await asyncio.wait_for(running, SECONDS)
+            await asyncio.wait_for(running, PATIENCE)
             signal.signal(signal.SIGHUP, kept)
 
 
@@ -104,7 +103,7 @@ async def test_changed_keys_are_used_on_open_connections(tmp_path: Path, *, is_s
         async def status() -> int:
             return (await peer.ask(SMALL)).status
 
-        assert await eventually(status, 200, SECONDS)
+        assert await eventually(status, 200, PATIENCE)
 
 
 async def test_changed_certificate_is_shown_to_new_connections(tmp_path: Path) -> None:
@@ -117,7 +116,7 @@ async def test_changed_certificate_is_shown_to_new_connections(tmp_path: Path) -
         new = certificate(tmp_path, "ours")
         after = ssl.create_default_context(cafile=new.chain)
         os.kill(os.getpid(), signal.SIGHUP)
-        assert await eventually(lambda: is_accepted(port, after), wanted=True, seconds=SECONDS)
+        assert await eventually(lambda: is_accepted(port, after), wanted=True, seconds=PATIENCE)
         assert not await is_accepted(port, before)
         assert (await peer.ask(SMALL)).status == 200
 

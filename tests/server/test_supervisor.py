@@ -20,12 +20,11 @@ from service.server.listen import Listeners, listening
 from service.server.server import ALL_LEAVE, READ_AGAIN
 from service.server.supervisor import Supervisor, Worker
 from service.settings import Settings
+from tests.processes import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-SECONDS = 20
 
 
 class StubWorker:
@@ -101,7 +100,7 @@ def supervised(settings: Settings, act: Callable[[], None]) -> int:
 
 def wait_until(is_true: Callable[[], bool]) -> None:
     """Wait until something is true."""
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + PATIENCE
     while not is_true():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -127,7 +126,7 @@ def test_all_workers_read_again_unless_a_file_is_bad(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, *, is_signalled: bool
 ) -> None:
     if is_signalled:
-        monkeypatch.setattr(supervisor, "WATCH_SECONDS", 10 * SECONDS)
+        monkeypatch.setattr(supervisor, "WATCH_SECONDS", 10 * PATIENCE)
     file = tmp_path / "keys"
     file.write_text("tuna", encoding="ascii")
 
