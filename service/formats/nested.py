@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 NONFINITE = {"Infinity": inf, "-Infinity": -inf, "NaN": nan}
 """The strings that stand for non-finite numbers, as in ProtoJSON."""
 
+BEYOND_DOUBLES = 2**1024 - 2**970
+"""Least integer whose nearest double is infinite."""
+
 TYPED_ARRAY = " with numbered members, as JSON has a typed array of JavaScript (convert it with Array.from)"
 """The remedy for an object such as {"0": 1.5, "1": 2}."""
 
@@ -93,7 +96,7 @@ def _from_numbers(numbers: list[Any], *, integers: bool) -> Array:
 
 def _overflows(number: float) -> bool:
     """Return whether a number is beyond double range."""
-    return isinstance(number, int) and abs(number) >= 2**1024
+    return isinstance(number, int) and abs(number) >= BEYOND_DOUBLES
 
 
 def _not_numbers(name: str, level: list[Any], shape: list[int], origin: Shape, domain: Domain) -> ServiceError:

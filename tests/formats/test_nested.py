@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,14 @@ def test_integers_beyond_64_bits_are_the_nearest_doubles() -> None:
         assert read([[2**63, -(10**30)]], domain).tolist() == [[2.0**63, -1e30]]
 
 
-@pytest.mark.parametrize("number", [10**400, -(10**400), float("inf"), float("-inf")])
+BEYOND = [10**400, 2**1024 - 1, 2**1024 - 2**970, -(2**1024) + 2**970, float("inf"), float("-inf")]
+
+
+def test_the_largest_integer_within_double_range_is_read() -> None:
+    assert read([[1], [2**1024 - 2**970 - 1]]).tolist() == [[1.0], [sys.float_info.max]]
+
+
+@pytest.mark.parametrize("number", BEYOND)
 def test_a_number_beyond_double_range_is_rejected_with_its_place(number: float) -> None:
     with pytest.raises(NumberOutOfRange, match=r"logits\[1, 0\]") as rejected:
         read([[1], [number]])
@@ -79,6 +87,7 @@ def test_a_mask_may_be_boolean() -> None:
         ([[1, 2], [3, "4"]], (1, 1), "is a string"),
         ([[[1], [2]], [[{}], [4]]], (1, 0, 0), "is an object"),
         ([[1], None], (1,), "is null"),
+        ([1, [2], "3"], (2,), "is a string"),
     ],
     ids=repr,
 )
