@@ -43,14 +43,14 @@ def encode(inference: Inference, outputs: Mapping[str, Array], operation: Operat
         data: list[Piece] = []
         if options.classes is not None:
             place = ("outputs", index, "parameters", "classification")
-            strings = _classification(place, output, to_datatype(values, datatype), options.classes)
+            strings = _classification(place, output, _numbers(values, datatype), options.classes)
             entry |= {"shape": strings.shape, "datatype": "BYTES"}
             texts = strings.reshape(-1).tolist()
             data = [_length_prefixed(texts) if binary else json_encode.dumps(texts)]
         elif binary:
             data = [memory(stored(values, datatype))]
         else:
-            data = [*json_encode.array_text(to_datatype(values, datatype).reshape(-1))]
+            data = [*json_encode.array_text(_numbers(values, datatype).reshape(-1))]
         if binary:
             entry["parameters"] = {"binary_data_size": len(data[0])}
             header += (before, json_encode.dumps(entry))
@@ -60,6 +60,12 @@ def encode(inference: Inference, outputs: Mapping[str, Array], operation: Operat
         before = b","
     header.append(b"]}")
     return [*header, *tensors], sum(map(len, header)) if tensors else None
+
+
+def _numbers(values: Array, datatype: str) -> Array:
+    """Return values rounded to a datatype, as they are written: FP16 as float32, of which all codecs write the same digits."""
+    rounded = to_datatype(values, datatype)
+    return rounded.astype(np.float32) if datatype == "FP16" else rounded
 
 
 def _datatype(output: Output, values: Array, datatype: str) -> str:

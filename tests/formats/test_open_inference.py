@@ -27,6 +27,7 @@ from service.errors import (
     TensorTooLarge,
     UnknownField,
 )
+from service.formats.datatypes import to_datatype
 from service.formats.open_inference import decode
 from service.formats.open_inference_reply import MAX_STRINGS, encode
 from service.operations import OPERATIONS
@@ -538,6 +539,15 @@ def test_counts_and_reduced_scalars_are_at_least_fp32(datatype: str) -> None:
     assert [each["datatype"] for each in header["outputs"]] == ["FP32", "FP32", datatype]
     assert header["outputs"][0]["data"] == [70_000.0]
     assert header["outputs"][1]["data"] == [2049.0]
+
+
+@pytest.mark.parametrize("datatype", ["FP16", "BF16"])
+def test_narrow_floats_are_written_as_float32_by_every_codec(datatype: str) -> None:
+    values = np.array([0.1, 1 / 3, 1.4071])
+    inference = decode(infer(listed("logits", LOGITS, datatype)), None, SOFTMAX)
+    header, _ = split(encode(inference, {"entropy": values}, SOFTMAX))
+    expected = to_datatype(values, datatype).astype(np.float32)
+    assert header["outputs"][0]["data"] == [float(str(each)) for each in expected]
 
 
 @pytest.mark.parametrize("binary", [True, False], ids=["raw", "JSON"])
