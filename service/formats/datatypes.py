@@ -47,12 +47,12 @@ def to_datatype(values: Array, datatype: str) -> Array:
 
 
 def stored(values: Array, datatype: str) -> Array:
-    """Return the tensor as it is stored: little-endian, row-major."""
-    return np.asarray(_bf16_bits(values) if datatype == "BF16" else to_datatype(values, datatype), order="C")
+    """Return the tensor as it is stored: little-endian."""
+    return _bf16_bits(values) if datatype == "BF16" else to_datatype(values, datatype)
 
 
 def memory(values: Array) -> memoryview:
-    """Return the bytes of a row-major array, not copied."""
+    """Return the bytes of an array in row-major order, not copied if it has that order."""
     return values.reshape(-1).view(np.uint8).data
 
 

@@ -206,7 +206,6 @@ def _with_parameters(tensors: dict[str, Any], operation: Operation, query: str) 
 
 def encode_npy(values: Array) -> tuple[bytes, memoryview]:
     """Return one output as a .npy file: its header, and the memory of its numbers."""
-    values = np.asarray(values, order="C")
     return _header_of(values.dtype.str, values.shape), memory(values)
 
 

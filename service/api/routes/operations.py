@@ -30,5 +30,5 @@ def operation_routes(runtime: Runtime) -> list[Route]:
             (f"{model}/versions/{VERSION}/infer", open_inference),
         ):
             endpoint = OperationEndpoint(path, operation, wire_format, runtime)
-            routes.append(Route(path, endpoint, methods=["POST"], include_in_schema=False))
+            routes.append(Route(path, endpoint, methods=["POST"]))
     return routes

@@ -97,9 +97,9 @@ def add_pages(app: FastAPI, settings: Settings) -> None:
     async def playground(request: Request) -> Response:
         return await PLAYGROUND_FILES.get_response("index.html", request.scope)
 
-    app.add_route("/docs", docs, include_in_schema=False)
+    app.add_route("/docs", docs)
     app.mount("/static", STATIC_FILES)
-    app.add_route("/playground", playground, include_in_schema=False)
+    app.add_route("/playground", playground)
     app.mount("/playground", PLAYGROUND_FILES)
 
 
@@ -119,4 +119,4 @@ def add_document(app: FastAPI, path: str, build: Callable[[], dict[str, Any]]) -
             return NotModifiedResponse(response.headers)
         return response
 
-    app.add_route(path, document, include_in_schema=False)
+    app.add_route(path, document)

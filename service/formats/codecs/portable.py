@@ -33,7 +33,7 @@ def read(text: bytes, *, integers: bool) -> Array:
     if any(character in text for character in OTHER_VALUES):
         raise NotNumbers
     try:
-        shape, rows = _rows(from_json(text, allow_inf_nan=False))
+        shape, rows = _rows(from_json(text))
         array = _array(rows, shape[-1], integers=integers)
     except (TypeError, ValueError, struct.error):
         raise NotNumbers from None

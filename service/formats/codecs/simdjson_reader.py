@@ -48,7 +48,7 @@ def _shape(value: Any) -> tuple[int, ...]:
     shape = [len(value)]
     first: Any = value
     while shape[-1] and isinstance(first := first[0], simdjson.Array):
-        (length,) = set(map(len, value if len(shape) == 1 else _arrays(value, depth=len(shape))))
+        (length,) = set(map(len, _arrays(value, depth=len(shape))))
         shape.append(length)
     return tuple(shape)
 
