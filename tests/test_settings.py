@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from service.settings import Settings
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 RIGHT: list[dict[str, Any]] = [
     {"port": 0},
     {"port": 65535},
     {"metrics_port": 9000},
+    {"metrics_port": 0, "port": 0},
+    {"metrics_port": 8000, "uds": Path("socket"), "host": "127.0.0.1"},
     {"root_path": ""},
     {"root_path": "/api/v1"},
     {"trusted_hosts": "example.org, *.example.net"},

@@ -380,6 +380,22 @@ async def test_a_slow_body_has_the_time_of_bodies(impatient: int) -> None:
         assert (await asyncio.wait_for(reader.readline(), PATIENCE)).split()[1] == b"200"
 
 
+async def answer_slowly(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer after the time of a client."""
+    del scope, receive
+    await asyncio.sleep(2 * CLIENT_TIMEOUT)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body"})
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_a_client_that_is_idle_after_a_slow_answer_is_let_go(loop: Any) -> None:
+    with serving(answer_slowly, loop, client_timeout=CLIENT_TIMEOUT) as port:
+        async with connection(port) as (reader, writer):
+            writer.write(LIVE)
+            assert (await asyncio.wait_for(reader.read(), PATIENCE)).startswith(b"HTTP/1.1 200 ")
+
+
 async def test_a_client_that_reads_nothing_is_let_go() -> None:
     app = application()
     with serving(app, client_timeout=CLIENT_TIMEOUT) as port:

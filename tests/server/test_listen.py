@@ -35,6 +35,18 @@ def test_every_address_of_a_host_listens_on_one_port(host: str) -> None:
         assert not listeners.metrics
 
 
+def test_port_is_free_again_at_once() -> None:
+    with listening(Settings(port=0)) as listeners:
+        (listener,) = listeners.service
+        port = listener.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            # the side that closes first keeps the connection for a minute
+            listener.accept()[0].close()
+            assert client.recv(1) == b""
+    with listening(Settings(port=port)) as listeners:
+        assert len(listeners.service) == 1
+
+
 async def test_kernel_keeps_no_response_that_nobody_reads() -> None:
     with listening(Settings(port=0, keep_alive_seconds=1)) as listeners:
         (listener,) = listeners.service

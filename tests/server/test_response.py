@@ -9,7 +9,7 @@ import pytest
 
 from service.api.security import Keys
 from tests.bodies import BODY, JSON
-from tests.connections import application, connection, post
+from tests.connections import answer, application, connection, post, statuses
 from tests.server.sockets import serving, until
 from tests.server.streams import Server
 
@@ -53,3 +53,11 @@ async def test_request_with_a_refused_head_is_refused_again() -> None:
             for _ in range(3):
                 assert (await peer.ask(post("/softmax", BODY).replace(b"Host: test", b"Host: other"))).status == 400
                 assert (await peer.ask(post("/softmax", BODY, {}))).status == 415
+
+
+async def test_percent_encoded_path_is_decoded_once() -> None:
+    with serving(application()) as port:
+        for path, status in ((b"/%6Civez", 200), (b"/%256Civez", 404)):
+            assert statuses(
+                await answer(port, b"GET %b HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n" % path)
+            ) == [status]
