@@ -60,7 +60,7 @@ def test_the_largest_integer_within_double_range_is_read() -> None:
 @pytest.mark.parametrize("number", BEYOND)
 def test_a_number_beyond_double_range_is_rejected_with_its_place(number: float) -> None:
     with pytest.raises(NumberOutOfRange, match=r"logits\[1, 0\]") as rejected:
-        read([[1], [number]])
+        read([[2**1023], [number]])
     assert [place for place, _ in rejected.value.locations] == [("logits", 1, 0)]
 
 
