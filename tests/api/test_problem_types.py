@@ -41,6 +41,7 @@ async def test_a_browser_gets_a_page(client: httpx.AsyncClient, path: str) -> No
     reply = await client.get(path, headers={"Accept": BROWSER})
     assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
     assert reply.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert reply.headers["Vary"] == "Accept"
     assert "ragged-tensor" in reply.text
     assert "The rows of a tensor differ in length or depth." in reply.text
 
@@ -49,8 +50,11 @@ async def test_a_browser_gets_a_page(client: httpx.AsyncClient, path: str) -> No
     "accept", ["*/*", "application/json", "text/html;q=0, */*", "application/json, text/html;q=0.1"]
 )
 async def test_another_client_gets_json(client: httpx.AsyncClient, accept: str) -> None:
-    reply = await client.get("/problems/draining", headers={"Accept": accept})
-    assert reply.headers["Content-Type"] == "application/json"
+    for path in ("/problems", "/problems/draining"):
+        reply = await client.get(path, headers={"Accept": accept})
+        assert reply.headers["Content-Type"] == "application/json"
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
+        assert reply.headers["Vary"] == "Accept"
 
 
 async def test_an_unknown_type_is_not_found(client: httpx.AsyncClient) -> None:
