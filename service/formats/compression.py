@@ -105,7 +105,7 @@ def _inflate_member(
         source = compressed[position : position + PIECE_BYTES] if decompressor.needs_input else b""
         position += len(source)
         piece = decompressor.decompress(source, PIECE_BYTES)
-        if is_complete and not piece and not decompressor.eof:
+        if is_complete and not decompressor.eof:
             raise zlib.error("the stream is incomplete")
         reserve(len(piece))
         inflated.extend(piece)

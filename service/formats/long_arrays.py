@@ -225,7 +225,7 @@ class LongArray(NamedTuple):
         if mistake is None:
             return array
         # the items of a ragged array are cut in their middle
-        is_cut = mistake.offset == len(piece) or mistake.mend is Mend.AFTER
+        is_cut = mistake.offset == len(piece)
         whole = memoryview(text)[span.start : span.end]
         if is_cut and _count(whole, b"[") == _count(whole, b"]"):
             raise RaggedTensor((self.name, *origin[:-1], origin[-1] + len(items)))

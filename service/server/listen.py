@@ -108,7 +108,7 @@ def _listen_on_port(stack: ExitStack, settings: Settings, port: int, name: str) 
                     sys.exit(f"{NAME}: {name}: {PORT_MISTAKES[error.errno].format(port=port, mend=mend)}")
                 raise
             sockets.append(each)
-            port = port or each.getsockname()[1]
+            port = each.getsockname()[1]
     if not sockets:
         sys.exit(f"{NAME}: host: not an address of this machine; change --host or SOFTMAX_HOST")
     return sockets
