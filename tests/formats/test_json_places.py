@@ -96,6 +96,12 @@ def test_a_mistake_is_named_by_byte_and_mend(body: bytes, offset: int, mend: Men
     assert str(mend) in caught.detail
 
 
+@pytest.mark.parametrize("numbers", [1, 10_000, 100_000])
+def test_the_first_of_two_mistakes_is_named(numbers: int) -> None:
+    body = b'{"logits":[1,,%b1],oops}' % (b"2," * numbers)
+    assert places(error(body))[0] == ("line", 1, "column", 14, "byte", 13)
+
+
 def test_lines_and_columns_count_from_1_in_characters() -> None:
     caught = error('{\n  "dtype": "é",\n  "logits": [1,\n    é+]\n}'.encode())
     assert places(caught)[0][:4] == ("line", 4, "column", 5)

@@ -104,6 +104,18 @@ def test_long_rows_are_within_6_units_in_the_last_place(family: str, classes: in
     assert {name: error for name, error in errors.items() if error > 6.0} == {}
 
 
+@pytest.mark.parametrize(
+    "scale", [{"temperature": 2.0}, {"softcap": 3.0}, {"temperature": 2.0, "softcap": 3.0}], ids=str
+)
+def test_long_rows_are_scaled(scale: dict[str, float]) -> None:
+    logits = LONG_ROWS["N(0, 1)"](np.random.default_rng(10), 40, 100).astype(np.float32)
+    answered = answer("softmax", logits=logits, dtype="float32", outputs=LONG, **scale)
+    exact = answer("softmax", logits=logits.astype(np.float64), outputs=LONG, **scale)
+    assert (answered.pop("predictions") == exact.pop("predictions")).all()
+    for name, values in answered.items():
+        assert units_off(values, exact[name]) <= 1.0, name
+
+
 def test_a_number_in_float32_depends_on_its_row_alone() -> None:
     logits = LONG_ROWS["N(0, 1)"](np.random.default_rng(8), 1000, 200).astype(np.float32)
     logits[1::7] += 100.0
