@@ -156,10 +156,16 @@ async def test_keys_come_from_a_file_too(tmp_path: Path) -> None:
             assert (await client.post("/softmax", content=BODY, headers=headers)).status_code == status
 
 
-def test_document_describes_the_key() -> None:
-    cases: list[tuple[tuple[str, ...], Any]] = [((), [{}, {"bearer": []}]), (("swordfish",), [{"bearer": []}])]
-    for known, expected in cases:
-        document = application(api_keys=known).openapi()
+def test_document_describes_the_key(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("swordfish", encoding="utf-8")
+    cases: list[tuple[dict[str, Any], Any]] = [
+        ({}, [{}, {"bearer": []}]),
+        ({"api_keys": ("swordfish",)}, [{"bearer": []}]),
+        ({"api_keys_file": file}, [{"bearer": []}]),
+    ]
+    for keys, expected in cases:
+        document = application(**keys).openapi()
         scheme = document["components"]["securitySchemes"]["bearer"]
         assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
         for path, methods in document["paths"].items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -66,6 +66,13 @@ async def test_root_lists_only_what_is_served() -> None:
             method, path = link.split()
             status = (await client.request(method, path)).status_code
             assert status == (415 if method == "POST" else 200)
+
+
+@pytest.mark.parametrize(("settings", "listed"), [({}, True), ({"metrics_port": 9000}, False)])
+async def test_root_lists_metrics_where_they_are_served(settings: dict[str, Any], *, listed: bool) -> None:
+    async with connect(**settings) as client:
+        assert ("metrics" in (await client.get("/")).json()) is listed
+        assert ((await client.get("/metrics")).status_code == 200) is listed
 
 
 @pytest.mark.parametrize("sent", ["bytes=0-1", "bytes=0-1,3-4", "bytes=999999999-", "bytes=-", "lines=1-2"])

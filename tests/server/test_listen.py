@@ -101,6 +101,14 @@ def test_unix_socket_is_for_its_owner_and_group_and_is_removed(tmp_path: Path) -
     assert not path.exists()
 
 
+def test_files_keep_their_permissions_beside_unix_socket(tmp_path: Path) -> None:
+    before, beside = tmp_path / "before", tmp_path / "beside"
+    before.touch()
+    with listening(Settings(uds=tmp_path / "socket")):
+        beside.touch()
+    assert beside.stat().st_mode == before.stat().st_mode
+
+
 def test_unix_socket_that_was_left_over_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     with socket.socket(socket.AF_UNIX) as killed:
