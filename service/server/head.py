@@ -178,7 +178,7 @@ def _split_target(method: str, target: bytes) -> tuple[bytes, bytes | None]:
     """Return the path with its query, and the authority of a target in absolute form."""
     if method == "CONNECT":
         return b"/", None
-    if b"#" in target or not target.isascii():
+    if b"#" in target:
         raise MalformedHeader(NOT_ENCODED)
     if target.startswith(b"/") or (target == b"*" and method == "OPTIONS"):
         return target, None

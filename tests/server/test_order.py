@@ -120,6 +120,26 @@ async def test_whitespace_around_values_is_not_part_of_them(port: int) -> None:
     assert statuses(await answer(port, request + LAST)) == [200, 200]
 
 
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        (b"http://test/livez", 200),
+        (b"HTTPS://test/livez", 200),
+        (b"http://test", 200),
+        (b"http://test?a=1", 200),
+        (b"http:///livez", 400),
+        (b"ftp://test/livez", 400),
+        (b"livez", 400),
+        (b"*", 400),
+        (b"/livez#part", 400),
+        (b"/\xc3\xa9", 400),
+    ],
+)
+async def test_a_target_is_a_path_or_an_address_of_http(port: int, target: bytes, status: int) -> None:
+    received = await answer(port, b"GET %b HTTP/1.1\r\nHost: test\r\n\r\n" % target + LAST)
+    assert statuses(received) == ([status, 200] if status == 200 else [status])
+
+
 async def test_connect_opens_no_tunnel(port: int) -> None:
     received = await answer(port, b"CONNECT test:80 HTTP/1.1\r\nHost: test\r\n\r\n" + LIVE)
     assert statuses(received) == [405]
