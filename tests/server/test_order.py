@@ -115,6 +115,26 @@ async def test_a_body_behind_a_refused_expect_is_not_a_request(port: int) -> Non
     assert b"\r\nconnection: close\r\n" in received
 
 
+@pytest.mark.parametrize(
+    ("codings", "version", "status"),
+    [
+        ([b"Chunked"], b"1.1", 200),
+        ([b"chunked"], b"1.0", 400),
+        ([b"identity"], b"1.1", 400),
+        ([b"gzip, chunked"], b"1.1", 400),
+        ([b"gzip", b"chunked"], b"1.1", 400),
+        ([b"chunked", b"gzip"], b"1.1", 400),
+        ([b"chunked", b"chunked"], b"1.1", 400),
+    ],
+)
+async def test_a_body_has_the_chunked_coding_alone(
+    port: int, codings: list[bytes], version: bytes, status: int
+) -> None:
+    lines = b"".join(b"Transfer-Encoding: %b\r\n" % coding for coding in codings)
+    request = HEAD.replace(b"1.1", version) + lines + b"\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+    assert statuses(await answer(port, request + LAST)) == ([status, 200] if status == 200 else [status])
+
+
 async def test_whitespace_around_values_is_not_part_of_them(port: int) -> None:
     request = POST.replace(b"application/json", b" \tapplication/json \t").replace(b"Host: test", b"Host: \ttest ")
     assert statuses(await answer(port, request + LAST)) == [200, 200]
