@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -28,11 +29,14 @@ def clone(tmp_path: Path) -> Path:
 
 def refused(clone: Path, python: str) -> str:
     """Return the first line of `make run` with an interpreter, which must end before it installs anything."""
+    # `make test` passes its own flags on
+    variables = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}}
     ended = subprocess.run(
         ["make", "--no-print-directory", "run", f"PYTHON={python}"],  # noqa: S607 - any make will do
         cwd=clone,
         capture_output=True,
         text=True,
+        env=variables,
         check=False,
     )
     assert ended.returncode != 0

@@ -20,7 +20,12 @@ def hide(module, *names):
         vars(module).pop(name, None)
 
 def hide_modules(*names):
-    sys.modules.update(dict.fromkeys(names))
+    for name in names:
+        package, _, own = name.rpartition(".")
+        if package in sys.modules:
+            # `from package import own` reads the attribute first
+            hide(sys.modules[package], own)
+        sys.modules[name] = None
 """
 
 SYSTEMS = {
