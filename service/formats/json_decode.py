@@ -87,7 +87,7 @@ class Document:
         if len(text) > MAX_SLOW_BYTES:
             text = _without_trailing_blanks(text)
             blanks = _leading_blanks(text) if len(text) > MAX_SLOW_BYTES else 0
-        remainder, self._spans = extract_long_arrays(text, blanks) if len(text) >= LONG_BYTES else (text, [])
+        remainder, self._spans = extract_long_arrays(text, blanks)
         self._text = text
         self._constants = constants
         self._max_elements = max_elements

@@ -94,6 +94,8 @@ def extract_long_arrays(text: bytes | bytearray, start: int = 0) -> tuple[bytes 
     start: offset of the object. The search stops where the text outside of arrays is too long for a parser.
     """
     spans: list[Span] = []
+    if len(text) < LONG_BYTES:
+        return text, spans
     remainder: list[bytes | bytearray] = []
     position, kept = start, 0
     most = start + 2 * MAX_SLOW_BYTES

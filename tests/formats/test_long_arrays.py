@@ -12,7 +12,7 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from service.errors import MalformedBody, NotANumber, NumberOutOfRange, RaggedTensor, ServiceError
+from service.errors import EmptyAxis, MalformedBody, NotANumber, NumberOutOfRange, RaggedTensor, ServiceError
 from service.formats import codecs, json_parse, long_arrays
 from service.formats.json_decode import decode
 from service.formats.json_encode import encode
@@ -68,6 +68,11 @@ def outcome(body: bytes, *, long: int, piece: int) -> Any:
             fields = decode(body, GRADIENT)
         except ServiceError:
             return None
+    if any(not value.size for value in fields.values() if isinstance(value, np.ndarray)):
+        # millions of empty rows are refused at the first; a tensor without numbers has any dtype
+        return None
+    # a list that is long is no list of outputs
+    fields = {name: [] if isinstance(value, list) else value for name, value in fields.items()}
     return {
         name: (value.dtype, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
         for name, value in fields.items()
@@ -116,10 +121,13 @@ def test_arrays_of_any_rank_come_back_from_pieces(values: Any) -> None:
 
 @pytest.mark.usefixtures("tiny")
 def test_each_long_array_is_a_tensor_of_its_own() -> None:
-    fields = decode(b'{"logits":[[1,2],[3,4]],"temperature":2,"targets":[1,0],"outputs":["loss"]}', GRADIENT)
+    fields = decode(b'{"logits":[[1,2],[3,4]],"temperature":2,"targets":[1,0]}', GRADIENT)
     assert fields.pop("logits").tolist() == [[1, 2], [3, 4]]
     assert fields.pop("targets").tolist() == [1, 0]
-    assert fields == {"temperature": 2, "outputs": ["loss"]}
+    assert fields == {"temperature": 2}
+    # only a long array is refused before its request is validated
+    with pytest.raises(EmptyAxis):
+        decode(b'{"logits":[[]]}', GRADIENT)
 
 
 @pytest.mark.parametrize("behind", [b',"targets":2', b' , \n"targets": 2', b""], ids=["close", "apart", "nothing"])
