@@ -102,6 +102,13 @@ def test_the_first_of_two_mistakes_is_named(numbers: int) -> None:
     assert places(error(body))[0] == ("line", 1, "column", 14, "byte", 13)
 
 
+@pytest.mark.parametrize("numbers", [10_000, 200_000])
+def test_a_mistake_behind_long_arrays_is_named_by_its_byte(numbers: int) -> None:
+    body = b'{"logits":[%b1],"targets":[%b1],oops}' % (b"2," * numbers, b"3," * numbers)
+    offset = body.index(b"oops")
+    assert error(body).locations[0] == (("line", 1, "column", offset + 1, "byte", offset), Mend.QUOTES)
+
+
 def test_lines_and_columns_count_from_1_in_characters() -> None:
     caught = error('{\n  "dtype": "é",\n  "logits": [1,\n    é+]\n}'.encode())
     assert places(caught)[0][:4] == ("line", 4, "column", 5)

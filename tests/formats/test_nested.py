@@ -48,6 +48,8 @@ def test_nested_integer_targets_stay_exact(values: Array) -> None:
 def test_integers_beyond_64_bits_are_the_nearest_doubles() -> None:
     for domain in (Domain.FINITE, Domain.TARGETS):
         assert read([[2**63, -(10**30)]], domain).tolist() == [[2.0**63, -1e30]]
+        assert read([2**63], domain).tolist() == [2.0**63]
+        assert read([-(2**63) - 1], domain).tolist() == [-(2.0**63)]
 
 
 BEYOND = [10**400, 2**1024 - 1, 2**1024 - 2**970, -(2**1024) + 2**970, float("inf"), float("-inf")]

@@ -448,6 +448,16 @@ def test_columns_that_mlserver_did_not_write_stay_columns() -> None:
     assert decode(infer(listed("logits", LOGITS), targets), None, LOSS).fields["targets"].shape == (2, 1)
     single = [by_mlserver("logits", np.array([[1.0], [2.0]]), "FP64"), by_mlserver("targets", np.zeros(2), "FP64")]
     assert decode(infer(*single), None, LOSS).fields["targets"].shape == (2, 1)
+    soft = [by_mlserver("logits", LOGITS, "FP64"), by_mlserver("targets", np.full_like(LOGITS, 0.25), "FP64")]
+    assert decode(infer(*soft), None, LOSS).fields["targets"].shape == LOGITS.shape
+    alone = by_mlserver("targets", np.array([1, 0]), "INT64")
+    assert decode(infer(alone), None, LOSS).fields["targets"].shape == (2, 1)
+
+
+def test_flat_data_of_another_size_is_refused_with_both_sizes() -> None:
+    tensor = heading("logits", LOGITS) | {"data": [1.0, 2.0]}
+    with pytest.raises(ShapeMismatch, match=r"data of shape \(2,\); its shape \(1, 3\) asks for that or for 3 numbers"):
+        decode(infer(tensor), None, LOSS)
 
 
 def test_members_that_are_null_are_absent() -> None:
