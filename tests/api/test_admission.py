@@ -78,6 +78,15 @@ async def test_tensors_take_the_place_of_a_body_unless_it_is_kept(made: int, *, 
     assert reservation.needed_for(made, body_is_kept=kept) == needed
 
 
+async def test_a_decompressed_body_needs_memory_of_its_whole_length() -> None:
+    reservation = ByteReservation(admission())
+    await reservation.add_body(20)
+    for _ in range(2):
+        reservation.add_inflated(30)
+    assert reservation.needed_for(10, body_is_kept=False) == 60
+    assert reservation.needed_for(10, body_is_kept=True) == 70
+
+
 def test_a_body_is_kept_if_a_tensor_is_a_view_of_it() -> None:
     logits = np.zeros((2, 3))
     text, file = json_encode.dumps({"logits": logits.tolist()}), b"".join(npy.encode_npy(logits))

@@ -455,6 +455,7 @@ async def test_statistics_count_successes_and_failures() -> None:
         assert (stats["success"]["count"], stats["fail"]["count"]) == (3, 1)
         stages = [stats[stage]["ns"] for stage in ("compute_input", "compute_infer", "compute_output")]
         assert all(stages)
+        assert stats["queue"] == {"count": 3, "ns": 0}
         assert sum(stages) <= stats["success"]["ns"]
         everything = (await client.get("/v2/models/stats")).json()["model_stats"]
     assert [each["name"] for each in everything] == list(MODELS)
