@@ -82,10 +82,6 @@ class Server:
     async def send(self, message: Message) -> None:
         """Drop a message."""
 
-    def reply(self, *_: Any) -> bool:
-        """Drop a response."""
-        return True
-
 
 async def ask(count: int) -> None:
     """Ask the application, without HTTP, for whole bodies that have arrived."""

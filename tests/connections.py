@@ -73,11 +73,6 @@ class _Server:
     def gather(self) -> None:
         return None
 
-    def reply(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
-        self.sent += [{"type": "http.response.start", "status": status, "headers": headers}]
-        self.sent += [{"type": "http.response.body", "body": body}]
-        return True
-
 
 async def converse(
     app: FastAPI, path: str, messages: Iterable[Message], headers: Mapping[str, str] = JSON, *, arrived: bool = False

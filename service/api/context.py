@@ -54,17 +54,11 @@ class ServerRequest(Protocol):
 
     known: dict[Any, Any]
 
-    async def send(self, message: Message) -> None:
-        """Send a part of the response, as the application's `send` unless a middleware replaced it."""
-
     def take_body(self) -> bytes | bytearray | None:
         """Return the body if it has arrived as a whole; `receive` does not return it again. Return None otherwise."""
 
     def gather(self) -> Gathering | None:
         """Make `receive` return the whole body at once. Return None, and change nothing, if its length is unknown."""
-
-    def reply(self, status: int, headers: Sequence[RawHeader], body: bytes) -> bool:
-        """Send a whole response at once. Return False, and send nothing, if it has to wait."""
 
 
 class Disconnected(Exception):
@@ -244,20 +238,12 @@ class RequestContext:
         is_short = self.bytes_out <= SHORT_REPLY_BYTES
         if is_short or self._server is None:
             content = (b"".join(content),)
-        if is_short and self._reply_at_once(status, headers, bytes(content[0])):
-            return
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         for piece in content:
             await self._send({"type": "http.response.body", "body": piece, "more_body": not is_short})
         if not is_short:
             # it returns when the client has read most of the response: until then it is in flight
             await self._send({"type": "http.response.body", "body": b""})
-
-    def _reply_at_once(self, status: int, headers: Sequence[RawHeader], body: bytes) -> bool:
-        """Send a short response past the messages of ASGI, and return whether that is possible."""
-        server = self._server
-        # a middleware that reads the messages has replaced `send`
-        return server is not None and self._send == server.send and server.reply(status, headers, body)
 
     async def refuse(self, error: Exception, invalid_status: int = 422) -> None:
         """Send the problem response to an error; invalid_status stands for 422."""

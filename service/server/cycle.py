@@ -237,14 +237,6 @@ class RequestCycle:
         else:
             raise RuntimeError(f"ASGI message {kind} is out of order.")
 
-    def reply(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
-        """Send a whole response at once. Return False, and send nothing, if it has to wait."""
-        if self._connection.write_paused or self._response_started or self._disconnected:
-            return False
-        self._start_response(status, headers)
-        self._send_body(body, is_last=True)
-        return True
-
     def _start_response(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Keep the head of the response, to be sent with the first piece of its body."""
         lines = [STATUS_LINES[status], *map(b": ".join, (*headers, *self._connection.start_response()))]
