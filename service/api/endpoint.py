@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 ITEM_BYTES = 8
 """Bytes of an element; most results are computed in double precision, whatever the dtype of the response."""
 
-OK = HTTPStatus.OK.value
-
 UNCOUNTED_BYTES = 2**14
 """Longest outputs without a reservation: as JSON, about SHORT_REPLY_BYTES. A client may leave a longer response unread."""
 
@@ -55,11 +53,7 @@ class OperationEndpoint:
         self.validate = request_model(operation).read
         self.wire_format = wire_format
         self.runtime = runtime
-        # an attribute of a Pydantic model is slow to read
-        settings = runtime.settings
-        self.body_seconds = settings.body_timeout_seconds
-        self.inline_bytes = settings.inline_body_bytes
-        self.max_elements = settings.max_elements
+        self.settings = runtime.settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -69,11 +63,11 @@ class OperationEndpoint:
         self.runtime.begin()
         try:
             reply = await self._serve(context, reservation)
-            await context.reply(OK, reply.headers, reply.content)
+            await context.reply(HTTPStatus.OK, reply.headers, reply.content)
         except Disconnected:
             context.status = CLIENT_CLOSED_REQUEST
         except TooLarge as error:
-            name_limits(error, self.runtime.settings)
+            name_limits(error, self.settings)
             await context.refuse(error)
         except asyncio.CancelledError:
             # the time for a graceful shutdown is over
@@ -96,15 +90,15 @@ class OperationEndpoint:
         context.key_id = self.runtime.keys.check(context.header(b"authorization"))
         if formats is None:
             formats = context.known[self] = self.wire_format.negotiate(context)
-        await context.read(reservation, self.body_seconds, formats.memory_factor)
+        await context.read(reservation, self.settings.body_timeout_seconds, formats.memory_factor)
         decode = partial(self._decode, context, reservation, formats)
-        if formats.encoding is None and context.bytes_in <= self.inline_bytes and not formats.is_archive:
+        if formats.encoding is None and context.bytes_in <= self.settings.inline_body_bytes and not formats.is_archive:
             while not self.runtime.turn_has_time():  # noqa: ASYNC110  the next turn is the event
                 # new clients and probes are served between two turns
                 await asyncio.sleep(0)
             request, write, memory = decode()
             has_memory = not memory or reservation.try_reserve(memory)
-            if has_memory and memory <= self.inline_bytes:
+            if has_memory and memory <= self.settings.inline_body_bytes:
                 return self._answer(context, request, write)
             if has_memory:
                 return await self.runtime.in_thread(context, partial(self._answer, context, request, write))
@@ -138,10 +132,10 @@ class OperationEndpoint:
         fields, write = formats.decode(context, body, self.operation)
         request = self.validate(fields)
         size = request.size
-        size.check(self.max_elements)
+        size.check(self.settings.max_elements)
         work_bytes = ITEM_BYTES * size.work
         memory = 0 if work_bytes <= UNCOUNTED_BYTES else work_bytes
-        if work_bytes > self.inline_bytes:
+        if work_bytes > self.settings.inline_body_bytes:
             memory = reservation.needed_for(work_bytes, body_is_kept=has_views(body, fields))
         context.rows, context.elements = size.rows, size.logits
         context.stages = [(perf_counter() - start) * 1e3]
