@@ -175,10 +175,11 @@ class LongArray(NamedTuple):
         parts: list[Array] = []
         items = size = 0
         for start, end in self._pieces(span):
-            part = self._read_items(start, end, span, (*origin, items))
+            row_shape = parts[0].shape[1:] if parts else ()
+            part = self._read_items(start, end, span, (*origin, items), row_shape)
             if parts and not (len(part) and len(parts[0])):
                 raise JsonMistake(end, Mend.COMMA)
-            if parts and part.shape[1:] != parts[0].shape[1:]:
+            if parts and part.shape[1:] != row_shape:
                 raise RaggedTensor((self.name, *origin, items))
             if len(part) and not part.size:
                 # millions of empty rows have no element to count
@@ -206,8 +207,8 @@ class LongArray(NamedTuple):
             yield start, stop
             start = stop + 1
 
-    def _read_items(self, start: int, end: int, span: Span, origin: Shape) -> Array:
-        """Return some items of the array in a span. origin: index of the first of them."""
+    def _read_items(self, start: int, end: int, span: Span, origin: Shape, row_shape: Shape) -> Array:
+        """Return some items of the array in a span. origin: index of the first of them; row_shape: of those before it."""
         text = self.text
         if end - start > MAX_PIECE_BYTES and span.rank > 1:
             inner = Span(text.find(b"[", start, end), text.rfind(b"]", start, end) + 1, span.rank - 1)
@@ -223,7 +224,7 @@ class LongArray(NamedTuple):
             with suppress(NotNumbers):
                 return self._read_piece(piece)
         items, mistake = parse_items(piece, constants=self.bare)
-        array = from_nested(self.name, items, self.domain, words=self.words, origin=origin)
+        array = from_nested(self.name, items, self.domain, words=self.words, origin=origin, row_shape=row_shape)
         if mistake is None:
             return array
         # the items of a ragged array are cut in their middle

@@ -52,23 +52,27 @@ def from_numbers(value: Any) -> Array | None:
     return array if not array.size or finite.item(finite.argmin()) else None
 
 
-def from_nested(name: str, value: Any, domain: Domain, *, words: bool = False, origin: Shape = ()) -> Array:
+def from_nested(
+    name: str, value: Any, domain: Domain, *, words: bool = False, origin: Shape = (), row_shape: Shape = ()
+) -> Array:
     """Return a number, or a nested list of numbers, as an array.
 
     The dtype is int64 for targets that are all integers of 64 bits, else float64.
 
     words: accept the strings of NONFINITE as numbers.
     origin: index of the first item of value, where value is a part of a tensor.
+    row_shape: shape of the items before that part; () if there are none.
 
     Raises NotANumber, NumberOutOfRange, RaggedTensor and ShapeMismatch with the places of the first bad values.
     """
     shape: list[int] = []
     level: list[Any] = [value]
     while (kinds := set(map(type, level))) == {list}:
-        lengths = set(map(len, level))
-        if len(lengths) > 1:
-            raise RaggedTensor(*_places(name, (len(row) != len(level[0]) for row in level), shape, origin))
-        shape.append(lengths.pop())
+        # the rows of the first axis are items, and those before them have row_shape
+        length = row_shape[len(shape) - 1] if 0 < len(shape) <= len(row_shape) else len(level[0])
+        if set(map(len, level)) != {length}:
+            raise RaggedTensor(*_places(name, (len(row) != length for row in level), shape, origin))
+        shape.append(length)
         if len(shape) > MAX_RANK:
             raise ShapeMismatch(f"{name} has more than {MAX_RANK} axes; merge some.", ((name,), "has too many axes"))
         level = list(chain.from_iterable(level))

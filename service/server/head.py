@@ -40,7 +40,7 @@ NOT_HTTP = (
     f"Send HTTP/1.1, with a first line and at most {MAX_HEADERS} headers, of at most {MAX_HEADER_BYTES} bytes in all."
 )
 
-NOT_ENCODED = "Percent-encode the request target; it has no fragment."
+NOT_ENCODED = "Begin the request target with a slash, percent-encode it, and leave a fragment out."
 
 REMEDIES = {
     httptools.HttpParserInvalidMethodError: "Send a method that HTTP defines, in capital letters.",

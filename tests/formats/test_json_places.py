@@ -16,7 +16,7 @@ from service.errors import (
     ServiceError,
     UnknownField,
 )
-from service.formats import open_inference
+from service.formats import long_arrays, open_inference
 from service.formats.json_decode import decode
 from service.formats.json_mistakes import PIECE_BYTES, Mend
 from service.operations import OPERATIONS
@@ -136,6 +136,18 @@ def test_a_bad_value_of_a_long_tensor_is_named(row: bytes, kind: Any, place: Loc
     # a piece ends before the row, and the error still names it
     assert found in (place, place[:2])
     assert len(found) == len(place) or kind is RaggedTensor
+
+
+@pytest.mark.parametrize("piece", [1, 40, 100])
+@pytest.mark.parametrize("row", [b"[1,2]", b"[1,2,3,4]"], ids=["short", "long"])
+def test_a_row_of_another_length_is_named_at_every_place(
+    row: bytes, piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(long_arrays, "LONG_BYTES", 1)
+    monkeypatch.setattr(long_arrays, "PIECE_BYTES", piece)
+    for index in range(1, 30):
+        rows = b",".join([*[b"[1,2,3]"] * index, row, *[b"[1,2,3]"] * (29 - index)])
+        assert places(error(b'{"logits":[%b]}' % rows))[0] == ("logits", index)
 
 
 @pytest.mark.parametrize("row", [b"[]", b"[ ]", b"[[]]", b"[[[]]]"], ids=repr)
