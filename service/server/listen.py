@@ -68,7 +68,7 @@ def listening(settings: Settings) -> Iterator[Listeners]:
     with ExitStack() as stack:
         metrics = []
         if settings.metrics_port is not None:
-            metrics = _listen_on_port(stack, settings, settings.metrics_port, "metrics-port")
+            metrics = _listen_on_port(stack, settings, settings.metrics_port, "metrics_port")
         if settings.uds is None:
             service = _listen_on_port(stack, settings, settings.port, "port")
         else:
@@ -79,9 +79,9 @@ def listening(settings: Settings) -> Iterator[Listeners]:
 def _listen_on_port(stack: ExitStack, settings: Settings, port: int, name: str) -> list[socket.socket]:
     """Return a socket for each address of the host. Port 0 selects a free port.
 
-    name: the setting of the port, as in its flag.
+    name: the setting of the port.
     """
-    mend = f"--{name} or SOFTMAX_{name.upper().replace('-', '_')}"
+    mend = f"--{name.replace('_', '-')} or SOFTMAX_{name.upper()}"
     try:
         found = socket.getaddrinfo(settings.host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):

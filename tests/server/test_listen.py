@@ -80,7 +80,7 @@ def test_addresses_are_logged(caplog: pytest.LogCaptureFixture) -> None:
 def test_port_in_use_is_refused_with_its_flag(name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
-        said = f"port {taken} is in use by another program; choose another with --{name.replace('_', '-')}"
+        said = f"{name}: port {taken} is in use by another program; choose another with --{name.replace('_', '-')}"
         assert_refused(said, **{"port": 0, name: taken})
 
 
