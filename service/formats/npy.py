@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.errors import BodyTooLarge, MalformedBody, NotANumber, ShapeMismatch, UnknownField
+from service.errors import BodyTooLarge, MalformedBody, MissingField, NotANumber, ShapeMismatch, UnknownField
 from service.formats.datatypes import memory
 from service.formats.query import parameters
 from service.operations.names import check_names
@@ -76,6 +76,10 @@ MAX_DIRECTORY_BYTES = 4096
 
 def decode_npy(body: bytes | bytearray, operation: Operation, query: str) -> dict[str, Any]:
     """Return the fields of a .npy body, which is the logits, and of the query string. Raises ServiceError."""
+    if len(operation.alternatives) > 1:
+        others = operation.alternatives[1]
+        detail = f"A .npy body is logits alone; send a .npz archive of logits and {' or '.join(others)}."
+        raise MissingField(detail, ((others[0],), "is missing"))
     return _with_parameters({"logits": _array("logits", body)}, operation, query)
 
 

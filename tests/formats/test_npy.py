@@ -19,7 +19,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from service.errors import BodyTooLarge, DuplicateField, MalformedBody, NotANumber, ServiceError, UnknownField
+from service.errors import (
+    BodyTooLarge,
+    DuplicateField,
+    MalformedBody,
+    MissingField,
+    NotANumber,
+    ServiceError,
+    UnknownField,
+)
 from service.formats.npy import decode_npy, decode_npz, encode_npy, encode_npz
 from service.formats.query import parameters
 from service.operations import OPERATIONS
@@ -28,6 +36,8 @@ from tests.bodies import npy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from service.operations.spec import Operation
 
 Array = npt.NDArray[Any]
 
@@ -116,6 +126,13 @@ def test_the_answer_is_as_precise_as_the_logits(dtype: str) -> None:
     expected = "float32" if dtype in ("f2", "f4") else "float64"
     assert decode_npy(npy(LOGITS.astype(dtype)), SOFTMAX, "")["dtype"] == expected
     assert decode_npy(npy(LOGITS.astype(dtype)), SOFTMAX, "dtype=float32")["dtype"] == "float32"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS[1:], ids=lambda operation: operation.name)
+def test_logits_alone_are_refused_where_targets_are_needed(operation: Operation) -> None:
+    with pytest.raises(MissingField, match=r"send a \.npz archive of logits and targets") as rejected:
+        decode_npy(npy(LOGITS), operation, "")
+    assert rejected.value.locations == ((("targets",), "is missing"),)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
