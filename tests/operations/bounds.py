@@ -106,9 +106,10 @@ def penalties_of_gradient(each: Case) -> Array:
 def of_row_losses(each: Case, share: Any, z_share: Any) -> Array:
     """(N,) s a |log p| with the B of its class, and of the z-loss."""
     exact = each.exact
-    terms = np.abs(exact.s[:, None]) * times(exact.a, -exact.log_probabilities) * (each.own + 16) * share
-    squares = each.normalizers * np.maximum(np.abs(exact.log_normalizer), 4 * UNIT * each.normalizers)
-    return terms.sum(axis=1) + np.abs(exact.s) * exact.z_loss * squares * 64 * z_share
+    terms = times(np.abs(exact.s[:, None]) * exact.a * share, -exact.log_probabilities) * (each.own + 16)
+    errors = of_log_normalizer(each)
+    squares = (64 * each.normalizers + 2 * errors) * np.maximum(np.abs(exact.log_normalizer), UNIT * errors)
+    return terms.sum(axis=1) + np.abs(exact.s) * exact.z_loss * squares * z_share
 
 
 def of_loss_terms(each: Case) -> Any:
@@ -222,7 +223,7 @@ def of_divergences(each: Case) -> Array:
 def reduced(rows: Array, each: Case) -> Any:
     """(N,) allowances of rows, reduced like the loss."""
     rows = np.abs(each.exact.s) * rows
-    return rows if each.exact.reduction == "none" else rows.sum() * each.exact.shares[0]
+    return rows if each.exact.reduction == "none" else times(each.exact.shares[0], rows.sum())
 
 
 def over_rows(terms: Callable[[Reference, Array], Any]) -> Callable[[Case], Any]:

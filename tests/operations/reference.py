@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cached_property
 from typing import Any
 
@@ -206,7 +207,7 @@ class Reference:
         if self.reduction == "none":
             return self.row_losses
         share, z_share = self.shares
-        return self.cross_entropies.sum() * share + self.penalties.sum() * z_share
+        return times(share, self.cross_entropies.sum()) + times(z_share, self.penalties.sum())
 
     @property
     def accuracy(self) -> float:
@@ -227,9 +228,9 @@ class Reference:
 
     @property
     def brier_score(self) -> Any:
-        """() Mean squared distance of probabilities and targets."""
-        t = self.one_hot_targets
-        return ((self.probabilities - t) ** 2).sum(axis=1)[self.counted].mean()
+        """() Mean squared distance of probabilities and targets, infinite where that of a row is beyond double range."""
+        rows = ((self.probabilities - self.one_hot_targets) ** 2).sum(axis=1)[self.counted]
+        return self.mp.inf if max(rows, default=0) > sys.float_info.max else rows.mean()
 
     @property
     def target_log_probabilities(self) -> Array:
@@ -248,7 +249,7 @@ class Reference:
     def kl_divergence(self) -> Any:
         """() or (N,) After reduction."""
         rows = self.s * self.row_kl_divergences
-        return rows if self.reduction == "none" else rows.sum() * self.shares[0]
+        return rows if self.reduction == "none" else times(self.shares[0], rows.sum())
 
     @cached_property
     def _bins(self) -> tuple[Array, Array, Array]:
@@ -327,7 +328,7 @@ class Reference:
     @cached_property
     def targets_gradient(self) -> Array:
         """(N, K) Cross-entropy part of dL/dt."""
-        return -(1 - self.eps) * times(self.s[:, None] * self.w, self.log_probabilities) * self.shares[0]
+        return -(1 - self.eps) * times(self.s[:, None] * self.w * self.shares[0], self.log_probabilities)
 
     @cached_property
     def hessian(self) -> Array:
