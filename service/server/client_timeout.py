@@ -16,6 +16,10 @@ MIN_BYTES_PER_SECOND = 2**14
 """Lowest average rate at which a client must take a response. A slower one would keep its memory for hours."""
 
 
+SPARE_SECONDS = 1.0
+"""Time that a client may keep from earlier responses. Only for more are its unsent bytes counted: that is a system call."""
+
+
 class ClientTimeout:
     """Clock of a connection, which aborts it if the client makes no progress for some seconds while it is the client's turn.
 
@@ -41,8 +45,12 @@ class ClientTimeout:
 
     def start_response(self) -> None:
         """Start the time that the client has for a response, and for what it has not taken of those before."""
-        self._taken_by = self._loop.time() + self._seconds
-        self.add(self._count_unsent())
+        least = self._loop.time() + self._seconds
+        if self._taken_by > least + SPARE_SECONDS:
+            self._taken_by = least
+            self.add(self._count_unsent())
+        else:
+            self._taken_by = max(self._taken_by, least)
 
     def add(self, size: int) -> None:
         """Count bytes of the response."""

@@ -530,6 +530,22 @@ async def test_a_response_keeps_its_time_when_the_next_starts(
     assert (transport.lost_bytes > 0) is loses
 
 
+async def test_time_of_responses_that_were_taken_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_timeout, "MIN_BYTES_PER_SECOND", 10_000)
+    monkeypatch.setattr(client_timeout, "SPARE_SECONDS", CLIENT_TIMEOUT)
+    transport = Reading(0, 100)
+    timeout = client_timeout.ClientTimeout(asyncio.get_running_loop(), cast("Any", transport), CLIENT_TIMEOUT)
+    for _ in range(100):
+        timeout.start_response()
+        timeout.add(2_000)
+    transport.size, transport.started = 10_000, time.monotonic()
+    timeout.set_turn(is_clients=True)
+    await until(lambda: transport.lost_bytes > 0)
+    timeout.cancel()
+    # the sum of all times is 20 seconds
+    assert time.monotonic() - transport.started < 20 * CLIENT_TIMEOUT
+
+
 def test_random_bytes_never_break_the_protocol(port: int) -> None:
     random = np.random.default_rng(0)
     for _ in range(50):
