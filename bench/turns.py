@@ -14,6 +14,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from bench import payloads, processes
+from bench.environments import install
 from bench.load import drive, request
 from bench.plan import CONNECTION_COUNT
 from bench.servers import ask, running
@@ -55,6 +56,8 @@ def main() -> None:
     for ours, peers, shapes in GROUPS:
         with ExitStack() as stack:
             services = [service for service in SERVICES if service.name in ours + peers]
+            for service in services:
+                install(service)
             servers = [(service, stack.enter_context(running(service, cores[0]))) for service in services]
             for shape, turns in shapes.items():
                 times = measure(servers, shape, turns)
