@@ -35,9 +35,6 @@ KINDS = {
 VALUE_NAMES: dict[object, str] = {int: "INTEGER", int | None: "INTEGER", float: "NUMBER", str: "TEXT"}
 """Names of single values in the help; any other is a file."""
 
-SWITCHES = {f"--{name.replace('_', '-')}" for name, field in Settings.model_fields.items() if field.annotation is bool}
-"""Flags without a value."""
-
 
 class _Parser(ArgumentParser):
     """Parser whose errors are one line, without the list of all flags."""
@@ -75,9 +72,10 @@ def variable(name: str) -> str:
 
 def _parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
     """Return the values of the flags. End the process with one line for any other argument. Values may be secret."""
+    switches = {flag(name) for name, field in Settings.model_fields.items() if field.annotation is bool}
     for argument, following in pairwise([*arguments, "--"]):
         name, equals, _ = argument.partition("=")
-        if name in SWITCHES and (equals or not following.startswith("-")):
+        if name in switches and (equals or not following.startswith("-")):
             sys.exit(f"{NAME}: {name} has no value; write {name} or --no-{name.removeprefix('--')}")
     values, unknown = parser.parse_known_args(arguments)
     if unknown:

@@ -78,10 +78,10 @@ def row_sums(values: AnyNumbers, included: Mask | None = None) -> AnyNumbers:
     if included is None:
         return np.add.reduceat(values.ravel(), starts(*values.shape))
     # in a quarter of the time of values[included]
-    places = included.ravel().nonzero()[0]
-    bounds = places.searchsorted(starts(len(values) + 1, values.shape[1]))
+    positions = included.ravel().nonzero()[0]
+    bounds = positions.searchsorted(starts(len(values) + 1, values.shape[1]))
     sums, occupied = np.zeros(len(values), values.dtype), bounds[1:] > bounds[:-1]
-    sums[occupied] = np.add.reduceat(values.take(places), bounds[:-1][occupied])
+    sums[occupied] = np.add.reduceat(values.take(positions), bounds[:-1][occupied])
     return sums
 
 

@@ -17,7 +17,7 @@ MIN_BYTES_PER_SECOND = 2**14
 
 
 SPARE_SECONDS = 1.0
-"""Time that a client may keep from earlier responses. Only for more are its unsent bytes counted: that is a system call."""
+"""Time that a client may keep from earlier responses. Beyond it, a system call counts the bytes that are still unsent."""
 
 
 class ClientTimeout:
