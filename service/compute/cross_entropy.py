@@ -132,9 +132,10 @@ class CrossEntropy(RowGradient):
         return values if counted is None else np.where(counted[self._block], values, 0.0)
 
     @property
-    def brier_scores(self) -> Floats:
+    def brier_scores(self) -> Numbers:
         """(n,) sum_c (p_c - t_c)**2, with t as sent."""
         softmax, targets = self.softmax.doubles, self._targets
+        differences: Numbers
         if self._teacher is not None:
             differences = self._teacher.differences
         elif targets.probabilities is not None:
@@ -142,6 +143,8 @@ class CrossEntropy(RowGradient):
         else:
             differences = softmax.probabilities.copy()
             put(differences, self._labels, softmax.complements_at(self._labels))
+        if self.softmax is not softmax:
+            differences = Scaled.of(differences)
         return row_totals(differences * differences, softmax.included)
 
     @cached_property

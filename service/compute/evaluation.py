@@ -15,8 +15,7 @@ def mean_of_counted(values: Array, counted: Mask | None) -> Floats:
     """Return () the mean of (N,) values over the counted rows, 0 without one."""
     chosen = values if counted is None else values[counted]
     count = max(1, chosen.size)
-    mean = np.add.reduce(chosen) / count
-    return np.asarray(mean if np.isfinite(mean) else np.add.reduce(chosen / count))
+    return np.asarray(np.add.reduce(chosen) / count)
 
 
 @dataclass(frozen=True)

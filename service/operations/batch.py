@@ -110,6 +110,13 @@ class Batch:
         assert self.targets is not None
         return mean_of_counted(top_k_hits, self.targets.counted)
 
+    def brier_score(self, scores: Floats) -> Floats:
+        """Return () the mean of the scores (N,) of the counted rows, 0 without one."""
+        assert self.targets is not None
+        mean = mean_of_counted(scores, self.targets.counted)
+        # only target probabilities overflow, and all of their rows are counted
+        return mean if np.isfinite(mean) else rounded(total(self._extended("brier_scores")) / float(len(scores)))
+
     def reliability(self, tails: Floats, predictions: Integers) -> Reliability:
         """Return the counted rows in bins of confidence, given s and the predictions, (N,)."""
         assert self.targets is not None

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from service.compute.curvature import jacobian
-from service.compute.evaluation import mean_of_counted
 from service.compute.scaled import rounded
 from service.operations.batch import aligned
 from service.operations.calibration_outputs import reliability_outputs
@@ -150,7 +149,7 @@ LOSS_OUTPUTS = (
         ((),),
         "Mean over the counted rows of the squared distance between probabilities and target, a number, unweighted.",
         depends_on=("brier_scores",),
-        reduce=lambda batch, scores: mean_of_counted(scores, batch.targets.counted),
+        reduce=lambda batch, scores: batch.brier_score(scores),
         needs=(TARGET,),
     ),
     *reliability_outputs(
@@ -260,7 +259,7 @@ ROW_QUANTITIES: Mapping[str, Callable[[Rows], Array]] = {
     "normalizers": lambda rows: rounded(rows.cross_entropy.normalizers),
     "cross_entropies": lambda rows: rows.cross_entropy.in_doubles("cross_entropies"),
     "tails": lambda rows: rows.softmax.tail,
-    "brier_scores": lambda rows: rows.cross_entropy.brier_scores,
+    "brier_scores": lambda rows: rounded(rows.cross_entropy.brier_scores),
     "top_k_hits": lambda rows: rows.top_k_hits,
     "divergences": lambda rows: rows.cross_entropy.in_doubles("divergences"),
     "temperature_slopes": lambda rows: rows.gradient.temperature_slopes,

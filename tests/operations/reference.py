@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import cached_property
 from typing import Any
 
@@ -228,9 +227,9 @@ class Reference:
 
     @property
     def brier_score(self) -> Any:
-        """() Mean squared distance of probabilities and targets, infinite where that of a row is beyond double range."""
-        rows = ((self.probabilities - self.one_hot_targets) ** 2).sum(axis=1)[self.counted]
-        return self.mp.inf if max(rows, default=0) > sys.float_info.max else rows.mean()
+        """() Mean squared distance of probabilities and targets."""
+        t = self.one_hot_targets
+        return ((self.probabilities - t) ** 2).sum(axis=1)[self.counted].mean()
 
     @property
     def target_log_probabilities(self) -> Array:

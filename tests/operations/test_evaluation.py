@@ -170,3 +170,5 @@ def test_target_on_excluded_class_has_infinite_divergence() -> None:
 def test_brier_score_is_finite_where_only_its_sum_overflows() -> None:
     answered = answer("loss", logits=np.zeros((200, 1)), targets=np.full((200, 1), 1e154), outputs=["brier_score"])
     np.testing.assert_allclose(answered["brier_score"], 1e308, rtol=1e-13)
+    answered = answer("loss", logits=np.zeros((2, 1)), targets=[[1.6e154], [1.0]], outputs=["brier_score"])
+    np.testing.assert_allclose(answered["brier_score"], 1.28e308, rtol=1e-13)
